@@ -1,0 +1,43 @@
+"""What the benchmark scripts share: data by name, units, and a row of a printed table."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from isthmus.data.builtin import named
+
+
+def images(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """(60000, 28, 28) and (10000, 28, 28) uint8 images of ``mnist`` or ``fashion-mnist``, or a skip with its reason."""
+    if not os.environ.get("ISTHMUS_DATA") or not (Path(os.environ["ISTHMUS_DATA"]) / name).exists():
+        print(f"skipped: set ISTHMUS_DATA to a folder that holds {name}")
+        sys.exit(0)
+    train, _, test, _ = named(name)
+    return train, test
+
+
+def sse(x: np.ndarray, out: np.ndarray) -> float:
+    """Squared error summed over pixels in [0, 1], mean over images. ``x`` is in 0..255, ``out`` too."""
+    difference = (np.asarray(out, dtype=np.float32) - np.asarray(x, dtype=np.float32)) / 255
+    return float(np.square(difference, dtype=np.float64).sum() / len(x))
+
+
+def best_of(times: int, work: Callable[[], object]) -> float:
+    """Seconds of the fastest of several runs: the one least disturbed by the machine."""
+    fastest = float("inf")
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        fastest = min(fastest, time.perf_counter() - start)
+    return fastest
+
+
+def row(*cells: object) -> None:
+    """One line of a table, flushed, so that a killed run shows how far it came."""
+    print("  ".join(f"{c:>12.4f}" if isinstance(c, float) else f"{c!s:>12}" for c in cells), flush=True)

@@ -1,0 +1,508 @@
+"""The command line: what the commands are called, what they take, and what is said when something goes wrong.
+
+The work is in `commands.py` and `demo.py`, which are imported only when a command runs, so that help is instant.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shlex
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from isthmus.errors import FileFormatError, InputError, IsthmusWarning, MissingExtraError, TrainingError
+from isthmus.files import cannot_write
+from isthmus.version import VERSION
+
+OVERVIEW = """\
+isthmus fits autoencoders: networks that squeeze each row of a table, or each
+image, into a few numbers (its code) and rebuild it from them.
+
+Three commands to try:
+
+  isthmus demo
+      see it work on handwritten digits (half a minute, nothing is downloaded)
+
+  isthmus info DATA
+      what would be decided about your CSV, Parquet, .npy or folder of images
+
+  isthmus fit DATA -o model.safetensors --report report.html
+      fit an autoencoder to it, and see how good it really is
+
+isthmus --help lists every command, isthmus COMMAND --help explains one.
+"""
+
+TABLES = (".csv", ".parquet", ".npy")
+
+
+class Commands(TyperGroup):
+    """The group of all commands; turns what a user did wrong into one line and an exit code."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        words = [str(word) for word in (sys.argv[1:] if args is None else args)]
+        debug = "--debug" in words or os.environ.get("ISTHMUS_DEBUG", "0") not in ("", "0")
+        words = [word for word in words if word != "--debug"]
+        with notes(debug):
+            try:
+                code = super().main(words, prog_name, complete_var, False, windows_expand_args, obj=words, **extra)
+            except BrokenPipeError:
+                # Whoever read our output has seen enough (`| head`); Python must not complain when it flushes.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(1)
+            except Exception as error:
+                said = explained(error)
+                if said is None or debug:
+                    raise
+                say(said[0])
+                sys.exit(said[1])
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            say(f"interrupted{'. ' if interrupt.args else ''}{' '.join(map(str, interrupt.args))}")
+            raise typer.Exit(130) from interrupt
+
+
+def say(sentence: str) -> None:
+    """One line on the standard error."""
+    print(f"isthmus: {for_terminal(sentence)}", file=sys.stderr, flush=True)
+
+
+def for_terminal(sentence: str) -> str:
+    """A sentence of the library as one line, its advice in terms of the command line.
+
+    >>> for_terminal("Leave it out\\nwith columns={'a b': 'ignore'}.")
+    "Leave it out with --column 'a b'=ignore."
+    """
+    option = re.sub(r"columns=\{'?([^'}]*)'?: 'ignore'\}", lambda m: f"--column {shlex.quote(m[1])}=ignore", sentence)
+    return " ".join(option.split())
+
+
+def explained(error: Exception) -> tuple[str, int] | None:
+    """What to say about an error, and the exit code: 2 for a mistake in the call or the data; None for a bug."""
+    if isinstance(error, (InputError, FileFormatError)):
+        return str(error), 2
+    if isinstance(error, (TrainingError, MissingExtraError)):
+        return str(error), 1
+    if isinstance(error, MemoryError):
+        return f"not enough memory{f' ({error})' if str(error) else ''}; try fewer rows or columns", 1
+    if isinstance(error, OSError):
+        where = "" if error.filename is None else f"{os.fsdecode(error.filename)!r}: "
+        theirs = error.errno in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
+        return f"{where}{error.strerror or error}", 2 if theirs else 1
+    if isinstance(error, typer.Abort):
+        return "stopped", 1
+    if hasattr(error, "format_message"):  # an error of the command line's own parser
+        context = getattr(error, "ctx", None)
+        path = "isthmus" if context is None else " ".join(["isthmus", *context.command_path.split()[1:]])
+        said = error.format_message().rstrip(".")
+        return f"{said}{'' if said.endswith('?') else '.'} See: {path} --help", 2
+    return None
+
+
+@contextmanager
+def notes(debug: bool) -> Iterator[None]:
+    """Show the library's own warnings as lines that begin with "note:", each once, and no others."""
+    said: set[str] = set()
+
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+    ) -> None:
+        text = for_terminal(str(message))
+        if debug and not issubclass(category, IsthmusWarning):
+            print(f"{filename}:{lineno}: {category.__name__}: {text}", file=sys.stderr)
+        elif issubclass(category, IsthmusWarning) and text not in said:
+            said.add(text)
+            print(f"note: {text}", file=sys.stderr, flush=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", IsthmusWarning)
+        warnings.showwarning = show
+        yield
+
+
+def check_output(option: str, path: str, endings: tuple[str, ...], *inputs: str) -> None:
+    """Refuse now what could not be written after the work."""
+    final = Path(path)
+    if final.suffix.lower() not in endings:
+        raise InputError(f"{option}: the file must end in {' or '.join(endings)}; got {path!r}")
+    if any(final.exists() and Path(given).exists() and final.samefile(given) for given in inputs):
+        raise InputError(f"{option}: {path!r} is what is read; choose another name, so that it is not overwritten")
+    try:
+        if final.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=final.parent):
+            pass
+    except OSError as error:
+        raise cannot_write(final, error) from error
+
+
+def check_folder(option: str, path: str) -> None:
+    """Make a folder, or refuse it now."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(f"{option}: {cannot_write(Path(path), error)}") from error
+
+
+app = typer.Typer(
+    name="isthmus",
+    cls=Commands,
+    help="Autoencoders for data without labels: fit one, see how good it really is, use it.",
+    epilog="Begin with: isthmus demo",
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """What the command ``isthmus`` calls."""
+    app(prog_name="isthmus")
+
+
+DataFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA", show_default=False, help="A .csv, .parquet, .npy, .npz or idx file, or a folder of images."
+    ),
+]
+ModelFile = Annotated[
+    str, typer.Argument(metavar="MODEL", show_default=False, help="The .safetensors file that fit wrote.")
+]
+TableFile = Annotated[
+    str,
+    typer.Option("-o", "--output", metavar="FILE", show_default=False, help="A .csv, .parquet or .npy file."),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN|FILE",
+        help="A column of DATA, or a file with one label per row: left out of the fit, used to colour the report.",
+    ),
+]
+Scale = Annotated[
+    str,
+    typer.Option(help="How columns are scaled: auto, standard, common, unit or none.", rich_help_panel="Data"),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME=TYPE",
+        help="One column's type: ignore (leave it out), or a scaling. Can be repeated.",
+        rich_help_panel="Data",
+    ),
+]
+TRAINING = "Training (what is left open is chosen from the size of the data)"
+Epochs = Annotated[int | None, typer.Option(help="Most passes over the rows.", rich_help_panel=TRAINING)]
+BatchSize = Annotated[int | None, typer.Option(help="Rows in one step.", rich_help_panel=TRAINING)]
+LearningRate = Annotated[float | None, typer.Option(help="Size of the first steps.", rich_help_panel=TRAINING)]
+ValidationFraction = Annotated[
+    float, typer.Option(help="Share of the rows held out to judge by.", rich_help_panel=TRAINING)
+]
+MaxTime = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Stop a fit after so long.", rich_help_panel=TRAINING)
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=TRAINING)]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same model on one machine.", rich_help_panel=TRAINING)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and notes.")]
+
+
+@app.callback(invoke_without_command=True)
+def overview(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"isthmus {VERSION}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(OVERVIEW, nl=False)
+
+
+@app.command()
+def fit(
+    context: typer.Context,
+    data: DataFile,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", show_default=False, help="The .safetensors file to write.")
+    ],
+    method: Annotated[
+        str, typer.Option(metavar="NAME", help="The kind; 'isthmus methods' lists them.", rich_help_panel="Model")
+    ] = "undercomplete",
+    code_size: Annotated[
+        int | None,
+        typer.Option(help="Numbers per row in the code. Default: a share of the columns.", rich_help_panel="Model"),
+    ] = None,
+    knobs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KNOB=VALUE",
+            help="A knob of the kind, such as weight=0.5 or 'corruption=Mask(0.2)'; also loss, bottleneck, corruption "
+            "and penalties, which every kind has. Can be repeated.",
+            rich_help_panel="Model",
+        ),
+    ] = None,
+    network: Annotated[
+        str,
+        typer.Option(
+            metavar="WIDTHS", help="Widths of the hidden layers, such as 500,100, or auto.", rich_help_panel="Model"
+        ),
+    ] = "auto",
+    scale: Scale = "auto",
+    column: Columns = None,
+    labels: Labels = None,
+    report: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Also write a report, an .html file, about these rows.")
+    ] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    validation_fraction: ValidationFraction = 0.1,
+    max_time: MaxTime = None,
+    target: Annotated[
+        float | None, typer.Option(help="Stop as soon as the held-out error is this small.", rich_help_panel=TRAINING)
+    ] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Keep the state of the fit there, so that it can go on.", rich_help_panel=TRAINING
+        ),
+    ] = None,
+    checkpoint_every: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Time between checkpoints.", rich_help_panel=TRAINING)
+    ] = 30.0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint, if there is one.", rich_help_panel=TRAINING)
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit an autoencoder to data, judge it beside PCA, and write it to a file.
+
+    \b
+    isthmus fit cells.csv -o cells.safetensors --report report.html
+    isthmus fit photos/ -o photos.safetensors --method denoising --code-size 32 --set "corruption=Mask(0.3)"
+    """
+    check_output("-o", output, (".safetensors",), data)
+    if report is not None:
+        check_output("--report", report, (".html", ".htm"), data)
+    if resume and checkpoint is None:
+        raise InputError("--resume: say which state to go on from: --checkpoint FOLDER, as in the interrupted fit")
+    if checkpoint is not None:
+        check_folder("--checkpoint", checkpoint)
+    from isthmus import commands
+    from isthmus.assignments import columns_of, kind_of
+
+    settings = {
+        "code_size": code_size,
+        "scale": scale,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "validation_fraction": validation_fraction,
+        "max_time": max_time,
+        "target": target,
+        "device": device,
+        "random_state": seed,
+        "verbose": int(not quiet),
+        "checkpoint": checkpoint,
+        "checkpoint_every": checkpoint_every,
+    }
+    kind = kind_of(method, knobs or [], network)
+    columns = columns_of(column or [])
+    commands.fit(
+        data, output, {**kind, **settings}, columns, labels=labels, report=report, resume=resume, words=context.obj
+    )
+
+
+@app.command()
+def encode(model: ModelFile, data: DataFile, output: TableFile, column: Columns = None) -> None:
+    """Write the code of every row: a few numbers that stand for it, to plot, cluster or search by.
+
+    \b
+    isthmus encode cells.safetensors cells.csv -o codes.csv
+    isthmus encode photos.safetensors photos/ -o codes.npy
+    """
+    check_output("-o", output, TABLES, data, model)
+    from isthmus import commands
+    from isthmus.assignments import columns_of
+
+    commands.encode(model, data, output, columns_of(column or []))
+
+
+@app.command()
+def reconstruct(model: ModelFile, data: DataFile, output: TableFile, column: Columns = None) -> None:
+    """Write every row as the model rebuilds it, in the units and columns of DATA: repaired, or smoothed.
+
+    \b
+    isthmus reconstruct cells.safetensors cells.csv -o rebuilt.csv
+    isthmus reconstruct photos.safetensors photos/ -o rebuilt.npy
+    """
+    check_output("-o", output, TABLES, data, model)
+    from isthmus import commands
+    from isthmus.assignments import columns_of
+
+    commands.reconstruct(model, data, output, columns_of(column or []))
+
+
+@app.command()
+def report(
+    model: ModelFile,
+    data: DataFile,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", show_default=False, help="The .html file to write.")
+    ],
+    column: Columns = None,
+    labels: Labels = None,
+) -> None:
+    """Write one HTML page that says how good a model is: curves, rebuilt rows, odd rows, verdicts in plain words.
+
+    \b
+    isthmus report cells.safetensors cells.csv -o report.html --labels diagnosis
+    """
+    check_output("-o", output, (".html", ".htm"), data, model)
+    from isthmus import commands
+    from isthmus.assignments import columns_of
+
+    commands.report(model, data, output, columns_of(column or []), labels)
+
+
+@app.command()
+def export(
+    model: ModelFile,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", show_default=False, help="The .onnx file to write.")
+    ],
+    part: Annotated[str, typer.Option(help="encoder, decoder, reconstruct or score.")] = "encoder",
+) -> None:
+    """Write a part of a model as ONNX, scaling included, for programs that know neither Python nor isthmus.
+
+    \b
+    isthmus export cells.safetensors -o encoder.onnx --part encoder
+    """
+    check_output("-o", output, (".onnx",), model)
+    from isthmus import commands
+
+    commands.export(model, output, part)
+
+
+@app.command()
+def compare(
+    data: DataFile,
+    methods: Annotated[str, typer.Option(metavar="NAME,NAME", help="The kinds to fit.")] = "undercomplete,linear",
+    code_sizes: Annotated[
+        str | None, typer.Option(metavar="N,N", help="The code sizes. Default: three, up to a quarter of the columns.")
+    ] = None,
+    scale: Scale = "auto",
+    column: Columns = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="A column of DATA to leave out.", rich_help_panel="Data")
+    ] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    validation_fraction: ValidationFraction = 0.1,
+    max_time: MaxTime = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Fit several kinds and code sizes and print them in one table, PCA first: is an autoencoder worth it here?
+
+    \b
+    isthmus compare cells.csv
+    isthmus compare cells.csv --methods undercomplete,deep --code-sizes 2,4,8 --max-time 60
+    """
+    from isthmus import commands
+    from isthmus.assignments import columns_of
+
+    settings = {
+        "scale": scale,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "validation_fraction": validation_fraction,
+        "max_time": max_time,
+        "device": device,
+        "random_state": seed,
+        "verbose": int(not quiet),
+    }
+    commands.compare(data, methods, code_sizes, settings, columns_of(column or []), labels)
+
+
+@app.command()
+def info(
+    path: Annotated[
+        str, typer.Argument(metavar="MODEL|DATA", show_default=False, help="A model file, or data as fit takes it.")
+    ],
+    column: Columns = None,
+    every: Annotated[bool, typer.Option("--all", help="Show every column, however many there are.")] = False,
+) -> None:
+    """Say what a model is and how good; or, for data, what would be decided about it.
+
+    \b
+    isthmus info cells.safetensors
+    isthmus info cells.csv
+    """
+    from isthmus import commands
+    from isthmus.assignments import columns_of
+
+    commands.info(path, columns_of(column or []), every)
+
+
+@app.command()
+def methods() -> None:
+    """List the kinds of autoencoder: what each is, its knobs with their defaults, and its paper.
+
+    \b
+    isthmus methods
+    """
+    from isthmus import commands
+
+    commands.methods()
+
+
+@app.command()
+def demo(
+    folder: Annotated[str, typer.Option(metavar="FOLDER", help="Where the model and the report go.")] = "isthmus-demo",
+) -> None:
+    """Fit, judge and use an autoencoder on handwritten digits that come with scikit-learn; half a minute.
+
+    \b
+    isthmus demo
+    """
+    check_folder("--folder", folder)
+    from isthmus.demo import run
+
+    run(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""The one sentence that the whole library implements.
+
+batch -> corruption -> encoder -> bottleneck -> decoder -> reconstruction loss
+
+cost(row)  = loss(out, x) + rate * code.cost          nats per row, summed over features
+objective  = mean over rows of cost + sum of weight * penalty
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isthmus.errors import InputError
+from isthmus.parts.schedules import at, ends
+from isthmus.records import EVALUATION, Batch, Code, Context, Pass, Schedule, Seen, Trace
+
+
+class Unaware(nn.Module):
+    """A plain module as encoder or decoder: it is handed x or z and ignores the context."""
+
+    takes_context = True
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        return self.module(x)
+
+
+def aware(module: nn.Module) -> nn.Module:
+    return module if getattr(module, "takes_context", False) else Unaware(module)
+
+
+def mean_over_rows(values: Tensor, row_weight: Tensor | None) -> Tensor:
+    """The one line in the library that averages over rows; row weights have mean 1 over the whole data."""
+    return values.mean() if row_weight is None else (values * row_weight).mean()
+
+
+class Composition(nn.Module):
+    """Encoder, bottleneck, decoder and loss, joined; corruption, penalties and rate are optional.
+
+    Use `compose` to make one by hand. A part that is a frozen dataclass is kept as it is; one that is
+    an ``nn.Module`` is registered, moved and saved with the composition.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        bottleneck: Any,
+        decoder: nn.Module,
+        loss: Any,
+        corruption: Any = None,
+        penalties: tuple[Any, ...] = (),
+        rate: Schedule = 1.0,
+    ) -> None:
+        super().__init__()
+        self.encoder = aware(encoder)
+        self.bottleneck = bottleneck
+        self.decoder = aware(decoder)
+        self.loss = loss
+        self.corruption = corruption
+        self.penalties = tuple(penalties)
+        self.rate = rate
+        wanted = {getattr(penalty, "layer", "code") for penalty in self.penalties} - {"code"}
+        unknown = wanted - set(self.layer_names())
+        if unknown:
+            raise InputError(
+                f"penalties: no layer is called {sorted(unknown)[0]!r}; this composition has 'code' and "
+                + ", ".join(self.layer_names())
+            )
+        self.watched = tuple(sorted(wanted))
+
+    def layer_names(self) -> list[str]:
+        """The layers whose activations a penalty may ask for by name."""
+        leaves = [name for name, module in self.named_modules() if name and not list(module.children())]
+        return [name for name in leaves if name.split(".")[0] != "loss"]
+
+    @property
+    def warm_epochs(self) -> float:
+        """The epoch after which every schedule of the parts has ended."""
+        parts = (self.corruption, self.bottleneck, self.loss, *self.penalties)
+        knobs = [value for part in parts if part is not None for value in vars(part).values()]
+        return max(ends(value) for value in (self.rate, 0.0, *knobs))
+
+    def context(self, batch: Batch, pass_: Pass = EVALUATION) -> Context:
+        return Context(tuple(batch.x.shape[1:]), batch.given, batch.lengths, pass_=pass_)
+
+    def encode(self, batch: Batch, context: Context | None = None, seen: Seen | None = None) -> tuple[Tensor, Code]:
+        """What the encoder emits, and the code that the bottleneck makes of it."""
+        context = self.context(batch) if context is None else context
+        hidden = self.encoder(batch.visible(None if seen is None else seen.x), context)
+        return hidden, self.bottleneck(hidden, context)
+
+    def decode(self, code: Code, context: Context) -> Tensor:
+        """The loss's parameters for every row, with a leading axis for draws where there are several."""
+        if not code.draws:
+            return self.decoder(code.z, context)
+        # Draws are folded into rows, so that no decoder ever sees them.
+        out = self.decoder(code.z.flatten(0, 1), repeated(context, code.draws))
+        return out.reshape(code.draws, -1, *out.shape[1:])
+
+    def trace(self, batch: Batch, pass_: Pass = EVALUATION) -> Trace:
+        """One whole pass."""
+        seen = Seen(batch.x)
+        if self.corruption is not None and pass_.training:
+            seen = self.corruption(batch, pass_)
+        context = self.context(batch, pass_)
+        with self.watching() as activations:
+            hidden, code = self.encode(batch, context, seen)
+            out = self.decode(code, context)
+        return Trace(batch, seen, hidden, code, out, context, pass_, self, activations)
+
+    def cost(self, trace: Trace) -> Tensor:
+        """(n,) nats per row: the loss plus what the code costs."""
+        return self.combined(self.losses(trace), trace)
+
+    def losses(self, trace: Trace) -> Tensor:
+        """The reconstruction loss alone: (n,), or (draws, n) where the bottleneck drew several codes."""
+        # visible: a missing cell may hold NaN, and the gradient of 0 * NaN is NaN whatever `where` picks.
+        x, weight = trace.batch.visible(), trace.batch.weight
+        if trace.code.draws:
+            return torch.stack([self.loss.cost(out, x, weight) for out in trace.out])
+        return self.loss.cost(trace.out, x, weight)
+
+    def combined(self, losses: Tensor, trace: Trace) -> Tensor:
+        """Loss and the code's cost at its rate, joined per row: their sum, in the mean over draws, unless the
+        bottleneck knows better (importance weighting puts minus the log of a mean here)."""
+        code = trace.code
+        paid = None if code.cost is None else at(self.rate, trace.pass_.epoch) * code.cost
+        if hasattr(self.bottleneck, "combine"):
+            return self.bottleneck.combine(losses, paid)
+        total = losses if paid is None else losses + paid
+        return total.mean(0) if code.draws else total
+
+    def objective(self, trace: Trace) -> tuple[Tensor, dict[str, Tensor]]:
+        """The number that training makes small, and its terms by name, detached.
+
+        ``loss`` is the reconstruction loss, ``cost`` adds what the code costs, then one entry per penalty.
+        """
+        weight = trace.batch.row_weight
+        losses = self.losses(trace)
+        total = mean_over_rows(self.combined(losses, trace), weight)
+        terms = {"cost": total.detach()}
+        terms["loss"] = terms["cost"] if trace.code.cost is None else mean_over_rows(losses.detach(), weight)
+        for penalty in self.penalties:
+            value = penalty(trace)
+            if value.ndim:
+                value = mean_over_rows(value, weight)
+            value = at(penalty.weight, trace.pass_.epoch) * value
+            total = total + value
+            terms[term_name(penalty, terms)] = value.detach()
+        return total, terms
+
+    def start(self, batch: Batch) -> None:
+        """Let the bottleneck set itself up from the first batch (codebooks need it)."""
+        if hasattr(self.bottleneck, "start"):
+            with torch.no_grad():
+                context = self.context(batch)
+                self.bottleneck.start(self.encoder(batch.visible(), context))
+
+    def after_step(self, trace: Trace, terms: dict[str, Tensor]) -> None:
+        """Let parts that keep running figures follow the step just made."""
+        for part in (self.loss, self.bottleneck):
+            if hasattr(part, "after_step"):
+                part.after_step(trace, terms)
+
+    # What a fitted composition is asked for: deterministic, through code.point.
+
+    def represent(self, batch: Batch) -> Tensor:
+        """(n, code_size): the deterministic code."""
+        return self.encode(batch)[1].point
+
+    def rebuild(self, point: Tensor, context: Context) -> Tensor:
+        """(n, *shape): the expected x of a code."""
+        return self.loss.mean(self.decoder(self.z_of(point), context))
+
+    def z_of(self, point: Tensor) -> Tensor:
+        """What the decoder reads for a code as `represent` gives it; the bottleneck says so where they differ
+        (codes that are maps, or rows of a codebook)."""
+        return self.bottleneck.z_of(point) if hasattr(self.bottleneck, "z_of") else point
+
+    def point_cost(self, batch: Batch) -> Tensor:
+        """(n,) the row's cost, decoded from ``code.point`` instead of a draw."""
+        context = self.context(batch)
+        code = self.encode(batch, context)[1]
+        cost = self.loss.cost(self.decoder(self.z_of(code.point), context), batch.visible(), batch.weight)
+        if code.cost is None:
+            return cost
+        return cost + at(self.rate, float("inf")) * (code.cost.mean(0) if code.draws else code.cost)
+
+    @contextmanager
+    def watching(self) -> Iterator[dict[str, Tensor]]:
+        """Collect the outputs of the watched layers while the block runs."""
+        activations: dict[str, Tensor] = {}
+        handles = []
+        for name in self.watched:
+
+            def keep(_module: nn.Module, _inputs: Any, output: Tensor, name: str = name) -> None:
+                activations[name] = output
+
+            handles.append(self.get_submodule(name).register_forward_hook(keep))
+        try:
+            yield activations
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def term_name(penalty: Any, taken: dict[str, Tensor]) -> str:
+    """The penalty's name in the history: its class and layer, numbered where two share both."""
+    layer = getattr(penalty, "layer", "code")
+    name = type(penalty).__name__ + ("" if layer == "code" else f" {layer}")
+    same = sum(other == name or other.startswith(f"{name} #") for other in taken)
+    return name if not same else f"{name} #{same + 1}"
+
+
+def repeated(context: Context, draws: int) -> Context:
+    """The context of ``draws`` copies of the rows, one copy after the other."""
+
+    def tile(value: Tensor | None) -> Tensor | None:
+        return None if value is None else value.repeat(draws, *[1] * (value.ndim - 1))
+
+    return Context(context.shape, tile(context.given), tile(context.lengths), tile(context.teacher), context.pass_)
+
+
+def compose(
+    encoder: nn.Module,
+    bottleneck: Any,
+    decoder: nn.Module,
+    loss: Any,
+    *,
+    corruption: Any = None,
+    penalties: tuple[Any, ...] | list[Any] = (),
+    rate: Schedule = 1.0,
+) -> Composition:
+    """Join four parts of your own into a composition that `Autoencoder` can fit.
+
+    Parameters
+    ----------
+    encoder, decoder : any ``nn.Module``; with an attribute ``takes_context = True`` it is called as
+        ``encoder(x, context)``.
+    bottleneck : e.g. ``Plain()``.
+    loss : e.g. ``Squared()``.
+    corruption, penalties, rate : optional, as for `Autoencoder`.
+
+    Examples
+    --------
+    >>> from isthmus.parts.bottlenecks.plain import Plain
+    >>> from isthmus.parts.losses import Squared
+    >>> model = compose(nn.Linear(4, 2), Plain(), nn.Linear(2, 4), Squared())
+    >>> from isthmus.records import Layout
+    >>> batch = Batch(torch.zeros(3, 4), Layout((4,), ("column",)))
+    >>> model.cost(model.trace(batch)).shape
+    torch.Size([3])
+    """
+    return Composition(encoder, built(bottleneck), decoder, built(loss), built(corruption), tuple(penalties), rate)
+
+
+def built(part: Any) -> Any:
+    """A part that learns comes as a frozen description with ``build()``; others are used as they are."""
+    return part.build() if hasattr(part, "build") and not isinstance(part, nn.Module) else part

@@ -1,0 +1,175 @@
+"""Whatever the user has, as a source of rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from isthmus.data.arrays import as_array
+from isthmus.data.form import Form
+from isthmus.data.paths import path_source
+from isthmus.data.sources import ArraySource, Source, SparseSource
+from isthmus.data.tables import check_not_empty, kept_columns, library_of, pandas_source, polars_source
+from isthmus.errors import InputError
+
+
+def open_source(
+    X: Any,
+    *,
+    argument: str = "X",
+    columns: Mapping[str | int, str] | None = None,
+    form: Form | None = None,
+    estimator_name: str = "Autoencoder",
+) -> Source:
+    """Make a source of an array, a frame, a sparse matrix, a tensor, a path, or a source (returned as it is).
+
+    Parameters
+    ----------
+    X : the data. A path may lead to .csv, .tsv (also .gz), .parquet, .npy, .npz, idx (also .gz), or a folder
+        of PNG or JPEG images.
+    argument : what errors call the data.
+    columns : for single columns, by name or position, ``"numeric"``, ``"ignore"`` (left out) or a scaling mode.
+    form : what the data of a fitted model looked like: then these must look the same. Frames must have the same
+        columns in the same order, files the same columns in any order; nameless arrays the same width.
+    estimator_name : what errors call the fitted model.
+
+    Raises
+    ------
+    InputError
+        The data cannot be used; the message says where, why, and what to do.
+
+    Examples
+    --------
+    >>> open_source([[1.0, 2.0], [3.0, 4.0]])
+    ArraySource(rows=2, shape=(2,), dtype=float64)
+    """
+    if isinstance(X, Source):
+        source = X
+    elif isinstance(X, (str, os.PathLike)):
+        found = path_source(Path(X).expanduser(), argument, columns, form is None)
+        source = found if isinstance(found, Source) else array_source(found, argument, columns, form)
+    elif scipy.sparse.issparse(X):
+        source = sparse_source(X, argument, columns, form)
+    elif library_of(X) == "polars":
+        source = polars_source(X, argument, columns, form is None)
+    elif library_of(X) == "pandas" and hasattr(X, "columns"):
+        source = pandas_source(X, argument, columns, form is None)
+    else:
+        source = array_source(X, argument, columns, form)
+    if columns and not isinstance(X, Source):
+        source.per_column = dict(columns)
+    if form is None:
+        return source
+    return matched(source, form, estimator_name, by_name=isinstance(X, (str, os.PathLike)))
+
+
+def array_source(X: Any, argument: str, columns: Mapping[Any, str] | None, form: Form | None) -> ArraySource:
+    """An array of two to four axes."""
+    array = as_array(X, argument)
+    mapped = isinstance(array, np.memmap)
+    if array.ndim < 2:
+        what = "1D array" if array.ndim == 1 else "a single number"
+        raise InputError(
+            f"Expected 2D array, got {what} instead: {argument} has shape {array.shape}. "
+            f"Reshape your data either using array.reshape(-1, 1) if your data has a single feature "
+            f"or array.reshape(1, -1) if it contains a single sample."
+        )
+    if array.ndim > 4:
+        raise InputError(
+            f"{argument} has {array.ndim} axes, shape {array.shape}; a table has 2, grey images 3 (rows, height, "
+            f"width), colour images 4. Flatten it: array.reshape(len(array), -1)."
+        )
+    check_not_empty(array.shape, argument)
+    kept = None
+    if columns:
+        if array.ndim > 2:
+            raise InputError(f"columns apply to tables; {argument} holds images of shape {array.shape[1:]}")
+        array, kept = without_ignored(array, columns, form)
+    return ArraySource(array, kept=kept, mapped=mapped, argument=argument)
+
+
+def without_ignored(X: Any, columns: Mapping[Any, str], form: Form | None) -> tuple[Any, tuple[int, ...] | None]:
+    """A nameless table without the ignored positions; one that already has a fitted model's width stays."""
+    if form is not None and X.shape[1] == form.layout.features:
+        return X, None
+    kept = kept_columns(columns, None, X.shape[1], strict=form is None)
+    return (X, None) if kept.all_of_them else (X[:, list(kept.positions)], kept.positions)
+
+
+def sparse_source(X: Any, argument: str, columns: Mapping[Any, str] | None, form: Form | None) -> SparseSource:
+    if X.dtype.kind == "c":
+        raise InputError(f"Complex data not supported: the sparse matrix {argument} has type {X.dtype}")
+    if X.dtype.kind not in "biuf":
+        raise InputError(f"the sparse matrix {argument} must hold numbers; got type {X.dtype}")
+    if X.ndim != 2:
+        raise InputError(f"the sparse matrix {argument} must have two axes; got shape {X.shape}. Reshape your data.")
+    check_not_empty(X.shape, argument)
+    kept = None
+    if columns:
+        X, kept = without_ignored(scipy.sparse.csc_array(X), columns, form)
+    return SparseSource(X, kept=kept, argument=argument)
+
+
+def matched(source: Source, form: Form, estimator_name: str, by_name: bool) -> Source:
+    """The source with its columns as the fitted model expects them, or an error that says what differs."""
+    if source.names is not None and form.names is not None and source.names != form.names:
+        if not by_name or set(source.names) != set(form.names):
+            raise InputError(names_differ(source.names, form.names))
+        source = Reordered(source, form)
+    if source.layout.shape == form.layout.shape:
+        return source
+    expected, got = form.layout, source.layout
+    if len(expected.shape) == 1 and len(got.shape) == 1:
+        raise InputError(
+            f"X has {got.features} features, but {estimator_name} is expecting {expected.features} features as input."
+        )
+    shape = ", ".join(map(str, expected.shape))
+    advice = f" Reshape your data: array.reshape(-1, {shape})." if got.features == expected.features else ""
+    raise InputError(
+        f"{source.argument} has rows of shape {got.shape}, but {estimator_name} is expecting {expected.shape}.{advice}"
+    )
+
+
+def names_differ(got: tuple[str, ...], expected: tuple[str, ...]) -> str:
+    """Which columns are new, missing or out of order, in scikit-learn's words."""
+    new, missing = sorted(set(got) - set(expected)), sorted(set(expected) - set(got))
+    said = "The feature names should match those that were passed during fit.\n"
+    if new:
+        said += "Feature names unseen at fit time:\n" + _lines(new)
+    if missing:
+        said += "Feature names seen at fit time, yet now missing:\n" + _lines(missing)
+    if not new and not missing:
+        said += "Feature names must be in the same order as they were in fit.\n"
+    if new:
+        said += f"Leave the new ones out, for example with columns={{{new[0]!r}: 'ignore'}}.\n"
+    return said
+
+
+def _lines(names: list[str]) -> str:
+    more = "- ...\n" if len(names) > 5 else ""
+    return "".join(f"- {name}\n" for name in names[:5]) + more
+
+
+class Reordered(Source):
+    """Another source with its columns in the order of a fitted model."""
+
+    def __init__(self, source: Source, form: Form) -> None:
+        at = {name: i for i, name in enumerate(source.names or ())}
+        self.source = source
+        self.names = form.names
+        self.order = np.array([at[name] for name in self.names or ()])
+        self.rows, self.layout, self.blocks = source.rows, source.layout, source.blocks
+        self.container, self.index, self.random_access = source.container, source.index, source.random_access
+        self.numbered, self.argument, self.per_column = source.numbered, source.argument, source.per_column
+        self.dtypes = source.dtypes if len(source.dtypes) == 1 else tuple(source.dtypes[i] for i in self.order)
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        return self.source.take(rows)[:, self.order]
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        return self.source.read(start, stop)[:, self.order]

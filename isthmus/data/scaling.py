@@ -1,0 +1,313 @@
+"""How each column is brought to a size that a network can learn from, decided from the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.checks import counted, infinite_cells, listed, missing_cells, place
+from isthmus.data.decisions import (
+    MODES,
+    centre_and_scale,
+    column_number,
+    constant_columns,
+    decided,
+    mode_number,
+    share_a_range,
+    warn_of_columns,
+)
+from isthmus.data.sources import Source
+from isthmus.data.statistics import gathered
+from isthmus.errors import FileFormatError, InputError
+
+LARGEST = 1e15
+"""A scaled value beyond this has a square that float32 sums can no longer hold."""
+
+LARGEST_OFFSET = 1000.0
+"""Columns further than this from 0, in scales, are scaled in float64: float32 would lose their digits."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A scale and a centre for every column: ``scaled = (x - centre) / scale``.
+
+    Make one with `fit`; it is never refitted.
+
+    Attributes
+    ----------
+    mode : ``"standard"`` (each column to mean 0 and variance 1), ``"common"`` (mean 0, one scale for all),
+        ``"unit"`` (to [0, 1]) or ``"none"``; ``modes`` says it for each column.
+    centre, scale, low, high : (features,) float64; the last two are the observed range.
+    constant : (features,) bool, columns that always hold the same value.
+    rows : rows seen.
+    shape : the shape of one row.
+    reason : why this mode, in words.
+    names : column names for error messages, None for nameless arrays.
+    wide : the data's type needs more than float32, so results come back as float64.
+    """
+
+    mode: str
+    centre: np.ndarray
+    scale: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    constant: np.ndarray
+    rows: int
+    shape: tuple[int, ...]
+    modes: np.ndarray
+    reason: str = ""
+    names: tuple[str, ...] | None = None
+    wide: bool = True
+
+    @classmethod
+    def fit(
+        cls,
+        source: Source,
+        rows: np.ndarray | None = None,
+        mode: str = "auto",
+        support: str = "real",
+        per_column: Mapping[str | int, str] | None = None,
+    ) -> Scaling:
+        """Decide the scaling from the data, in one pass over it.
+
+        Parameters
+        ----------
+        source : the data.
+        rows : sorted numbers of the rows to look at; None = all.
+        mode : one of the modes, or ``"auto"``: ``"unit"`` where the loss needs values in [0, 1], ``"common"``
+            for images and for columns that share one range, otherwise ``"standard"``.
+        support : ``"unit"`` where the loss needs values in [0, 1], otherwise ``"real"``.
+        per_column : a mode for single columns, by name or position; ``"numeric"`` means the general one. None =
+            what `open_source` was told.
+
+        Raises
+        ------
+        InputError
+            Missing, infinite or huge cells, an unknown mode or column.
+
+        Warns
+        -----
+        DataWarning
+            Constant columns; columns that repeat another.
+        """
+        if mode not in ("auto", *MODES):
+            raise InputError(f"scaling must be 'auto' or one of {listed(MODES)}; got {mode!r}")
+        found = gathered(source, rows)
+        constant = constant_columns(found, source.dtype)
+        shared = share_a_range(source, found, constant)
+        mode, reason = decided(mode, support, source, shared)
+        modes = np.full(source.layout.features, MODES.index(mode), dtype=np.uint8)
+        for column, wanted in (source.per_column if per_column is None else per_column).items():
+            if wanted not in ("ignore", "numeric"):
+                modes[column_number(source, column)] = mode_number(column, wanted)
+        centre, scale = centre_and_scale(found, modes, constant, shared, source)
+        made = cls(
+            mode, centre, scale, found.low, found.high, constant, found.rows, source.layout.shape, modes, reason,
+            source.names, source.form.wide,
+        )  # fmt: skip
+        warn_of_columns(source, rows, found, constant, mode)
+        return made
+
+    @property
+    def features(self) -> int:
+        """Numbers in one row."""
+        return len(self.centre)
+
+    @property
+    def log_volume(self) -> float:
+        """Sum of log(scale) over the columns that vary: a log density of scaled rows minus this is one in the
+        user's units."""
+        return float(np.log(self.scale[~self.constant]).sum())
+
+    @property
+    def unit(self) -> np.ndarray:
+        """(features,) what a scaled error is multiplied by for people: standard columns report in standard
+        deviations, all others in the user's units."""
+        return np.where(self.modes == MODES.index("standard"), 1.0, self.scale)
+
+    def forward(self, raw: np.ndarray, argument: str = "X") -> Tensor:
+        """Scale some rows.
+
+        Parameters
+        ----------
+        raw : (n, *shape) numbers; read only.
+        argument : what an error calls the data.
+
+        Returns
+        -------
+        Tensor
+            (n, *shape) float32, new memory.
+
+        Raises
+        ------
+        InputError
+            A cell is missing, infinite, or huge once scaled.
+        """
+        flat = raw.reshape(len(raw), self.features)
+        small = flat.dtype.kind in "biuf" and np.can_cast(flat.dtype, np.float32)
+        if small and self._fits_float32:
+            x = torch.addcmul(self._shift32, as_tensor(flat, np.dtype(np.float32)), self._factor32)
+        else:
+            x = as_tensor(flat, np.dtype(np.float64)).sub(self._centre64).mul_(self._factor64).float()
+        x = x.contiguous()
+        if not (small and flat.dtype.kind in "biu") and not usable(x):
+            raise InputError(self._what_is_wrong(flat, argument))
+        return x.reshape(raw.shape)
+
+    def inverse(self, x: Tensor, wide: bool | None = None) -> np.ndarray:
+        """Scaled rows in the user's units: (n, *shape), float64 where the data needs it, else float32.
+
+        Parameters
+        ----------
+        x : (n, *shape) float32.
+        wide : float64 (True) or float32 (False); None = as the data was when the scaling was fitted.
+        """
+        wide = self.wide if wide is None else wide
+        flat = x.detach().cpu().reshape(len(x), self.features)
+        if wide or not self._fits_float32:
+            values = flat.double().mul_(self._scale64).add_(self._centre64)
+            return values.to(torch.float64 if wide else torch.float32).reshape(x.shape).numpy()
+        return torch.addcmul(self._centre32, flat.float(), self._scale32).reshape(x.shape).numpy()
+
+    def describe(self, names: tuple[str, ...] | None = None) -> list[str]:
+        """What was decided and why, a plain sentence per line."""
+        names = self.names if names is None else names
+        said = [f"scaling {self.mode!r}: {WORDS[self.mode]}, because {self.reason} ({counted(self.rows, 'row')} seen)"]
+        for number in np.unique(self.modes):
+            here = np.flatnonzero(self.modes == number)
+            if MODES[number] != self.mode:
+                where = [place(int(i), self.shape, names) for i in here[:8]]
+                more = f" and {len(here) - 8} more" if len(here) > 8 else ""
+                said.append(f"scaling {MODES[number]!r}, as asked for: {', '.join(where)}{more}")
+            if MODES[number] in ("common", "unit") and len(np.unique(self.scale[here])) == 1:
+                said.append(f"one unit of the network is {self.scale[here[0]]:.6g} of the data's")
+        said.append(f"observed values lie between {self.low.min():.6g} and {self.high.max():.6g}")
+        count = int(self.constant.sum())
+        if count:
+            where = [place(int(i), self.shape, names) for i in np.flatnonzero(self.constant)[:8]]
+            more = f" and {count - 8} more" if count > 8 else ""
+            said.append(f"{counted(count, 'column')} constant: {', '.join(where)}{more}")
+        return said
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """JSON data and named arrays; names are kept by the `Form` beside it."""
+        body = {
+            "mode": self.mode, "reason": self.reason, "rows": self.rows, "shape": list(self.shape), "wide": self.wide,
+        }  # fmt: skip
+        tensors = {name: getattr(self, name) for name in ARRAYS}
+        return body, tensors
+
+    @classmethod
+    def restore(
+        cls, body: dict[str, Any], tensors: dict[str, np.ndarray], names: tuple[str, ...] | None = None
+    ) -> Scaling:
+        """The scaling that `state` described."""
+        try:
+            arrays: dict[str, Any] = {name: np.asarray(tensors[name]).astype(dtype) for name, dtype in ARRAYS.items()}
+            shape = tuple(int(n) for n in body["shape"])
+            made = cls(
+                mode=str(body["mode"]), rows=int(body["rows"]), shape=shape, reason=str(body["reason"]), names=names,
+                wide=bool(body["wide"]), **arrays,
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(f"the description of the scaling is damaged ({error})") from error
+        whole = all(array.shape == (int(np.prod(shape)),) for array in arrays.values()) and made.mode in MODES
+        if not whole or (made.modes >= len(MODES)).any() or not (made.scale > 0).all():
+            raise FileFormatError("the description of the scaling is damaged")
+        return made
+
+    # The same numbers as tensors, made once: a batch of a small table takes less time than making them.
+
+    @cached_property
+    def _fits_float32(self) -> bool:
+        sane = (self.scale > 1e-30) & (self.scale < 1e30)
+        return bool((sane & (np.abs(self.centre) <= LARGEST_OFFSET * self.scale)).all())
+
+    @cached_property
+    def _centre64(self) -> Tensor:
+        return torch.from_numpy(self.centre.copy())
+
+    @cached_property
+    def _scale64(self) -> Tensor:
+        return torch.from_numpy(self.scale.copy())
+
+    @cached_property
+    def _factor64(self) -> Tensor:
+        return 1.0 / self._scale64
+
+    @cached_property
+    def _factor32(self) -> Tensor:
+        return self._factor64.float()
+
+    @cached_property
+    def _shift32(self) -> Tensor:
+        return (-self._centre64 * self._factor64).float()
+
+    @cached_property
+    def _centre32(self) -> Tensor:
+        return self._centre64.float()
+
+    @cached_property
+    def _scale32(self) -> Tensor:
+        return self._scale64.float()
+
+    def _what_is_wrong(self, flat: np.ndarray, argument: str) -> str:
+        flat = flat.astype(np.float64)
+        gaps = np.isnan(flat)
+        if gaps.any():
+            hit = int(gaps.any(axis=1).sum())
+            return missing_cells(argument, gaps.sum(axis=0), hit, len(flat), self.shape, self.names)
+        infinite = np.isinf(flat)
+        if infinite.any():
+            return infinite_cells(argument, infinite.sum(axis=0), len(flat), self.shape, self.names)
+        with np.errstate(over="ignore"):
+            scaled = np.abs((flat - self.centre) / self.scale)
+        row, index = np.unravel_index(int(np.argmax(scaled)), scaled.shape)
+        return (
+            f"{argument}: {place(int(index), self.shape, self.names)} holds {flat[row, index]:.6g}, which is "
+            f"{scaled[row, index]:.3g} of its scale away from what was seen in training "
+            f"({self.low[index]:.6g} to {self.high[index]:.6g}): too large to calculate with. "
+            f"Is it a fill value such as 1e20, or in another unit?"
+        )
+
+
+ARRAYS = {
+    "centre": np.float64, "scale": np.float64, "low": np.float64, "high": np.float64, "constant": np.bool_,
+    "modes": np.uint8,
+}  # fmt: skip
+
+WORDS = {
+    "standard": "each column is brought to mean 0 and standard deviation 1",
+    "common": "each column's mean is taken away, and one scale serves all columns",
+    "unit": "values are brought to [0, 1]",
+    "none": "values are used as they are",
+}
+
+
+def as_tensor(flat: np.ndarray, dtype: np.dtype) -> Tensor:
+    """The array as a tensor of ``dtype``, sharing memory where that is allowed."""
+    if not flat.dtype.isnative or flat.dtype.name not in TORCH_KNOWS:
+        flat = flat.astype(dtype)
+    elif not flat.flags.writeable or any(step < 0 for step in flat.strides):
+        # PyTorch has no read-only tensors and warns; a batch is small, so it is copied, changing type if it must.
+        flat = flat.astype(dtype)
+    return torch.from_numpy(flat).to(torch.float32 if dtype == np.float32 else torch.float64)
+
+
+def usable(x: Tensor) -> bool:
+    """Whether every number of (n, features) is finite and at most `LARGEST` in size."""
+    every = x.view(-1)
+    # A sum of squares within the limit proves it, at a sixth of the time that finding the extremes takes.
+    if torch.dot(every, every).item() <= LARGEST**2 or not len(every):
+        return True
+    least, most = torch.aminmax(every)
+    return least.item() >= -LARGEST and most.item() <= LARGEST
+
+
+TORCH_KNOWS = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")

@@ -1,0 +1,262 @@
+"""pandas and polars frames: which columns hold numbers, and their matrix."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isthmus.checks import did_you_mean, listed
+from isthmus.data.arrays import from_objects, is_number, numeric_text, short, too_large
+from isthmus.data.decisions import MODES
+from isthmus.data.form import plain_dtype
+from isthmus.data.sources import ArraySource
+from isthmus.errors import InputError
+
+OPTIONS = ("numeric", "ignore", *MODES)
+
+
+def library_of(X: Any) -> str:
+    """The first word of the module that the object's class comes from."""
+    return type(X).__module__.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The columns that are used: their positions in the user's table, and their names."""
+
+    positions: tuple[int, ...]
+    names: tuple[str, ...] | None
+    all_of_them: bool
+
+
+def kept_columns(
+    columns: Mapping[Any, str] | None,
+    names: Sequence[str] | None,
+    width: int,
+    strict: bool = True,
+    numbered: bool = False,
+) -> Kept:
+    """Apply ``columns={name: "ignore"}``; an unknown column is an error unless the model is already fitted."""
+    ignored = set()
+    for column, wanted in (columns or {}).items():
+        if not isinstance(wanted, str) or wanted not in OPTIONS:
+            raise InputError(f"columns: {column!r} must be one of {listed(OPTIONS)}; got {wanted!r}")
+        position = column_position(column, names, width, numbered)
+        if position is None and strict:
+            known = names if names is not None else [str(i) for i in range(width)]
+            raise InputError(f"columns: there is no column {column!r}.{did_you_mean(column, known)}")
+        if wanted == "ignore" and position is not None:
+            ignored.add(position)
+    positions = tuple(i for i in range(width) if i not in ignored)
+    if not positions and width:
+        raise InputError("columns: every column is ignored; at least one must be left")
+    used = None if names is None else tuple(names[i] for i in positions)
+    return Kept(positions, used, not ignored)
+
+
+def column_position(column: Any, names: Sequence[str] | None, width: int, numbered: bool = False) -> int | None:
+    """Where a column is, by name or by position; None where there is no such column."""
+    if names is not None and str(column) in names and (isinstance(column, str) or numbered):
+        return list(names).index(str(column))
+    if isinstance(column, str) and names is None and column.isdecimal():
+        column = int(column)
+    if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and 0 <= column < width:
+        return int(column)
+    return None
+
+
+def check_distinct(names: Sequence[str], argument: str) -> None:
+    """Column names must tell columns apart."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{argument} has several columns of the same name: {listed(twice)}. Give each its own name.")
+
+
+def pandas_source(
+    frame: Any, argument: str, columns: Mapping[Any, str] | None, strict: bool, rename: Sequence[str] | None = None
+) -> ArraySource:
+    """A pandas frame as a source; ``rename`` = () marks a table whose columns have no names."""
+    labels = list(frame.columns)
+    numbered = bool(labels) and all(isinstance(x, (int, np.integer)) and not isinstance(x, bool) for x in labels)
+    names = [str(label) for label in labels]
+    check_distinct(names, argument)
+    kept = kept_columns(columns, names, len(names), strict, numbered)
+    if not kept.all_of_them:
+        frame = frame.iloc[:, list(kept.positions)]
+    check_not_empty(frame.shape, argument)
+    values, dtypes = pandas_matrix(frame, kept.names or (), argument)
+    return ArraySource(
+        values, names=None if rename == () else kept.names, dtypes=shared(dtypes),
+        container="pandas", index=frame.index, numbered=numbered and rename is None,
+        kept=None if kept.all_of_them else kept.positions, argument=argument,
+    )  # fmt: skip
+
+
+def pandas_matrix(frame: Any, names: Sequence[str], argument: str) -> tuple[np.ndarray, Sequence[str]]:
+    """A pandas frame as (rows, columns), and the type name of each column."""
+    dtype = frame.dtypes.iloc[0]
+    if isinstance(dtype, np.dtype) and dtype.kind in "biuf" and (frame.dtypes == dtype).all():
+        # One type for all: looking at thousands of columns singly takes long.
+        return np.ascontiguousarray(frame.to_numpy()), (dtype.newbyteorder("=").name,)
+    arrays, dtypes = [], []
+    for i, name in enumerate(names):
+        values, found = pandas_column(frame.iloc[:, i], name, argument)
+        arrays.append(values)
+        dtypes.append(found)
+    return matrix(arrays, len(frame)), dtypes
+
+
+def pandas_column(column: Any, name: str, argument: str) -> tuple[np.ndarray, str]:
+    """One pandas column as an array, and the name of its type."""
+    import pandas as pd
+
+    dtype = column.dtype
+    if isinstance(dtype, pd.SparseDtype):
+        column = column.sparse.to_dense()
+        dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
+        return column.to_numpy(), dtype.newbyteorder("=").name
+    if isinstance(dtype, np.dtype) and dtype.kind == "c":
+        raise InputError(f"Complex data not supported: column {name!r} of {argument} has type {dtype}")
+    if pd.api.types.is_numeric_dtype(dtype) and _is_plain(dtype):
+        return nullable_column(column), str(dtype)
+    filled = column.dropna()
+    if (
+        pd.api.types.is_object_dtype(dtype)
+        and len(filled)
+        and not any(isinstance(value, (str, bytes)) for value in filled)
+    ):
+        values = from_objects(column.to_numpy(), argument, name)
+        return values, values.dtype.name
+    raise not_numeric(name, argument, filled.iloc[:1_000].tolist(), pandas_kind(column), str(dtype))
+
+
+def _is_plain(dtype: Any) -> bool:
+    try:
+        plain_dtype(str(dtype))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def nullable_column(column: Any) -> np.ndarray:
+    """A nullable or Arrow column: its own type where every cell is filled, else floats with NaN."""
+    plain = plain_dtype(str(column.dtype))
+    if not column.isna().any():
+        return column.to_numpy(dtype=plain)
+    kind = plain if plain.kind == "f" else np.dtype(np.float64)
+    return column.to_numpy(dtype=kind, na_value=np.nan)
+
+
+def pandas_kind(column: Any) -> str:
+    """What a column that is not numeric holds, for people."""
+    import pandas as pd
+
+    types = pd.api.types
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return "categories"
+    if types.is_datetime64_any_dtype(column.dtype) or isinstance(column.dtype, pd.PeriodDtype):
+        return "dates"
+    if types.is_timedelta64_dtype(column.dtype):
+        return "time spans"
+    if types.is_string_dtype(column.dtype):
+        return "text"
+    return "objects"
+
+
+def not_numeric(name: str, argument: str, values: Sequence[Any], kind: str, dtype: str) -> InputError:
+    """The error for a column without numbers: its name, its type, an example, and what to do."""
+    texts = [value for value in values if isinstance(value, str)]
+    if texts and kind == "objects":
+        kind = "text"
+    wrong = next((text for text in texts if not is_number(text)), texts[0] if texts else None)
+    example = wrong if wrong is not None else (values[0] if len(values) else None)
+    whole = next((int(text) for text in texts if text.strip().lstrip("+-").isdecimal() and len(text) > 18), None)
+    if wrong is not None and is_number(wrong) and whole is not None:
+        return InputError(too_large(whole, f"column {name!r}", argument))
+    shown = "it is empty" if example is None else f"for example {short(example)}"
+    advice = {
+        "dates": "Turn it into numbers (a year, a day of the week, days since a date)",
+        "time spans": "Turn it into numbers (seconds, say)",
+    }.get(kind, "Encode it as numbers")
+    hint = numeric_text(example) if isinstance(example, str) else ""
+    return InputError(
+        f"column {name!r} of {argument} holds {kind} (type {dtype}), {shown}; "
+        f"only columns of numbers can be used.{hint} {advice}, drop it, "
+        f"or leave it out with columns={{{name!r}: 'ignore'}}."
+    )
+
+
+def polars_source(frame: Any, argument: str, columns: Mapping[Any, str] | None, strict: bool) -> ArraySource:
+    """A polars frame as a source."""
+    if type(frame).__name__ != "DataFrame":
+        advice = "call .collect() on it first" if type(frame).__name__ == "LazyFrame" else "give a DataFrame"
+        raise InputError(f"{argument} is a polars {type(frame).__name__}: {advice}")
+    kept = kept_columns(columns, frame.columns, frame.width, strict)
+    check_not_empty((frame.height, len(kept.positions)), argument)
+    arrays, dtypes = [], []
+    for i in kept.positions:
+        values, dtype = polars_column(frame.to_series(i), argument)
+        arrays.append(values)
+        dtypes.append(dtype)
+    return ArraySource(
+        matrix(arrays, frame.height), names=kept.names, dtypes=shared(dtypes), container="polars",
+        kept=None if kept.all_of_them else kept.positions, argument=argument,
+    )  # fmt: skip
+
+
+def polars_column(column: Any, argument: str) -> tuple[np.ndarray, str]:
+    """One polars column as an array, nulls as NaN, and the name of its type."""
+    import polars
+
+    name = "bool" if column.dtype == polars.Boolean else str(column.dtype).lower()
+    if not (name == "bool" or column.dtype.is_integer() or column.dtype.is_float()):
+        filled = column.drop_nulls().head(1_000).to_list()
+        raise not_numeric(column.name, argument, filled, polars_kind(column.dtype), str(column.dtype))
+    if name in ("int128", "uint128"):
+        raise InputError(f"column {column.name!r} of {argument} has type {column.dtype}: cast it to Int64 or Float64")
+    return (column.cast(polars.Float64) if column.null_count() else column).to_numpy(), name
+
+
+def polars_kind(dtype: Any) -> str:
+    said = str(dtype)
+    if said.startswith(("Date", "Time")):
+        return "dates"
+    if said.startswith(("Categorical", "Enum")):
+        return "categories"
+    if said.startswith("Duration"):
+        return "time spans"
+    return "text" if said == "String" else "objects"
+
+
+def matrix(arrays: Sequence[np.ndarray], rows: int) -> np.ndarray:
+    """(rows, columns) in the type that holds every column."""
+    dtype = np.result_type(*arrays)
+    made = np.empty((rows, len(arrays)), dtype=dtype)
+    for i, values in enumerate(arrays):
+        made[:, i] = values
+    return made
+
+
+def shared(dtypes: Sequence[str]) -> tuple[str, ...]:
+    """One entry where all columns have the same type."""
+    return tuple(dtypes[:1]) if len(set(dtypes)) == 1 else tuple(dtypes)
+
+
+def check_not_empty(shape: Sequence[int], argument: str) -> None:
+    """At least one row and one number in it, in scikit-learn's words."""
+    shape = tuple(int(n) for n in shape)
+    if shape[0] == 0:
+        raise InputError(
+            f"{argument}: Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is required. "
+            f"It has no rows."
+        )
+    if 0 in shape[1:] or len(shape) < 2:
+        raise InputError(
+            f"{argument}: Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required. "
+            f"It has no columns."
+        )

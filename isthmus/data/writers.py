@@ -1,0 +1,67 @@
+"""Results as files: what the extension says, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.data.tables import library_of
+from isthmus.errors import InputError
+from isthmus.files import written_whole
+
+WRITTEN = (".csv", ".parquet", ".npy")
+
+
+def write_table(path: str | os.PathLike[str], table: Any, names: Sequence[str] | None = None) -> None:
+    """Write a frame or an array as .csv, .parquet or .npy; a failure leaves no half-written file.
+
+    Parameters
+    ----------
+    path : its extension says the format.
+    table : a pandas or polars frame, or an array; only .npy holds arrays of more than two axes.
+    names : column names for an array; default ``"0"``, ``"1"``, ...
+
+    Notes
+    -----
+    A pandas index is written where it says more than the row's number.
+    """
+    path = Path(path)
+    ending = path.suffix.lower()
+    if ending not in WRITTEN:
+        raise InputError(f"{str(path)!r}: the file to write must end in one of {', '.join(WRITTEN)}; got {ending!r}")
+    if ending != ".npy" and library_of(table) not in ("pandas", "polars"):
+        table = as_frame(table, names, path)
+    with written_whole(path) as beside:
+        if ending == ".npy":
+            with open(beside, "wb") as file:
+                np.save(file, table if isinstance(table, np.ndarray) else table.to_numpy(), allow_pickle=False)
+        elif library_of(table) == "polars":
+            table.write_csv(beside) if ending == ".csv" else table.write_parquet(beside)
+        else:
+            import pandas as pd
+
+            keep_index = not (isinstance(table.index, pd.RangeIndex) and table.index.equals(pd.RangeIndex(len(table))))
+            if ending == ".csv":
+                table.to_csv(beside, index=keep_index)
+            else:
+                table.rename(columns=str).to_parquet(beside, index=keep_index)
+
+
+def as_frame(array: Any, names: Sequence[str] | None, path: Path) -> Any:
+    """An array of one or two axes as a pandas frame."""
+    import pandas as pd
+
+    array = np.asarray(array)
+    if array.ndim > 2:
+        raise InputError(
+            f"{str(path)!r}: an array of shape {array.shape} fits no table; write it as .npy, or flatten it"
+        )
+    array = array.reshape(len(array), -1)
+    columns = list(names) if names is not None else [str(i) for i in range(array.shape[1])]
+    if len(columns) != array.shape[1]:
+        raise InputError(f"names must hold {array.shape[1]} column names; got {len(columns)}")
+    return pd.DataFrame(array, columns=columns)

@@ -1,0 +1,415 @@
+"""`Autoencoder`: fit any kind on any data, and use it, with scikit-learn's manners."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import _check_feature_names, check_is_fitted
+
+from isthmus import diagnostics, onnx, storage, training
+from isthmus.composition import Composition
+from isthmus.data import Scaling, Source, digest, open_source, split
+from isthmus.errors import DataWarning, InputError
+from isthmus.estimators.fitting import Job, bounded, build, chosen_parts, rows_at_once
+from isthmus.estimators.settings import number, plan_for, seed_of, whole
+from isthmus.parts.activations import REACH
+from isthmus.parts.networks.dense import Dense
+from isthmus.recipes import Kind, Parts
+from isthmus.records import Batch, Context
+from isthmus.training import Feed
+
+
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """An autoencoder of any kind, as a scikit-learn transformer.
+
+    An encoder squeezes rows through a narrow code, a decoder rebuilds them, and the reconstruction loss
+    teaches both. What is left open (``None`` or ``"auto"``) is chosen from the data.
+
+    Parameters
+    ----------
+    method : the kind: a name (``isthmus methods`` lists them), a kind with its knobs such as
+        ``recipes.denoising(corruption=Mask(0.3))``, or a composition of your own made by `compose`.
+    code_size : numbers per row in the code, >= 1; None = a share of the columns that the kind names (a
+        quarter, at most 32, for those that narrow the data).
+    network, bottleneck, loss, corruption, penalties : parts that replace the kind's own, e.g.
+        ``network=Dense(hidden=(500, 100))``, ``bottleneck=Plain("sigmoid")``, ``corruption=Mask(0.2)``.
+        With ``network="auto"`` the output for pixels stays within their ends, and a plain kind that turns out
+        no better than PCA of the same code size on the held-out rows is fitted once more with a linear path
+        that starts at PCA.
+    scale : ``"auto"``, or how columns are scaled: ``"standard"`` (each to mean 0 and standard deviation 1),
+        ``"common"`` (each to mean 0, one scale for all: pixels), ``"unit"`` (to 0..1), ``"none"``.
+    columns : what single columns are, by name or position: ``"ignore"`` leaves one out, a scaling mode
+        scales it so.
+    epochs, batch_size, learning_rate : None = chosen from the number of rows.
+    validation_fraction : share of the rows held out to judge the fit by, in [0, 1); under 10 rows none are.
+    early_stopping : True (stop when the held-out cost has not fallen for a fifth of the epochs), False, or a
+        number of epochs. The best state is restored in any case.
+    max_time : seconds after which training stops; None = no limit.
+    target : stop as soon as the held-out error (see ``valid_rmse`` in ``history_``) is this small.
+    device : ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    random_state : int, NumPy generator or None. With an int, two fits on one machine are identical.
+    verbose : 0 = silent; 1 = a progress bar on a terminal, lines elsewhere.
+    checkpoint : a folder in which the state of the fit is kept; ``fit(X, resume=True)`` goes on from there.
+    checkpoint_every : seconds between checkpoints.
+
+    Attributes
+    ----------
+    composition_ : the fitted `Composition` (an ``nn.Module``).
+    code_size_ : numbers in the code.
+    history_ : dict of lists, a value per epoch: ``cost`` and its terms on the training rows (nats per row),
+        ``valid_cost`` and ``valid_rmse`` on the held-out rows, ``learning_rate``, ``seconds``. ``valid_rmse`` is
+        the root of the mean squared error per cell: in the data's own units where all columns share one
+        scale, in standard deviations where each has its own.
+    scaling_ : how the columns are scaled, and why.
+    record_ : what the fit knows of itself (held-out error beside PCA's, rows, epochs, why it stopped).
+    n_features_in_, feature_names_in_ : as in scikit-learn.
+
+    Notes
+    -----
+    ``transform`` and the scores are deterministic and thread-safe. A fit with your own modules runs inside a
+    forked global generator, so such fits must not run side by side in threads.
+
+    Examples
+    --------
+    >>> import isthmus as ist
+    >>> X = ist.data.digits()[0]
+    >>> ae = ist.Autoencoder(code_size=8, epochs=2, random_state=0).fit(X)
+    >>> ae.transform(X).shape, ae.reconstruct(X).shape, ae.score_samples(X).shape
+    ((1797, 8), (1797, 8, 8), (1797,))
+    """
+
+    def __init__(
+        self,
+        method: Any = "undercomplete",
+        *,
+        code_size: int | None = None,
+        network: Any = "auto",
+        bottleneck: Any = None,
+        loss: Any = None,
+        corruption: Any = None,
+        penalties: Any = None,
+        scale: str = "auto",
+        columns: dict[Any, str] | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        validation_fraction: float = 0.1,
+        early_stopping: bool | int = True,
+        max_time: float | None = None,
+        target: float | None = None,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 30.0,
+    ) -> None:
+        self.method = method
+        self.code_size = code_size
+        self.network = network
+        self.bottleneck = bottleneck
+        self.loss = loss
+        self.corruption = corruption
+        self.penalties = penalties
+        self.scale = scale
+        self.columns = columns
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.max_time = max_time
+        self.target = target
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+
+    # ------------------------------------------------------------------ fitting
+
+    def fit(
+        self, X: Any, y: Any = None, *, given: Any = None, sample_weight: Any = None, resume: bool = False
+    ) -> Autoencoder:
+        """Fit to the rows of ``X``.
+
+        Parameters
+        ----------
+        X : (n, columns) or (n, height, width[, channel]) array, pandas or polars frame, scipy sparse matrix,
+            path to ``.csv .parquet .npy .npz`` or idx files or to a folder of images, or a source from
+            ``ist.data``.
+        y : ignored.
+        given : for conditional kinds; no kind here reads it yet.
+        sample_weight : (n,) weights >= 0 of the rows in the mean cost.
+        resume : go on from the state in the folder ``checkpoint``, if there is one.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError : the data or a parameter cannot be used. TrainingError : the cost is no longer a number.
+        """
+        refuse_given(given)
+        source = open_source(X, columns=self.columns, estimator_name="Autoencoder")
+        seed = seed_of(self.random_state)
+        share = number("validation_fraction", self.validation_fraction, 0, 0.9)
+        train, held_out = split(source.rows, share, seed)
+        weight = None if sample_weight is None else row_weights(sample_weight, source.rows)
+        if weight is not None:
+            train = train[weight[train] > 0]
+            held_out = held_out[weight[held_out] > 0]
+            if not len(train):
+                raise InputError("sample_weight: every training row has weight zero; at least one must be > 0")
+            weight = weight / weight[train].mean()
+        plan = plan_for(self.get_params(deep=False), len(train), len(held_out), seed)
+        parts = self._parts()
+        scaling = self._scaling(source, train, parts)
+        if isinstance(self.network, str):
+            parts = bounded(parts, scaling, source.dtype)
+        self._set_source(X, source, scaling, parts)
+        self.data_digest_: str | None = digest(source)
+        fitted = Job(
+            name=title(self.method),
+            parts=parts,
+            code_size=self.code_size_,
+            feed=Feed(source, scaling, train, held_out, weight, plan.device),
+            plan=plan,
+            may_fall_back=isinstance(self.network, str),
+            resume=resume,
+            verbose=self.verbose,
+            data_digest=self.data_digest_ or "",
+        ).run()
+        self.composition_, self.parts_ = fitted.composition, fitted.parts
+        self.history_ = fitted.history
+        self.record_: diagnostics.FitRecord | None = fitted.record
+        self.code_size_ = fitted.record.code_size
+        self.partial_: dict[str, Any] | None = None
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, *, given: Any = None, sample_weight: Any = None) -> Autoencoder:
+        """One pass over the rows of ``X``, without held-out part or early stopping.
+
+        The first call (or an earlier ``fit``) fixes the sizes and the scaling; later calls keep them. The
+        learning rate is constant. Returns self.
+        """
+        refuse_given(given)
+        first = not hasattr(self, "composition_")
+        source = open_source(X, columns=self.columns, form=None if first else self.form_, estimator_name="Autoencoder")
+        rows = np.arange(source.rows)
+        weight = None if sample_weight is None else row_weights(sample_weight, source.rows)
+        if weight is not None:
+            rows = rows[weight > 0]
+            weight = weight / max(weight.mean(), 1e-300)
+        seed = seed_of(self.random_state)
+        if first:
+            parts = self._parts()
+            self._set_source(X, source, self._scaling(source, rows, parts), parts)
+            self.composition_ = build(parts, source.layout, self.code_size_, seed)
+            self.parts_, self.history_ = parts, {"epoch": [], "cost": []}
+            self.record_, self.partial_, self.data_digest_ = None, None, None
+        plan = plan_for({**self.get_params(deep=False), "epochs": 1, "checkpoint": None}, len(rows), 0, seed)
+        feed = Feed(source, self.scaling_, rows, rows[:0], weight, plan.device)
+        state = training.begin(self.composition_.train(), plan, feed)
+        if self.partial_ is not None:
+            state.optimiser.load_state_dict(self.partial_["optimiser"])
+            state.generator.set_state(self.partial_["generator"])
+            state.steps, state.usual_norm = self.partial_["steps"], self.partial_["usual_norm"]
+        passes = len(self.history_["epoch"])
+        training.one_pass(state, feed, plan, passes)
+        self.partial_ = {
+            "optimiser": state.optimiser.state_dict(),
+            "generator": state.generator.get_state(),
+            "steps": state.steps,
+            "usual_norm": state.usual_norm,
+        }
+        for name in self.history_:
+            self.history_[name].append({"epoch": passes + 1.0, **state.sums}.get(name, float("nan")))
+        self.composition_.eval()
+        return self
+
+    def _parts(self) -> Parts | Composition:
+        names = ("bottleneck", "loss", "corruption", "penalties")
+        return chosen_parts(self.method, self.network, {name: getattr(self, name) for name in names})
+
+    def _scaling(self, source: Source, rows: np.ndarray, parts: Parts | Composition) -> Scaling:
+        support = getattr(parts.loss, "support", "real")
+        return Scaling.fit(source, rows, mode=self.scale, support=support, per_column=self.columns)
+
+    def _set_source(self, X: Any, source: Source, scaling: Scaling, parts: Parts | Composition) -> None:
+        """Remember what the data is; nothing is remembered of data that was refused before this."""
+        features = source.layout.features
+        if isinstance(parts, Parts):
+            size = parts.code_size(features) if self.code_size is None else whole("code_size", self.code_size, 1)
+            if size > features and parts.code_share < 1:
+                warnings.warn(
+                    f"code_size={size} is wider than the data's {features} columns: nothing forces a kind without a "
+                    f"penalty or corruption to learn more than copying. Try code_size={parts.code_size(features)}",
+                    DataWarning,
+                    stacklevel=3,
+                )
+        else:
+            size = 0 if self.code_size is None else whole("code_size", self.code_size, 1)
+        _check_feature_names(self, X, reset=True)
+        self.n_features_in_ = features
+        self.form_, self.scaling_ = source.form, scaling
+        self.code_size_ = size
+
+    # ------------------------------------------------------------------ using
+
+    def transform(self, X: Any, *, given: Any = None) -> np.ndarray:
+        """The codes of the rows of ``X``: (n, code_size) float32, deterministic."""
+        return self._map(X, lambda batch: self.composition_.represent(batch), (self.code_size_,), given)
+
+    def reconstruct(self, X: Any, *, given: Any = None) -> Any:
+        """``X`` as the autoencoder rebuilds it: same shape, units, columns, index and dtype family."""
+        check_is_fitted(self, "composition_")
+        source = self._source(X, given)
+        return source.form.wrap(self._rebuilt(source), index=source.index)
+
+    def inverse_transform(self, X: Any, *, given: Any = None) -> Any:
+        """The rows that codes (n, code_size) stand for, in the user's units, columns and dtype family."""
+        check_is_fitted(self, "composition_")
+        refuse_given(given)
+        codes = np.asarray(X, dtype=np.float32)
+        if codes.ndim != 2 or codes.shape[1] != self.code_size_:
+            raise InputError(f"codes must have the shape (n, {self.code_size_}); got {codes.shape}")
+        if not np.isfinite(codes).all():
+            raise InputError("codes hold NaN or infinity; they must be finite numbers")
+        context = Context(self.form_.layout.shape)
+        blocks = []
+        with torch.no_grad():
+            for start in range(0, len(codes), 1024):
+                point = torch.tensor(codes[start : start + 1024], device=self._device)
+                blocks.append(self.scaling_.inverse(self.composition_.rebuild(point, context).cpu()))
+        values = np.concatenate(blocks) if blocks else np.zeros((0, *self.form_.layout.shape))
+        return self.form_.wrap(values, index=getattr(X, "index", None))
+
+    def score_samples(self, X: Any, *, given: Any = None) -> np.ndarray:
+        """(n,) float32: minus each row's cost at ``code.point``, as a log density in the user's units (nats)."""
+        volume = self.scaling_.log_volume if hasattr(self, "scaling_") else 0.0
+        return self._map(X, lambda batch: -self.composition_.point_cost(batch) - volume, (), given)
+
+    def score(self, X: Any, y: Any = None, *, given: Any = None) -> float:
+        """The mean of `score_samples`: ranks sizes and knobs of one loss, not kinds with different losses."""
+        return float(self.score_samples(X, given=given).mean(dtype=np.float64))
+
+    def diagnose(self, X: Any, y: Any = None, *, factors: Any = None) -> diagnostics.Diagnosis:
+        """Verdicts in plain words, each with its figure, on the fit and on the rows of ``X``."""
+        check_is_fitted(self, "composition_")
+        if self.record_ is None:
+            raise InputError("diagnose needs a model made by fit: partial_fit keeps no held-out rows to judge by")
+        source = self._source(X)
+        rows = np.unique(np.linspace(0, source.rows - 1, min(source.rows, 5000)).astype(np.int64))
+        x = self.scaling_.forward(source.take(rows)).to(self._device)
+        return diagnostics.diagnose(
+            self.composition_, self.form_.layout, x, self.record_, unit=self.scaling_.unit, names=self.form_.names,
+            output_reach=self._reach(),
+        )  # fmt: skip
+
+    def report(self, path: str | os.PathLike[str], X: Any, y: Any = None) -> Path:
+        """Write one self-contained HTML page about the model and the rows of ``X``."""
+        from isthmus.estimators.reporting import write_report
+
+        check_is_fitted(self, "composition_")
+        return write_report(self, path, X, y)
+
+    def _reach(self) -> tuple[float, float] | None:
+        network = getattr(self.parts_, "network", None)
+        return REACH.get(network.output_activation) if isinstance(network, Dense) else None
+
+    @property
+    def _device(self) -> torch.device:
+        tensors = [*self.composition_.parameters(), *self.composition_.buffers()]
+        return tensors[0].device if tensors else torch.device("cpu")
+
+    def _source(self, X: Any, given: Any = None) -> Source:
+        refuse_given(given)
+        if not isinstance(X, (str, os.PathLike, Source)):
+            _check_feature_names(self, X, reset=False)
+        return open_source(X, columns=self.columns, form=self.form_, estimator_name="Autoencoder")
+
+    def _batches(self, source: Source) -> Iterator[tuple[int, int, Batch]]:
+        """Large stretches of rows, scaled, in order."""
+        size = rows_at_once(self.n_features_in_)
+        for start in range(0, source.rows, size):
+            stop = min(start + size, source.rows)
+            yield start, stop, self._batch(source.read(start, stop))
+
+    def _batch(self, raw: np.ndarray) -> Batch:
+        return Batch(self.scaling_.forward(raw).to(self._device), self.form_.layout)
+
+    def _map(self, X: Any, function: Any, shape: tuple[int, ...], given: Any) -> np.ndarray:
+        check_is_fitted(self, "composition_")
+        source = self._source(X, given)
+        result = np.empty((source.rows, *shape), dtype=np.float32)
+        with torch.no_grad():
+            for start, stop, batch in self._batches(source):
+                result[start:stop] = function(batch).cpu().numpy()
+        return result
+
+    def _rebuilt(self, source: Source) -> np.ndarray:
+        blocks = []
+        with torch.no_grad():
+            for _, _, batch in self._batches(source):
+                out = self.composition_.rebuild(self.composition_.represent(batch), self.composition_.context(batch))
+                blocks.append(self.scaling_.inverse(out.cpu()))
+        return np.concatenate(blocks)
+
+    # ------------------------------------------------------------------ files
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the fitted model as one ``.safetensors`` file: tensors and JSON, never code."""
+        from isthmus.estimators.files import state_of
+
+        check_is_fitted(self, "composition_")
+        storage.write(path, *state_of(self))
+        return Path(path)
+
+    def export_onnx(self, path: str | os.PathLike[str], part: str = "encoder") -> Path:
+        """Write ``"encoder"``, ``"decoder"``, ``"reconstruct"`` or ``"score"`` as ONNX, scaling included.
+
+        The outputs are compared with PyTorch's before the file is kept. Needs the extra ``isthmus[onnx]``.
+        """
+        check_is_fitted(self, "composition_")
+        return onnx.export(path, self.composition_, self.scaling_, self.form_.layout, part, self.code_size_)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.code_size_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
+def refuse_given(given: Any) -> None:
+    if given is not None:
+        raise InputError("given: no kind here is conditional yet; leave it out")
+
+
+def row_weights(sample_weight: Any, rows: int) -> np.ndarray:
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.ndim == 0:
+        weight = np.full(rows, float(weight))
+    if weight.shape != (rows,):
+        raise InputError(f"sample_weight must have the shape ({rows},), one per row; got {weight.shape}")
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        raise InputError("sample_weight must be finite and >= 0")
+    return weight
+
+
+def title(method: Any) -> str:
+    """The kind's name for people."""
+    return method if isinstance(method, str) else repr(method) if isinstance(method, Kind) else "your composition"

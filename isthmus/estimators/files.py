@@ -1,0 +1,135 @@
+"""A fitted `Autoencoder` as JSON data and named tensors, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from isthmus import storage
+from isthmus.composition import Composition
+from isthmus.data import Form, Scaling
+from isthmus.diagnostics import FitRecord
+from isthmus.errors import FileFormatError, InputError
+from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.fitting import build
+from isthmus.recipes import Kind, Parts
+from isthmus.records import from_json, to_json
+from isthmus.version import VERSION
+
+
+def state_of(model: Autoencoder) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The model as (JSON data, tensors); whatever grows with columns or epochs is a tensor."""
+    own = isinstance(model.parts_, Composition)
+    params = {name: value for name, value in model.get_params(deep=False).items() if name != "method"}
+    params["random_state"] = params["random_state"] if isinstance(params["random_state"], int) else None
+    params["checkpoint"] = None if params["checkpoint"] is None else os.fspath(params["checkpoint"])
+    params["columns"] = None if not params["columns"] else [[k, v] for k, v in params["columns"].items()]
+    form, form_tensors = model.form_.state()
+    scaling, scaling_tensors = model.scaling_.state()
+    tensors: dict[str, Any] = {f"composition.{k}": v for k, v in model.composition_.state_dict().items()}
+    tensors |= {f"form.{k}": v for k, v in form_tensors.items()}
+    tensors |= {f"scaling.{k}": v for k, v in scaling_tensors.items()}
+    tensors |= {f"history.{k}": np.asarray(v, dtype=np.float64) for k, v in model.history_.items()}
+    record = None
+    if model.record_ is not None:
+        record = {f.name: getattr(model.record_, f.name) for f in dataclasses.fields(model.record_)}
+        tensors["record.pca_errors"] = np.asarray(record.pop("pca_errors"), dtype=np.float64)
+        # As text where it is no number: strict JSON has neither NaN nor infinity.
+        record = {k: str(v) if isinstance(v, float) and not np.isfinite(v) else v for k, v in record.items()}
+    spec = {
+        "estimator": "Autoencoder",
+        "isthmus": VERSION,
+        "method": None if own else method_spec(model.method),
+        "own_modules": own,
+        "params": to_json(params),
+        "network": to_json(model.parts_.network) if isinstance(model.parts_, Parts) else None,
+        "code_size": model.code_size_,
+        "named": hasattr(model, "feature_names_in_"),
+        "form": form,
+        "scaling": scaling,
+        "record": record,
+        "data": model.data_digest_,
+    }
+    return spec, tensors
+
+
+def restored(spec: dict[str, Any], tensors: dict[str, Tensor], composition: Composition | None) -> Autoencoder:
+    """The inverse of `state_of`."""
+
+    def group(prefix: str) -> dict[str, np.ndarray]:
+        return {k.removeprefix(prefix): v.numpy() for k, v in tensors.items() if k.startswith(prefix)}
+
+    params = from_json(spec["params"])
+    params["columns"] = None if params["columns"] is None else dict(params["columns"])
+    if spec["own_modules"] and composition is None:
+        raise InputError(
+            "this model was made of modules of your own, which a file cannot hold: pass them again as "
+            "ist.load(path, composition=ist.compose(encoder, bottleneck, decoder, loss))"
+        )
+    model = Autoencoder(composition if spec["own_modules"] else method_from(spec["method"]), **params)
+    model.form_ = Form.restore(spec["form"], group("form."))
+    model.scaling_ = Scaling.restore(spec["scaling"], group("scaling."), names=model.form_.names)
+    model.n_features_in_ = model.form_.layout.features
+    if spec["named"]:
+        model.feature_names_in_ = np.asarray(model.form_.names, dtype=object)
+    model.code_size_ = spec["code_size"]
+    parts = model._parts()
+    if isinstance(parts, Parts):
+        parts = dataclasses.replace(parts, network=from_json(spec["network"]))
+    model.parts_ = parts
+    model.composition_ = build(parts, model.form_.layout, model.code_size_, seed=0).eval()
+    weights = {k.removeprefix("composition."): v for k, v in tensors.items() if k.startswith("composition.")}
+    try:
+        model.composition_.load_state_dict(weights)
+    except RuntimeError as error:
+        if spec["own_modules"]:
+            raise InputError(f"composition: these are not the modules that the model was made of: {error}") from error
+        raise FileFormatError(f"the file's weights do not fit its own description: {error}") from error
+    model.history_ = {name: values.tolist() for name, values in group("history.").items()}
+    model.record_, model.partial_ = None, None
+    if spec["record"] is not None:
+        told: dict[str, Any] = {
+            k: float(v) if isinstance(v, str) and k != "stopped" else v for k, v in spec["record"].items()
+        }
+        model.record_ = FitRecord(**told, pca_errors=tensors["record.pca_errors"].numpy())
+    model.data_digest_ = spec["data"]
+    return model
+
+
+def load(path: str | os.PathLike[str], composition: Composition | None = None) -> Autoencoder:
+    """Load a model that `Autoencoder.save` wrote. No code in the file is ever run.
+
+    Parameters
+    ----------
+    path : the ``.safetensors`` file.
+    composition : for a model of your own modules: the same modules again, as `compose` joins them.
+
+    Raises
+    ------
+    FileFormatError : the file is truncated, altered, foreign or newer. InputError : it is not there.
+    """
+    spec, tensors = storage.read(path)
+    if spec.get("estimator") != "Autoencoder":
+        raise FileFormatError(f"{path} holds {spec.get('estimator', 'something else')!r}, not an Autoencoder")
+    try:
+        return restored(spec, tensors, composition)
+    except (KeyError, TypeError) as error:
+        raise FileFormatError(f"{path} is not a whole model: {error!r} is missing or of the wrong type") from error
+
+
+def method_spec(method: Any) -> dict[str, Any]:
+    if isinstance(method, Parts):
+        return {"parts": {f.name: to_json(getattr(method, f.name)) for f in dataclasses.fields(method)}}
+    if isinstance(method, str):
+        return {"name": method}
+    return {"kind": method.name, "knobs": to_json(method.chosen)}
+
+
+def method_from(spec: dict[str, Any]) -> Any:
+    if "parts" in spec:
+        return Parts(**from_json(spec["parts"]))
+    return spec["name"] if "name" in spec else Kind(spec["kind"], **from_json(spec["knobs"]))

@@ -1,0 +1,234 @@
+"""From parts and rows to a trained composition: what `Autoencoder.fit` does between checking and keeping."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from isthmus import training
+from isthmus.composition import Composition
+from isthmus.data import Scaling
+from isthmus.diagnostics import FitRecord
+from isthmus.errors import InputError
+from isthmus.parts.bottlenecks.plain import Plain
+from isthmus.parts.losses import Absolute, Squared
+from isthmus.parts.networks.dense import Dense, DenseDecoder, DenseEncoder, start_at
+from isthmus.pca import PrincipalComponents, principal_components
+from isthmus.progress import progress
+from isthmus.recipes import Kind, Parts
+from isthmus.records import Batch, Layout
+from isthmus.training import Feed, Plan, State
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit found: the trained composition, the parts it was built from, and what is known of it."""
+
+    composition: Composition
+    parts: Parts | Composition
+    history: dict[str, list[float]]
+    record: FitRecord
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fit: everything that is needed for it, decided."""
+
+    name: str
+    parts: Parts | Composition
+    code_size: int
+    feed: Feed
+    plan: Plan
+    may_fall_back: bool
+    resume: bool
+    verbose: int
+    data_digest: str
+
+    def run(self) -> Fitted:
+        """Train; where a plain kind is no better than PCA on the held-out rows, once more from there.
+
+        An autoencoder with a linear path can stand exactly where PCA stands, so the second fit, which starts
+        there and keeps the best held-out state, is no worse.
+        """
+        feed, size = self.feed, self.code_size
+        pca = principal_components(batch.x for batch in feed.batches(feed.train, 4096))
+        judged = feed.held_out if len(feed.held_out) else feed.train
+        pca_errors = pca.errors(batch.x for batch in feed.batches(judged, 4096))
+        parts = self.parts
+        state = self.attempt(parts, self.plan)
+        if (
+            isinstance(parts, Parts)
+            and self.may_fall_back
+            and len(feed.held_out)
+            and size < len(pca_errors)
+            and falls_back(parts)
+        ):
+            error = scaled_error(state.composition, feed, feed.held_out)
+            if error > pca_errors[size]:
+                network = replace(parts.network, linear_path=True, output_activation="identity")
+                linear = replace(parts, network=network)
+                plan = self.plan
+                if plan.checkpoint is not None:
+                    plan = replace(plan, checkpoint=str(Path(plan.checkpoint) / "linear-path"))
+                if self.verbose:
+                    print("no better than PCA on held-out rows: once more, starting from PCA", file=sys.stderr)
+                again = self.attempt(linear, plan, pca)
+                if scaled_error(again.composition, feed, feed.held_out) <= error:
+                    state, parts = again, linear
+        return Fitted(state.composition, parts, state.history, self.record(state, pca_errors))
+
+    def attempt(self, parts: Parts | Composition, plan: Plan, pca: PrincipalComponents | None = None) -> State:
+        """Build and train once."""
+        composition = build(parts, self.feed.source.layout, self.code_size, plan.seed)
+        encoder, decoder = composition.encoder, composition.decoder
+        if isinstance(encoder, DenseEncoder) and isinstance(decoder, DenseDecoder):
+            if decoder.bounded:
+                decoder.set_range(*ends(self.feed))
+            if pca is not None:
+                start_at(encoder, decoder, pca.mean, pca.components, pca.variances)
+        identity = {"data": self.data_digest, "kind": described(parts), "code_size": self.code_size}
+        return training.train(
+            composition,
+            self.feed,
+            plan,
+            progress=progress(self.verbose),
+            title=self.name,
+            resume=self.resume,
+            identity=identity,
+        )
+
+    def record(self, state: State, pca_errors: np.ndarray) -> FitRecord:
+        feed = self.feed
+        some = feed.train[:: max(1, len(feed.train) // 5000)]
+        return FitRecord(
+            code_size=self.code_size or code_size_of(state.composition, feed),
+            features=feed.source.layout.features,
+            train_rows=len(feed.train),
+            held_out_rows=len(feed.held_out),
+            train_error=scaled_error(state.composition, feed, some),
+            held_out_error=scaled_error(state.composition, feed, feed.held_out),
+            mean_error=float(pca_errors[0]),
+            pca_errors=pca_errors,
+            epochs=state.epoch,
+            stopped=state.stopped,
+        )
+
+
+def chosen_parts(method: Any, network: Any, replacements: dict[str, Any]) -> Parts | Composition:
+    """The kind's parts with those that the user replaced, or the user's own composition."""
+    if isinstance(method, torch.nn.Module):
+        if not isinstance(method, Composition):
+            raise InputError("method: join your modules with ist.compose(encoder, bottleneck, decoder, loss)")
+        return method
+    if not isinstance(method, (str, Kind, Parts)):
+        raise InputError(f"method must be the name of a kind, a kind, or a composition; got {method!r}")
+    kind = Kind(method) if isinstance(method, str) else method
+    parts = kind.parts() if isinstance(kind, Kind) else kind
+    replaced = {name: value for name, value in replacements.items() if value is not None}
+    if "penalties" in replaced and not isinstance(replaced["penalties"], (list, tuple)):
+        replaced["penalties"] = (replaced["penalties"],)
+    if "penalties" in replaced:
+        replaced["penalties"] = tuple(replaced["penalties"])
+    if not isinstance(network, str):
+        replaced["network"] = network
+    elif network != "auto":
+        raise InputError(f"network must be 'auto' or a network such as Dense((64, 32)); got {network!r}")
+    return replace(parts, **replaced)
+
+
+def pixel_ends(scaling: Scaling, dtype: np.dtype) -> tuple[float, float] | None:
+    """The fixed ends of data that looks like pixels, in the user's units; None for other data.
+
+    Pixels are columns in one common unit that are bytes, or that run from exactly 0 to exactly 1.
+    """
+    low, high = float(scaling.low.min()), float(scaling.high.max())
+    if scaling.mode != "common":
+        return None
+    if dtype == np.uint8:
+        return (0.0, 255.0) if high > 127 else (low, high)
+    return (0.0, 1.0) if (low, high) == (0.0, 1.0) else None
+
+
+def ends(feed: Feed) -> tuple[np.ndarray, np.ndarray]:
+    """The range of every column in scaled units: a pixel's fixed ends, else what was seen in training."""
+    scaling = feed.scaling
+    pixels = pixel_ends(scaling, feed.source.dtype)
+    low, high = (scaling.low, scaling.high) if pixels is None else pixels
+    return (low - scaling.centre) / scaling.scale, (high - scaling.centre) / scaling.scale
+
+
+def bounded(parts: Parts | Composition, scaling: Scaling, dtype: np.dtype) -> Parts | Composition:
+    """The parts with an output that stays within the ends of pixels, where the data are pixels.
+
+    A sigmoid rebuilds the many pixels that are exactly black or white with far less error than a linear map.
+    """
+    if not isinstance(parts, Parts) or pixel_ends(scaling, dtype) is None:
+        return parts
+    network = parts.network
+    plain = isinstance(network, Dense) and network.output_activation == "identity" and bool(network.hidden)
+    if not plain or not isinstance(parts.loss, (Squared, Absolute)):
+        return parts
+    return replace(parts, network=replace(network, output_activation="bounded"))
+
+
+def falls_back(parts: Parts) -> bool:
+    """Whether the parts may be given a linear path that starts at PCA: plain kinds with layers to go beside."""
+    return (
+        isinstance(parts.network, Dense)
+        and bool(parts.network.hidden)
+        and not parts.network.tied
+        and parts.bottleneck == Plain()
+        and isinstance(parts.loss, (Squared, Absolute))
+        and parts.corruption is None
+        and not parts.penalties
+    )
+
+
+def build(parts: Parts | Composition, layout: Layout, code_size: int, seed: int) -> Composition:
+    """A composition with fresh weights, or a copy of the user's own."""
+    if isinstance(parts, Parts):
+        return parts.build(layout, code_size, torch.Generator().manual_seed(seed))
+    composition = copy.deepcopy(parts)
+    batch = Batch(torch.zeros(2, *layout.shape), layout)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            cost = composition.eval().cost(composition.trace(batch))
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise InputError(f"method: your modules cannot take rows of the shape {layout.shape}: {error}") from error
+    if cost.shape != (2,):
+        raise InputError(f"method: the loss must give one number per row; 2 rows gave the shape {tuple(cost.shape)}")
+    return composition
+
+
+def described(parts: Parts | Composition) -> str:
+    """What tells one fit's parts from another's."""
+    if isinstance(parts, Parts):
+        return repr(parts)
+    return repr({name: tuple(value.shape) for name, value in parts.state_dict().items()})
+
+
+def code_size_of(composition: Composition, feed: Feed) -> int:
+    with torch.no_grad():
+        return int(composition.represent(next(feed.batches(feed.train[:1], 1))).shape[1])
+
+
+def scaled_error(composition: Composition, feed: Feed, rows: np.ndarray) -> float:
+    """Mean squared error per cell in scaled units; NaN for no rows."""
+    total, cells = 0.0, 0
+    with torch.no_grad():
+        for batch in feed.batches(rows, rows_at_once(feed.source.layout.features)):
+            out = composition.rebuild(composition.represent(batch), composition.context(batch))
+            total += float((out - batch.x).square().sum(dtype=torch.float64))
+            cells += batch.x.numel()
+    return total / cells if cells else float("nan")
+
+
+def rows_at_once(features: int) -> int:
+    """Rows per pass when nothing is learnt: enough to be fast, few enough to stay in the cache."""
+    return int(min(4096, max(256, 2**19 // features)))

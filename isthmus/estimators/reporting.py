@@ -1,0 +1,133 @@
+"""What an `Autoencoder` tells its report: rows in the user's units, codes, costs and settings."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from isthmus.errors import InputError
+from isthmus.recipes import RECIPES, Kind
+from isthmus.report import figures, page
+from isthmus.version import VERSION
+
+if TYPE_CHECKING:
+    from isthmus.estimators.autoencoder import Autoencoder
+
+ROWS = 5_000
+"""Rows that a report looks at closely; the oddest of all rows are always among them."""
+
+
+def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: Any = None) -> Path:
+    """Write the page that `Autoencoder.report` promises."""
+    source = model._source(X)
+    labels = None if y is None else np.asarray(y)
+    if labels is not None and labels.shape != (source.rows,):
+        raise InputError(f"y must have one label per row, shape ({source.rows},); got {labels.shape}")
+    diagnosis = model.diagnose(source)
+    scores = model.score_samples(source)
+    most = max(50, min(ROWS, 20_000_000 // model.n_features_in_))
+    spread = np.linspace(0, source.rows - 1, min(source.rows, most)).astype(np.int64)
+    rows = np.union1d(spread, np.argsort(scores, kind="stable")[: figures.ODDEST])
+    raw = source.take(rows)
+    with torch.no_grad():
+        codes, rebuilt = [], []
+        for start in range(0, len(rows), 1024):
+            batch = model._batch(raw[start : start + 1024])
+            point = model.composition_.represent(batch)
+            codes.append(point.cpu().numpy())
+            rebuilt.append(
+                model.scaling_.inverse(model.composition_.rebuild(point, model.composition_.context(batch)).cpu())
+            )
+    index = rows if source.index is None else np.asarray(source.index)[rows]
+    history = dict(model.history_)
+    shared = float(np.ptp(model.scaling_.unit)) == 0
+    data = figures.collect(
+        title=f"{name_of(model)} autoencoder",
+        kind=kind_in_words(model),
+        data=data_in_words(source.rows, model.form_.layout.shape),
+        layout=model.form_.layout,
+        originals=raw,
+        reconstructions=np.concatenate(rebuilt),
+        codes=np.concatenate(codes),
+        diagnosis=diagnosis,
+        record=model.record_,
+        history={
+            **history,
+            "valid_rmse": np.asarray(history["valid_rmse"]) / (model.scaling_.unit[0] if shared else 1),
+        },
+        costs=-scores[rows],
+        y=None if labels is None else labels[rows],
+        names=model.form_.names,
+        row_names=index,
+        unit=model.scaling_.scale,
+        unit_label=unit_in_words(model),
+        scaled_label="standard deviations",
+        details=details(model),
+    )
+    page.write(path, data)
+    return Path(path)
+
+
+def name_of(model: Autoencoder) -> str:
+    method = model.method
+    return method if isinstance(method, str) else method.name if isinstance(method, Kind) else "your own"
+
+
+def kind_in_words(model: Autoencoder) -> str:
+    """E.g. ``undercomplete: 64-128-64-8-64-128-64, gelu``."""
+    network = getattr(model.parts_, "network", None)
+    if network is None:
+        return "a composition of your own modules"
+    resolved = network.resolve(model.n_features_in_, model.code_size_)
+    hidden = [str(width) for width in resolved.hidden]
+    sizes = [str(model.n_features_in_), *hidden, str(model.code_size_), *hidden[::-1], str(model.n_features_in_)]
+    path = ", with a linear path beside the layers" if network.linear_path else ""
+    return f"{name_of(model)}: {'-'.join(sizes)}, {network.activation}{path}"
+
+
+def data_in_words(rows: int, shape: tuple[int, ...]) -> str:
+    if len(shape) == 1:
+        return f"{rows:,} rows of {shape[0]:,} column{'s' if shape[0] != 1 else ''}"
+    return f"{rows:,} images of {' x '.join(map(str, shape[:2]))} pixels"
+
+
+def unit_in_words(model: Autoencoder) -> str:
+    if model.scaling_.mode == "standard":
+        return ""
+    return "grey levels" if len(model.form_.layout.shape) > 1 else "units of the data"
+
+
+def details(model: Autoencoder) -> dict[str, Any]:
+    """Where the model comes from: versions, settings, scaling."""
+    settings = {k: shown(v) for k, v in model.get_params(deep=False).items() if v is not None and k != "method"}
+    facts = {
+        "kind": kind_in_words(model),
+        "paper": RECIPES[name_of(model)].paper if name_of(model) in RECIPES else None,
+    }
+    versions = {
+        "isthmus": VERSION,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    return {
+        **{k: v for k, v in facts.items() if v},
+        "scaling": lines(model.scaling_.describe(model.form_.names)),
+        "settings": settings,
+        "data digest (SHA-256)": getattr(model, "data_digest_", None) or "unknown",
+        "versions": versions,
+    }
+
+
+def lines(texts: Iterable[str]) -> str:
+    return "; ".join(list(texts)[:12])
+
+
+def shown(value: Any) -> Any:
+    return value if isinstance(value, (int, float, str, bool)) else repr(value)

@@ -1,0 +1,283 @@
+"""Export of a fitted composition as one ONNX file, preprocessing included.
+
+The graph takes raw rows in the user's units, so that whoever runs it needs neither this library nor the
+scaling of the training rows.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from isthmus.composition import Composition
+from isthmus.errors import InputError, MissingExtraError
+from isthmus.files import written_whole
+from isthmus.records import Batch, Context, Layout
+from isthmus.version import VERSION
+
+OUTPUTS = {"encoder": "code", "decoder": "reconstruction", "reconstruct": "reconstruction", "score": "score"}
+"""The parts that can be exported, and the name of each graph's output."""
+
+TOLERANCE = 1e-4
+"""How far ONNX Runtime may be from PyTorch, in units of the output (see `compare`)."""
+
+LARGEST = 1_900_000_000
+"""Bytes of weights that fit into one ONNX file, whose format ends at 2 GiB."""
+
+CHECKED_ROWS = (1, 7)
+"""The batch sizes that are compared; neither is the one that the graph is traced with."""
+
+
+class Scaling(Protocol):
+    """What is read of the scaling: scaled = (x - centre) / scale, per feature."""
+
+    @property
+    def centre(self) -> np.ndarray: ...
+
+    @property
+    def scale(self) -> np.ndarray: ...
+
+    @property
+    def log_volume(self) -> float: ...
+
+
+class Graph(nn.Module):
+    """A composition's part as a function of one plain float32 tensor, in the user's units.
+
+    The centre is kept as a float32 number and the rest that it leaves, because the rounding of a centre
+    of 1e6 alone is 0.03: ``(x - centre) - rest`` loses nothing but what float32 rows have lost already.
+    """
+
+    centre: Tensor
+    rest: Tensor
+    scale: Tensor
+    inverse: Tensor
+    log_volume: Tensor
+
+    def __init__(self, composition: Composition, scaling: Scaling, layout: Layout) -> None:
+        super().__init__()
+        self.composition = composition
+        self.layout = layout
+        exact, spread = (torch.tensor(values, dtype=torch.float64) for values in (scaling.centre, scaling.scale))
+        numbers = {"centre": exact.float(), "rest": exact - exact.float(), "scale": spread, "inverse": 1 / spread}
+        for name, values in numbers.items():
+            as_float32 = values.float()
+            if not as_float32.isfinite().all():
+                feature = int((~as_float32.isfinite()).nonzero()[0])
+                raise InputError(
+                    f"ONNX export: feature {feature} has the centre {exact[feature]:g} and the spread "
+                    f"{spread[feature]:g}, too large or too small for float32; rescale it before the fit"
+                )
+            self.register_buffer(name, as_float32.reshape(layout.shape).clone())
+        self.register_buffer("log_volume", torch.tensor(float(scaling.log_volume)))
+
+    def batch(self, x: Tensor) -> Batch:
+        return Batch(((x - self.centre) - self.rest) * self.inverse, self.layout)
+
+    def rebuilt(self, point: Tensor) -> Tensor:
+        return self.composition.rebuild(point, Context(self.layout.shape)) * self.scale + self.centre
+
+
+class Encoder(Graph):
+    """(n, *shape) -> (n, code_size)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.composition.represent(self.batch(x))
+
+
+class Decoder(Graph):
+    """(n, code_size) -> (n, *shape)."""
+
+    def forward(self, code: Tensor) -> Tensor:
+        return self.rebuilt(code)
+
+
+class Reconstruct(Graph):
+    """(n, *shape) -> (n, *shape)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rebuilt(self.composition.represent(self.batch(x)))
+
+
+class Score(Graph):
+    """(n, *shape) -> (n,): the log-density of a row in the user's units."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return -self.composition.point_cost(self.batch(x)) - self.log_volume
+
+
+GRAPHS: dict[str, type[Graph]] = {
+    "encoder": Encoder,
+    "decoder": Decoder,
+    "reconstruct": Reconstruct,
+    "score": Score,
+}
+
+
+def export(
+    path: str | os.PathLike[str],
+    composition: Composition,
+    scaling: Scaling,
+    layout: Layout,
+    part: str,
+    code_size: int,
+) -> Path:
+    """Write one part of a fitted composition as an ONNX file that takes rows in the user's units.
+
+    Before the file takes its name, ONNX Runtime's outputs for random rows are compared with PyTorch's.
+
+    Parameters
+    ----------
+    path : the file; its folder must exist. Weights are inside it, not beside it.
+    composition : stays as it is: a copy on the CPU, in float32 and evaluation mode, is exported.
+    scaling : has ``centre`` and ``scale``, (features,), and ``log_volume``.
+    layout : the shape of one row.
+    part : what the graph computes, for any number of rows n >= 1, all float32:
+
+        - ``"encoder"``: x (n, *shape) -> code (n, code_size);
+        - ``"decoder"``: code (n, code_size) -> reconstruction (n, *shape);
+        - ``"reconstruct"``: x -> reconstruction;
+        - ``"score"``: x -> score (n,), minus the row's cost in nats, as a density in the user's units.
+    code_size : numbers in one code.
+
+    Returns
+    -------
+    Path
+        ``path``.
+
+    Raises
+    ------
+    InputError
+        ``part`` is unknown, the network cannot be written as ONNX, the outputs differ, or the file cannot
+        be written.
+    MissingExtraError
+        onnx, onnxscript or onnxruntime is not installed.
+
+    Notes
+    -----
+    Rows arrive as float32, which has about 7 digits: a column around 1e6 that varies by less than 1 is
+    rounded before the graph sees it, so that codes and scores of such columns follow the library's own,
+    which takes float64 rows, only to that rounding. Pictures are given as their raw values 0..255, as
+    float32.
+    """
+    if part not in GRAPHS:
+        raise InputError(f"ONNX export: part must be one of {', '.join(GRAPHS)}; got {part!r}")
+    onnxruntime = needed_packages()
+    graph = GRAPHS[part](copy.deepcopy(composition).cpu().float(), scaling, layout).eval()
+    size = sum(value.nbytes for value in graph.state_dict().values())
+    if size > LARGEST:
+        raise InputError(f"ONNX export: the weights take {size / 1e9:.1f} GB; one ONNX file holds at most 2 GB")
+    with written_whole(path) as beside:
+        rows = plausible_rows(graph, sum(CHECKED_ROWS))
+        with torch.no_grad():
+            codes = graph.composition.represent(graph.batch(rows))
+            if codes.shape[1:] != (code_size,):
+                raise InputError(f"ONNX export: code_size is {code_size}, but codes have {codes.shape[1]} numbers")
+            given = codes if part == "decoder" else rows
+            write_graph(graph, given, part, beside)
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1  # a few rows: a pool of threads would only be started and ended
+            session = onnxruntime.InferenceSession(beside, options, providers=["CPUExecutionProvider"])
+            compare(graph, given, part, session)
+    return Path(path)
+
+
+def needed_packages() -> Any:
+    """The module ``onnxruntime``, once all three packages of the extra are known to be there."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(error.name or "onnx", "onnx", "ONNX export") from error
+    return onnxruntime
+
+
+def plausible_rows(graph: Graph, n: int) -> Tensor:
+    """(n, *shape) random rows in the user's units, spread as the scaling says that rows are."""
+    draw = np.random.default_rng(0)
+    shape = (n, *graph.layout.shape)
+    unit = getattr(graph.composition.loss, "support", "real") == "unit"
+    scaled = torch.from_numpy(draw.uniform(size=shape) if unit else draw.standard_normal(shape))
+    return (scaled * graph.scale.double() + graph.centre.double()).float()
+
+
+def write_graph(graph: Graph, given: Tensor, part: str, path: Path) -> None:
+    """Trace ``graph`` with ``given`` and write it, any number of rows allowed, weights inside the file."""
+    try:
+        with quiet():
+            program = torch.onnx.export(
+                graph,
+                (given,),
+                dynamo=True,
+                input_names=["code" if part == "decoder" else "x"],
+                output_names=[OUTPUTS[part]],
+                dynamic_shapes=({0: torch.export.Dim("n")},),
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise InputError(
+            "ONNX export: this network cannot be written as ONNX; a module of your own does something that "
+            f"torch.onnx does not know. It says: {str(error.__cause__ or error).partition(chr(10))[0]}"
+        ) from error
+    program = cast(torch.onnx.ONNXProgram, program)
+    # The exporter notes where each step stands in the source: paths of this machine, which are nobody's business.
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.pop("pkg.torch.onnx.stack_trace", None)
+    program.model.metadata_props.update({"isthmus": VERSION, "part": part})
+    program.save(path, external_data=False)
+
+
+def compare(graph: Graph, given: Tensor, part: str, session: Any) -> None:
+    """Raise an error if ONNX Runtime's outputs are not PyTorch's.
+
+    They may differ by `TOLERANCE` units, and by 1e-6 of their value, the rounding of float32. A unit is
+    a feature's scale for a reconstruction; for codes and scores it is the largest one's size.
+    """
+    (entry,) = session.get_inputs()
+    if isinstance(entry.shape[0], int):
+        raise InputError(
+            f"ONNX export: the graph came out for exactly {entry.shape[0]} rows at a time, because a module of your "
+            "own turns the number of rows into a constant; write x.shape[0] where it has len(x) or int(...)"
+        )
+    for rows in given.split(CHECKED_ROWS):
+        expected = graph(rows)
+        got = torch.from_numpy(session.run([OUTPUTS[part]], {entry.name: rows.numpy()})[0])
+        if got.shape != expected.shape:
+            raise InputError(
+                f"ONNX export: ONNX Runtime's {OUTPUTS[part]} has the shape {tuple(got.shape)}, "
+                f"PyTorch's {tuple(expected.shape)}"
+            )
+        unit = graph.scale if OUTPUTS[part] == "reconstruction" else expected.abs().max()
+        difference, allowed = (got - expected).abs(), TOLERANCE * unit + 1e-6 * expected.abs()
+        if not bool((difference <= allowed).all()):
+            raise InputError(
+                f"ONNX export: for {len(rows)} random rows ONNX Runtime's {OUTPUTS[part]} differs from PyTorch's by up "
+                f"to {float(difference.max()):.3g}, where at most {float(allowed.min()):.3g} is allowed"
+            )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No log lines below errors and no warnings of the exporter; everything is put back after the block."""
+    loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

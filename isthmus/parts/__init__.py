@@ -1,0 +1,1 @@
+"""The parts that a composition is made of."""

@@ -1,0 +1,217 @@
+"""Reconstruction losses: minus the log-likelihood of a row, in nats, constants included.
+
+The contract (what `composition.py` asks of a loss):
+
+    cost(out, x, weight) -> (n,)     nats per row, summed over features
+    mean(out)                        the expected x
+    sample(out, generator)           a draw of x
+    width(features)                  numbers per row that the decoder must emit
+    support                          "real", or "unit" for data in [0, 1]
+    after_step(trace, terms), best(mean_cost, cells)     only where a scale is learned
+
+What a user writes (`Squared()`) is a frozen part; where something is learned, ``build()`` makes the module.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from isthmus.errors import InputError
+from isthmus.records import Trace, part
+
+FLOOR = 1e-6
+"""The least variance (in scaled units) a loss learns: the rounding of float32 data, about."""
+
+
+def row_sums(errors: Tensor, weight: Tensor | None) -> Tensor:
+    """(n, ...) -> (n,): the sum over a row's cells, missing ones left out."""
+    if weight is not None:
+        # where, not a product: a missing cell may hold NaN.
+        errors = torch.where(weight > 0, errors * weight, torch.zeros_like(errors))
+    return errors.flatten(1).sum(1)
+
+
+def cells(x: Tensor, weight: Tensor | None) -> Tensor | float:
+    """How many cells each row has: a number, or (n,) where some are missing."""
+    return float(x[0].numel()) if weight is None else weight.flatten(1).sum(1)
+
+
+@part
+class Squared:
+    """Squared error: a normal distribution around the output, one variance for all cells.
+
+        cost = cells/2 log(2 pi v) + sum (out - x)^2 / (2 v)
+
+    Parameters
+    ----------
+    variance : v in scaled units, > 0; None (default) learns it, as the running mean of the squared error,
+        which is where the cost is least. A fixed variance of 1 on data of small spread makes every
+        variational kind collapse.
+
+    Examples
+    --------
+    Input (1, -1, 2, 3), output (1, 1, 2, 3): the mean squared error is 1.
+
+    >>> x, out = torch.tensor([[1., -1., 2., 3.]]), torch.tensor([[1., 1., 2., 3.]])
+    >>> loss = Squared(variance=1.0).build()
+    >>> loss.errors(out, x, None) / 4
+    tensor([1.])
+    """
+
+    variance: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.variance is not None and not self.variance > 0:
+            raise InputError(f"Squared: variance must be > 0, or None to learn it; got {self.variance!r}")
+
+    def build(self) -> ScaledLoss:
+        return SquaredLoss(self.variance)
+
+
+@part
+class Absolute:
+    """Absolute error: a Laplace distribution around the output, one scale b for all cells.
+
+        cost = cells log(2 b) + sum |out - x| / b
+
+    Parameters
+    ----------
+    scale : b in scaled units, > 0; None (default) learns it as the running mean of the absolute error.
+    """
+
+    scale: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and not self.scale > 0:
+            raise InputError(f"Absolute: scale must be > 0, or None to learn it; got {self.scale!r}")
+
+    def build(self) -> ScaledLoss:
+        return AbsoluteLoss(self.scale)
+
+
+@part
+class Bernoulli:
+    """Cross-entropy of cells in [0, 1]; the decoder's output is the logit of the mean.
+
+        cost = sum -x log p - (1 - x) log (1 - p),   p = sigmoid(out)
+
+    On grey cells the cost has a floor above 0: it is a likelihood only for cells that are 0 or 1.
+    """
+
+    @property
+    def support(self) -> str:
+        return "unit"
+
+    def width(self, features: int) -> int:
+        return features
+
+    def cost(self, out: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        return row_sums(F.binary_cross_entropy_with_logits(out, x, reduction="none"), weight)
+
+    def mean(self, out: Tensor) -> Tensor:
+        return torch.sigmoid(out)
+
+    def sample(self, out: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.bernoulli(torch.sigmoid(out), generator=generator)
+
+
+class ScaledLoss(nn.Module):
+    """A loss of the form  cells * log_scale(v) + errors / divisor(v),  whose best v is the mean error.
+
+    Because both terms are known, the mean error, and with it the best v, follow from the mean cost: no
+    second pass over the data is needed to ask what the cost would be at the best scale.
+    """
+
+    support = "real"
+    variance: Tensor
+    steps: Tensor
+
+    def __init__(self, fixed: float | None) -> None:
+        super().__init__()
+        self.learned = fixed is None
+        self.register_buffer("variance", torch.tensor(1.0 if fixed is None else float(fixed)))
+        self.register_buffer("steps", torch.tensor(0.0))
+
+    def errors(self, out: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
+        raise NotImplementedError
+
+    def log_scale(self, variance: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def divisor(self, variance: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def width(self, features: int) -> int:
+        return features
+
+    def cost(self, out: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(n,) nats."""
+        # In x's type, not out's: on a GPU the output may come in bfloat16, too coarse for these sums.
+        variance, out = self.variance.to(x.dtype), out.to(x.dtype)
+        return cells(x, weight) * self.log_scale(variance) + self.errors(out, x, weight) / self.divisor(variance)
+
+    def mean(self, out: Tensor) -> Tensor:
+        return out
+
+    def mean_error(self, mean_cost: Tensor, mean_cells: float) -> Tensor:
+        """The mean error per cell that belongs to a mean cost per row."""
+        errors = (mean_cost - mean_cells * self.log_scale(self.variance)) * self.divisor(self.variance)
+        return errors / mean_cells
+
+    def best(self, mean_cost: Tensor, mean_cells: float) -> tuple[Tensor, Tensor]:
+        """The best scale for rows whose mean cost is ``mean_cost``, and the mean cost they would then have."""
+        if not self.learned:
+            return self.variance, mean_cost
+        error = self.mean_error(mean_cost, mean_cells)
+        best = error.clamp(min=FLOOR)
+        return best, mean_cells * (self.log_scale(best) + error / self.divisor(best))
+
+    def after_step(self, trace: Trace, terms: dict[str, Tensor]) -> None:
+        """Follow the running mean of the error; the first step jumps to it."""
+        batch = trace.batch
+        share = 1.0 if batch.row_weight is None else float(batch.row_weight.mean())
+        if not self.learned or share == 0 or batch.mean_cells == 0:
+            return
+        self.steps += 1
+        rate = (1.0 / self.steps).clamp(min=0.02)
+        error = self.mean_error(terms["loss"] / share, batch.mean_cells).clamp(min=FLOOR)
+        self.variance.lerp_(error.to(self.variance.dtype), rate)
+
+
+class SquaredLoss(ScaledLoss):
+    """The module behind `Squared`; ``variance`` is the normal distribution's."""
+
+    def errors(self, out: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
+        return row_sums((out - x).square(), weight)
+
+    def log_scale(self, variance: Tensor) -> Tensor:
+        return 0.5 * torch.log(2 * math.pi * variance)
+
+    def divisor(self, variance: Tensor) -> Tensor:
+        return 2 * variance
+
+    def sample(self, out: Tensor, generator: torch.Generator) -> Tensor:
+        noise = torch.empty_like(out).normal_(generator=generator)
+        return out + noise * self.variance.sqrt()
+
+
+class AbsoluteLoss(ScaledLoss):
+    """The module behind `Absolute`; ``variance`` holds the Laplace distribution's scale b."""
+
+    def errors(self, out: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
+        return row_sums((out - x).abs(), weight)
+
+    def log_scale(self, variance: Tensor) -> Tensor:
+        return torch.log(2 * variance)
+
+    def divisor(self, variance: Tensor) -> Tensor:
+        return variance
+
+    def sample(self, out: Tensor, generator: torch.Generator) -> Tensor:
+        # The difference of two exponentials: the inverse of the distribution function gives infinity now and then.
+        first, second = (torch.empty_like(out).exponential_(generator=generator) for _ in range(2))
+        return out + self.variance * (first - second)

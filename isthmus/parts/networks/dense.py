@@ -1,0 +1,287 @@
+"""The dense (fully connected) network: the encoder and its mirror image, the decoder."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from isthmus.errors import InputError
+from isthmus.parts.activations import ACTIVATIONS
+from isthmus.records import Context, Layout, Pass, part
+
+NORMS = (None, "layer", "batch")
+
+
+@part
+class Dense:
+    """Fully connected encoder, and a decoder that mirrors it.
+
+    Parameters
+    ----------
+    hidden : the widths of the encoder's hidden layers, from the data towards the code; the decoder has
+        them in reverse order. ``()`` makes both a single linear map. A float is a multiple of the number
+        of features: ``(2.0, 1.0)`` on 30 columns is ``(60, 30)``; such widths stay within 64 and 1000 and
+        are never below twice the code.
+    activation : after every hidden layer: one of ``identity, relu, leaky_relu, elu, selu, gelu, silu,
+        softplus, tanh, sigmoid``.
+    norm : ``"layer"``, ``"batch"`` or None, before every activation. With ``"batch"`` a row's cost depends
+        on the other rows of its batch while training.
+    dropout : share of hidden units set to 0 in training, in [0, 1).
+    tied : if True the decoder's weights are the encoder's, transposed (biases are its own).
+    linear_path : if True, encoder and decoder are the sum of the layers and of a plain linear map beside
+        them, which starts as the principal components of the training rows while the layers start at 0:
+        training then begins at PCA and can only leave it for something better.
+    output_activation : applied to the decoder's output, in scaled units. ``"bounded"`` is a sigmoid stretched
+        over the range of each column: what suits pixels, and any data with fixed ends.
+
+    Examples
+    --------
+    >>> network = Dense(hidden=(500, 100), activation="relu")
+    >>> encoder, decoder = network.build(Layout((784,), ("column",)), hidden_size=10, code_size=10,
+    ...                                  out_size=784, generator=torch.Generator().manual_seed(0))
+    >>> encoder(torch.zeros(2, 784), Context((784,))).shape
+    torch.Size([2, 10])
+    >>> decoder(torch.zeros(2, 10), Context((784,))).shape
+    torch.Size([2, 784])
+    """
+
+    hidden: tuple[int | float, ...] = ()
+    activation: str = "gelu"
+    norm: str | None = None
+    dropout: float = 0.0
+    tied: bool = False
+    linear_path: bool = False
+    output_activation: str = "identity"
+
+    def __post_init__(self) -> None:
+        hidden = self.hidden if isinstance(self.hidden, (tuple, list)) else (self.hidden,)
+        if not all(isinstance(width, (int, float)) and not isinstance(width, bool) and width > 0 for width in hidden):
+            raise InputError(
+                "Dense: hidden must be whole numbers > 0, e.g. (500, 100), or floats for multiples of the number of "
+                f"features, e.g. (2.0, 1.0); got {self.hidden!r}"
+            )
+        object.__setattr__(self, "hidden", tuple(hidden))
+        for name, more in (("activation", ()), ("output_activation", ("bounded",))):
+            known = (*ACTIVATIONS, *more)
+            if getattr(self, name) not in known:
+                raise InputError(f"Dense: {name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
+        if self.norm not in NORMS:
+            raise InputError(f"Dense: norm must be 'layer', 'batch' or None; got {self.norm!r}")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"Dense: dropout must be in [0, 1); got {self.dropout!r}")
+
+    def resolve(self, features: int, code_size: int) -> Dense:
+        """The same network with every width a number of units."""
+
+        def units(width: int | float) -> int:
+            if isinstance(width, int):
+                return width
+            return max(min(max(round(width * features), 64), 1000), min(2 * code_size, 4000))
+
+        return replace(self, hidden=tuple(units(width) for width in self.hidden))
+
+    def build(
+        self, layout: Layout, hidden_size: int, code_size: int, out_size: int, generator: torch.Generator
+    ) -> tuple[DenseEncoder, DenseDecoder]:
+        """Make encoder and decoder, with fresh weights drawn from ``generator``.
+
+        ``hidden_size`` is what the bottleneck wants from the encoder, ``code_size`` what it hands to the
+        decoder, ``out_size`` the numbers per row that the loss wants.
+        """
+        if self.tied and (hidden_size != code_size or out_size != layout.features):
+            raise InputError(
+                "Dense: tied=True needs a bottleneck and a loss that keep their sizes "
+                f"(encoder {layout.features} -> {hidden_size}, decoder {code_size} -> {out_size}); use tied=False"
+            )
+        encoder = DenseEncoder(self, layout.features, hidden_size, generator)
+        decoder = DenseDecoder(self, code_size, out_size, generator, mirror=encoder if self.tied else None)
+        return encoder, decoder
+
+
+def draw_weights(layer: nn.Linear, activation: str, generator: torch.Generator) -> None:
+    """Initial weights: He's for rectifier-like activations, Glorot's for the others; biases 0."""
+    fan_out, fan_in = layer.weight.shape
+    if activation in ("relu", "leaky_relu", "gelu", "silu", "elu", "softplus"):
+        bound = math.sqrt(6.0 / fan_in)
+    else:
+        bound = math.sqrt(6.0 / (fan_in + fan_out))
+    with torch.no_grad():
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        layer.bias.zero_()
+
+
+def dropped(x: Tensor, rate: float, pass_: Pass) -> Tensor:
+    """``x`` with a share ``rate`` of its cells set to 0 and the others enlarged, in training only."""
+    if rate == 0 or not pass_.training:
+        return x
+    kept = torch.rand(x.shape, generator=pass_.generator, device=x.device, dtype=x.dtype) >= rate
+    return x * kept / (1 - rate)
+
+
+class Activation(nn.Module):
+    """An activation as a layer of its own, so that penalties can ask for its output by name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ACTIVATIONS[self.name](x)
+
+
+class Layers(nn.Module):
+    """Linear maps with norm, activation and dropout between them; nothing after the last."""
+
+    takes_context = True
+    linear: nn.ModuleList
+    norm: nn.ModuleList
+    hidden: nn.ModuleList
+    mirror: tuple[Layers, ...]
+    path: nn.Linear | None
+
+    def __init__(self, network: Dense, sizes: list[int], generator: torch.Generator, mirror: Layers | None) -> None:
+        super().__init__()
+        self.network = network
+        self.linear = nn.ModuleList()
+        self.norm = nn.ModuleList()
+        self.hidden = nn.ModuleList(Activation(network.activation) for _ in sizes[2:])
+        # In a tuple, so that the encoder's layers are not registered (and saved) a second time.
+        self.mirror = (mirror,) if mirror is not None else ()
+        last = len(sizes) - 2
+        for place, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+            if mirror is None:
+                layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+                draw_weights(layer, network.activation if place < last else "identity", generator)
+                self.linear.append(layer)
+            else:
+                self.linear.append(Bias(outputs))
+            if place < last and network.norm == "layer":
+                self.norm.append(nn.LayerNorm(outputs))
+            elif place < last and network.norm == "batch":
+                self.norm.append(BatchNorm(outputs))
+        self.path = None
+        if network.linear_path and mirror is None:
+            self.path = nn.Linear(sizes[0], sizes[-1], bias=False, device="meta").to_empty(device="cpu")
+            with torch.no_grad():
+                self.path.weight.zero_()
+
+    def layer(self, place: int, x: Tensor) -> Tensor:
+        layer = self.linear[place]
+        if isinstance(layer, Bias):
+            return layer(x, self.mirror[0].weight(len(self.linear) - 1 - place).T)
+        return layer(x)
+
+    def weight(self, place: int) -> Tensor:
+        return self.linear[place].get_parameter("weight")
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        whole = x
+        last = len(self.linear) - 1
+        for place in range(last):
+            x = self.layer(place, x)
+            if self.norm:
+                norm = self.norm[place]
+                x = norm(x, context.pass_) if isinstance(norm, BatchNorm) else norm(x)
+            x = dropped(self.hidden[place](x), self.network.dropout, context.pass_)
+        x = self.layer(last, x)
+        if self.path is not None:
+            x = x + self.path(whole)
+        for mirror in self.mirror:
+            if mirror.path is not None:
+                x = x + whole @ mirror.path.weight
+        return x
+
+
+class Bias(nn.Module):
+    """The part of a tied layer that is its own."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(size))
+
+    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
+        return F.linear(x, weight, self.bias)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch norm that learns its running figures in training passes only; a row alone, which has no spread, is
+    scaled by them even then."""
+
+    def forward(self, x: Tensor, pass_: Pass) -> Tensor:  # type: ignore[override]  # it reads the pass
+        learns = pass_.training and len(x) > 1
+        figures = (self.running_mean, self.running_var, self.weight, self.bias)
+        return F.batch_norm(x, *figures, training=learns, momentum=self.momentum or 0.1, eps=self.eps)
+
+
+class DenseEncoder(Layers):
+    """``encoder(x, context) -> hidden``: (n, *shape) -> (n, hidden_size)."""
+
+    def __init__(self, network: Dense, features: int, hidden_size: int, generator: torch.Generator) -> None:
+        super().__init__(network, [features, *map(int, network.hidden), hidden_size], generator, mirror=None)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        return super().forward(x.flatten(1), context)
+
+
+class DenseDecoder(Layers):
+    """``decoder(z, context) -> out``: (n, code_size) -> (n, *shape), or (n, k, *shape) for k numbers per feature."""
+
+    low: Tensor
+    width: Tensor
+
+    def __init__(
+        self, network: Dense, code_size: int, out_size: int, generator: torch.Generator, mirror: Layers | None
+    ) -> None:
+        super().__init__(network, [code_size, *map(int, reversed(network.hidden)), out_size], generator, mirror)
+        self.bounded = network.output_activation == "bounded"
+        if self.bounded:
+            self.register_buffer("low", torch.zeros(out_size))
+            self.register_buffer("width", torch.ones(out_size))
+
+    def set_range(self, low: np.ndarray, high: np.ndarray) -> None:
+        """What a bounded output may be: (features,) each, in scaled units."""
+        self.low.copy_(torch.from_numpy(low))
+        self.width.copy_(torch.from_numpy(high - low))
+
+    def forward(self, z: Tensor, context: Context) -> Tensor:
+        out = super().forward(z.flatten(1), context)
+        if self.bounded:
+            out = torch.addcmul(self.low, torch.sigmoid(out), self.width)
+        else:
+            out = ACTIVATIONS[self.network.output_activation](out)
+        features = math.prod(context.shape)
+        if out.shape[1] == features:
+            return out.reshape(out.shape[0], *context.shape)
+        return out.reshape(out.shape[0], -1, *context.shape)
+
+
+def start_at(
+    encoder: DenseEncoder, decoder: DenseDecoder, mean: np.ndarray, components: np.ndarray, variances: np.ndarray
+) -> None:
+    """Set a pair with a linear path to principal components: it then rebuilds exactly as PCA does.
+
+    Parameters
+    ----------
+    mean : (features,). components : (>= code_size, features), orthonormal rows. variances : along each.
+
+    The codes are whitened (variance 1 each), so that the layers beside the path see inputs of ordinary size.
+    """
+    if encoder.path is None or decoder.path is None:
+        raise InputError("start_at: the network has no linear path; make it with Dense(linear_path=True)")
+    size = len(encoder.path.weight)
+    kept = torch.from_numpy(np.ascontiguousarray(components[:size])).float()
+    spread = torch.from_numpy(np.sqrt(np.maximum(variances[:size], 1e-12))).float()
+    middle = torch.from_numpy(mean).float()
+    with torch.no_grad():
+        for layers in (encoder, decoder):
+            layers.weight(-1).zero_()
+        encoder.path.weight.zero_()[: len(kept)] = kept / spread[:, None]
+        encoder.linear[-1].get_parameter("bias").zero_()[: len(kept)] = -(kept @ middle) / spread
+        decoder.path.weight.zero_()[:, : len(kept)] = kept.T * spread
+        decoder.linear[-1].get_parameter("bias").copy_(middle)

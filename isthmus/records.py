@@ -1,0 +1,237 @@
+"""The nouns that flow between the parts of a composition.
+
+    batch -> corruption -> encoder -> bottleneck -> decoder -> reconstruction loss
+
+Every record is frozen: a part reads what it is handed and returns a new value. `part` marks the
+frozen dataclasses that users write down (`Mask(0.2)`, `Dense(hidden=(64, 32))`), so that they can be
+compared, printed and stored as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import nn
+
+T = TypeVar("T")
+
+PARTS: dict[str, type] = {}
+"""Every class marked with `part`, by its name: the only classes a model file may name."""
+
+
+@dataclass_transform(frozen_default=True)
+def part(cls: type[T]) -> type[T]:
+    """Make ``cls`` a frozen dataclass that may be named in a model file."""
+    made = dataclass(frozen=True)(cls)
+    if made.__name__ in PARTS and PARTS[made.__name__].__qualname__ != made.__qualname__:
+        raise TypeError(f"a part called {made.__name__!r} exists already: model files name parts by their class")
+    PARTS[made.__name__] = made
+    return made
+
+
+def to_json(value: Any) -> Any:
+    """A part, a schedule or a plain value as JSON data; the inverse of `from_json`."""
+    if type(value).__name__ in PARTS and isinstance(value, PARTS[type(value).__name__]):
+        body = {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+        return {"part": type(value).__name__, **body}
+    if isinstance(value, (tuple, list)):
+        return [to_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if hasattr(value, "item"):  # a NumPy scalar
+        return to_json(value.item())
+    raise TypeError(f"{type(value).__name__} {value!r} cannot be written as JSON data")
+
+
+def from_json(value: Any) -> Any:
+    """Rebuild what `to_json` wrote. Lists come back as tuples; only names in `PARTS` are built."""
+    if isinstance(value, dict):
+        body = {key: from_json(item) for key, item in value.items() if key != "part"}
+        if "part" not in value:
+            return body
+        if value["part"] not in PARTS:
+            raise ValueError(f"unknown part {value['part']!r}; known: {', '.join(sorted(PARTS))}")
+        return PARTS[value["part"]](**body)
+    if isinstance(value, list):
+        return tuple(from_json(item) for item in value)
+    return value
+
+
+@part
+class Layout:
+    """What each axis of one row is, and which columns hold numbers.
+
+    Parameters
+    ----------
+    shape : the shape of one row, e.g. ``(30,)`` for a table, ``(28, 28)`` for a grey image.
+    axes : a name per axis: ``("column",)``, ``("height", "width")``, ``("height", "width", "channel")``.
+    numeric : a truth value per column, or None where all are numbers. Noise is only ever added to
+        numeric columns.
+    """
+
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    numeric: tuple[bool, ...] | None = None
+
+    @property
+    def features(self) -> int:
+        """Numbers in one row."""
+        size = 1
+        for length in self.shape:
+            size *= length
+        return size
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of the data, scaled.
+
+    Attributes
+    ----------
+    x : (n, *layout.shape) float.
+    layout : what each axis of a row is.
+    weight : same shape as x, 0 = missing cell, which reaches neither loss nor encoder; None = all 1.
+    row_weight : (n,) weight of each row in the mean over rows; None = all 1.
+    given : (n, conditions) what conditional kinds read; None where there is none.
+    lengths : (n,) valid steps of each sequence; None where rows are not sequences.
+    rows : (n,) the rows' numbers in the data set, int64; None where unknown.
+    """
+
+    x: Tensor
+    layout: Layout
+    weight: Tensor | None = None
+    row_weight: Tensor | None = None
+    given: Tensor | None = None
+    lengths: Tensor | None = None
+    rows: Tensor | None = None
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+    @property
+    def mean_cells(self) -> float:
+        """Cells per row that are not missing, in the mean."""
+        return self.layout.features if self.weight is None else float(self.weight.sum()) / len(self)
+
+    def visible(self, x: Tensor | None = None) -> Tensor:
+        """``x`` with missing cells set to 0, the value an encoder may see."""
+        x = self.x if x is None else x
+        return x if self.weight is None else torch.where(self.weight > 0, x, torch.zeros_like(x))
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The circumstances of one pass; randomness comes only from here.
+
+    Attributes
+    ----------
+    generator : source of all noise, dropout and draws; None = nothing random is asked for.
+    epoch : fractional epoch, what schedules read.
+    training : corruption and dropout act only if True.
+    draws : codes drawn per row by random bottlenecks.
+    rows : number of rows in the whole data set, 0 = unknown.
+    """
+
+    generator: torch.Generator | None = None
+    epoch: float = float("inf")
+    training: bool = False
+    draws: int = 1
+    rows: int = 0
+
+
+EVALUATION = Pass()
+"""Outside training: no noise, every schedule at its final value."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an encoder or decoder may read beside its input.
+
+    Attributes
+    ----------
+    shape : the shape of one row of the data, what a decoder must rebuild.
+    given, lengths : as in `Batch`.
+    teacher : the true sequence, for decoders that are shown it while training.
+    pass_ : the circumstances of the pass (dropout reads its generator).
+    """
+
+    shape: tuple[int, ...]
+    given: Tensor | None = None
+    lengths: Tensor | None = None
+    teacher: Tensor | None = None
+    pass_: Pass = EVALUATION
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The input as the encoder sees it, and which cells a corruption changed (None = none)."""
+
+    x: Tensor
+    changed: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Code:
+    """What the bottleneck makes of the encoder's output.
+
+    Attributes
+    ----------
+    z : (n, *code_shape), or (draws, n, *code_shape): what the decoder reads.
+    point : (n, code_size) the deterministic representation that ``transform`` returns, flattened.
+    cost : (n,), or (draws, n), nats paid for the code; None = nothing is paid.
+    draws : how many codes were drawn per row; 0 = one, without an axis for it.
+    index : the discrete code, where there is one.
+    """
+
+    z: Tensor
+    point: Tensor
+    cost: Tensor | None = None
+    draws: int = 0
+    index: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One whole pass; penalties and diagnostics read it, nobody writes it.
+
+    ``activations`` maps the names of layers to their outputs, for the layers that somebody asked for.
+    """
+
+    batch: Batch
+    seen: Seen
+    hidden: Tensor
+    code: Code
+    out: Tensor
+    context: Context
+    pass_: Pass
+    composition: nn.Module
+    activations: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+Schedule = float | Callable[[float], float]
+"""A number, or a frozen callable of the fractional epoch; accepted wherever a weight or rate is."""
+
+__all__ = [
+    "EVALUATION",
+    "PARTS",
+    "Batch",
+    "Code",
+    "Context",
+    "Layout",
+    "Pass",
+    "Schedule",
+    "Seen",
+    "Trace",
+    "from_json",
+    "part",
+    "replace",
+    "to_json",
+]

@@ -1,0 +1,319 @@
+"""The report as one HTML file that needs nothing else: no network, no script, every text escaped."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from isthmus.files import written_whole
+from isthmus.report import plots
+from isthmus.report.figures import ReportData, shown
+from isthmus.report.style import STYLE
+from isthmus.verdicts import Verdict
+
+KNOWN = ("epoch", "cost", "loss", "valid_cost", "valid_loss", "valid_rmse", "learning_rate", "seconds")
+"""The names in a history that are not penalties."""
+WORDS = {"good": "good", "note": "note", "bad": "problem"}
+SIGNS = {"good": "M4 10.5 8 14.5 16 5.5", "note": "M10 9v6M10 5v.5", "bad": "M10 4v8M10 15v.5"}
+
+
+def write(path: str | os.PathLike[str], data: ReportData) -> None:
+    """Write the report to ``path``, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written there; the message says why.
+    """
+    text = render(data)
+    with written_whole(path) as beside:
+        # A lone surrogate in a column's name must not cost the report.
+        beside.write_bytes(text.encode("utf-8", errors="replace"))
+
+
+def render(data: ReportData) -> str:
+    """The whole page as text."""
+    sections = [
+        verdicts(data),
+        pictures(data) if data.pictures is not None else columns(data),
+        f'<div class="pair">{spread(data)}{code_map(data)}</div>',
+        oddest(data),
+        f'<div class="pair">{sizes(data)}{learning(data)}</div>',
+        details(data),
+    ]
+    title = escape(data.title)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{title}: autoencoder report</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+        f"{header(data)}\n<main>\n" + "\n".join(part for part in sections if part) + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def section(name: str, title: str, *parts: str) -> str:
+    body = "\n".join(part for part in parts if part)
+    return f'<section aria-labelledby="{name}">\n<h2 id="{name}">{escape(title)}</h2>\n{body}\n</section>'
+
+
+def paragraph(text: str) -> str:
+    return f'<p class="lead">{escape(text)}</p>'
+
+
+def figure(content: str, caption: str, kind: str = "") -> str:
+    return f"<figure{f' class={kind!r}' if kind else ''}>{content}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], caption: str, words: tuple[int, ...] = (0,)) -> str:
+    """Rows of texts; the first of each is its heading, and columns not in ``words`` are numbers."""
+
+    def cell(place: int, text: str, tag: str, scope: str = "") -> str:
+        kind = "" if place in words else ' class="number"'
+        return f"<{tag}{scope}{kind}>{escape(text)}</{tag}>"
+
+    head = "".join(cell(place, text, "th", ' scope="col"') for place, text in enumerate(heads))
+    body = "\n".join(
+        "<tr>"
+        + cell(0, row[0], "th", ' scope="row"')
+        + "".join(cell(place, text, "td") for place, text in enumerate(row[1:], 1))
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>\n'
+        f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def header(data: ReportData) -> str:
+    figures = "\n".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in data.key_figures)
+    return (
+        f'<header>\n<p class="over">isthmus &middot; autoencoder report</p>\n<h1>{escape(data.title)}</h1>\n'
+        f'<p class="what"><b>{escape(data.kind)}</b> on {escape(data.data)}</p>\n'
+        f'<dl class="key">\n{figures}\n</dl>\n</header>'
+    )
+
+
+def verdicts(data: ReportData) -> str:
+    items = "\n".join(verdict(item) for item in data.diagnosis.verdicts)
+    bad = sum(item.level == "bad" for item in data.diagnosis.verdicts)
+    lead = "Nothing speaks against this model." if not bad else f"{bad} problem{'s' if bad > 1 else ''} found."
+    return section("verdicts", "Verdicts", paragraph(lead), f'<ul class="verdicts">\n{items}\n</ul>')
+
+
+def verdict(item: Verdict) -> str:
+    icon = (
+        f'<svg class="icon" viewBox="0 0 20 20" aria-hidden="true"><circle cx="10" cy="10" r="9.2"/>'
+        f'<path d="{SIGNS[item.level]}"/></svg>'
+    )
+    advice = f'<span class="advice">Try: {escape(item.advice)}</span>' if item.advice else ""
+    return (
+        f'<li class="{item.level}">{icon}<div><b>{escape(item.name[:1].upper() + item.name[1:])}</b> '
+        f'<span class="level">{WORDS[item.level]}</span><br>{escape(item.sentence)}{advice}</div></li>'
+    )
+
+
+def learning(data: ReportData) -> str:
+    """Cost by term, training and held-out rows."""
+    history = {name: values for name, values in data.history.items() if len(values) and np.isfinite(values).any()}
+    length = max((len(values) for values in history.values()), default=0)
+    epochs = history.get("epoch", np.arange(1, length + 1))
+    costs = {"training": history.get("cost", history.get("loss")), "held out": history.get("valid_cost")}
+    kept = {name: values for name, values in costs.items() if values is not None}
+    if not kept:
+        return section("learning", "Learning", paragraph("No history was kept of this fit."))
+    label = "Cost per row over the epochs, " + " and ".join(kept)
+    caption = "Mean cost of a row: minus the log-likelihood, in nats; only its fall means anything, not its sign."
+    drawn = section("cost", "Cost", figure(plots.curves(epochs, kept, "cost (nats per row)", label), caption))
+    terms = {name: values for name, values in history.items() if name not in KNOWN}
+    if "cost" in history and "loss" in history and not np.allclose(history["cost"], history["loss"], equal_nan=True):
+        terms = {"loss": history["loss"], "cost of the code": history["cost"] - history["loss"], **terms}
+    if terms:
+        label = "Terms of the objective over the epochs: " + ", ".join(terms)
+        caption = f"{', '.join(terms)}, each with its weight (nats per row)."
+        drawn += section("terms", "Terms", figure(plots.curves(epochs, terms, "nats per row", label), caption))
+    if "valid_rmse" in history:
+        rmse = {"held out": history["valid_rmse"] * data.units.scale}
+        name = f"RMSE ({data.units.name})"
+        last = f"{shown(float(rmse['held out'][-1]))} {data.units.name}"
+        label = f"Held-out error over the epochs, at the end {last}"
+        content = plots.curves(epochs, rmse, name, label, logarithmic=True)
+        drawn += section("error", "Held-out error", figure(content, f"Error on held-out rows; at the end {last}."))
+    if "learning_rate" in history and np.ptp(history["learning_rate"]) > 0:
+        rates = {"learning rate": history["learning_rate"]}
+        content = plots.curves(epochs, rates, "learning rate", "Learning rate over the epochs")
+        drawn += section("rate", "Learning rate", figure(content, "The length of the optimiser's steps."))
+    return drawn
+
+
+def pictures(data: ReportData) -> str:
+    """Originals, reconstructions and differences, and where in the picture the error is."""
+    shown_pictures = data.pictures
+    if shown_pictures is None:
+        return ""
+    largest = plots.largest_difference(shown_pictures)
+    items = []
+    for row, original, rebuilt in zip(
+        shown_pictures.rows, shown_pictures.originals, shown_pictures.rebuilt, strict=True
+    ):
+        ends = (shown_pictures.lowest, shown_pictures.highest)
+        images = (
+            picture(plots.picture(original, *ends), f"row {row}, original")
+            + picture(plots.picture(rebuilt, *ends), f"row {row}, reconstruction")
+            + picture(plots.difference(original, rebuilt, largest), f"row {row}, difference", "gap")
+        )
+        items.append(f"<li>{images}<span>{escape(row)}</span></li>")
+    lead = (
+        "From top to bottom: original, reconstruction, and their difference (blue: rebuilt too dark, orange: too "
+        f"bright, clear: right; full colour is {shown(largest)} {data.value_unit})."
+    )
+    where = ""
+    if data.error_map is not None:
+        low, high = (shown(float(value)) for value in (np.nanmin(data.error_map), np.nanmax(data.error_map)))
+        span = f"{low} to {high} {data.value_unit}"
+        caption = f"Where the error is: RMSE per pixel, {span}; the fuller the colour, the larger."
+        where = figure(picture(plots.heat(data.error_map), f"error per pixel, {span}", "gap"), caption, "beside")
+    return section("rebuilt", "Reconstructions", paragraph(lead), f'<ul class="strip">{"".join(items)}</ul>', where)
+
+
+def picture(address: str, words: str, kind: str = "") -> str:
+    return f'<img class="pixels {kind}" src="{address}" alt="{escape(words)}">'
+
+
+def columns(data: ReportData) -> str:
+    """How well each column is rebuilt, worst first."""
+    rows = [
+        (
+            column.name,
+            shown(column.error, padded=True),
+            shown(column.spread, padded=True),
+            "constant" if math.isnan(column.lost) else f"{1 - column.lost:.1%}",
+        )
+        for column in data.columns
+    ]
+    count = len(rows)
+    which = f"The {count} of {data.features:,} columns" if count < data.features else f"All {count} columns"
+    lead = (
+        f"{which}, worst first. The error is the root mean squared error in the column's own units, beside its "
+        "standard deviation, which is the error of always saying its mean."
+    )
+    if count == 1:
+        lead = "The error is the root mean squared error in the column's own units."
+    heads = ("column", "error", "standard deviation", "variance explained")
+    drawn = ""
+    if any(not math.isnan(column.lost) for column in data.columns):
+        drawn = figure(plots.column_bars(data.columns), "Share of each column's variance that is lost.")
+    return section(
+        "rebuilt",
+        "Columns",
+        paragraph(lead),
+        f'<div class="plots">{drawn}{table(heads, rows, "Error by column")}</div>',
+    )
+
+
+def spread(data: ReportData) -> str:
+    """How the rows' errors are spread."""
+    caption = f"Errors of {len(data.row_errors):,} rows; the odd ones are on the right."
+    return section("spread", "Errors of the rows", figure(plots.histogram(data.row_errors, data.units.name), caption))
+
+
+def oddest(data: ReportData) -> str:
+    """The rows that are rebuilt worst."""
+    if data.odd_pictures is None:
+        return section("odd", "The oddest rows", odd_table(data))
+    ends = (data.odd_pictures.lowest, data.odd_pictures.highest)
+    items = "".join(
+        "<li>"
+        + picture(plots.picture(original, *ends), f"row {odd.row}, original")
+        + picture(plots.picture(rebuilt, *ends), f"row {odd.row}, reconstruction")
+        + f"<span>{escape(odd.row)}{escape(f' ({odd.label})' if odd.label else '')}</span>"
+        + f"<small>{shown(odd.error, padded=True)}</small></li>"
+        for odd, original, rebuilt in zip(
+            data.oddest, data.odd_pictures.originals, data.odd_pictures.rebuilt, strict=True
+        )
+    )
+    label = f"its {data.code_map.about if data.code_map.groups else 'label'}, " if data.oddest[0].label else ""
+    lead = f"Original above, reconstruction below; then the row, {label}and its error ({data.units.name})."
+    return section("odd", "The oddest rows", paragraph(lead), f'<ul class="strip">{items}</ul>')
+
+
+def odd_table(data: ReportData) -> str:
+    """One line per odd row, with its worst columns: what was observed, what was expected."""
+    labelled = bool(data.oddest[0].label)
+    heads = ("row", *(["label"] if labelled else []), "error", "worst columns")
+    rows = [
+        (
+            odd.row,
+            *([odd.label] if labelled else []),
+            shown(odd.error, padded=True),
+            "; ".join(
+                f"{cell.column} is {shown(cell.observed, 4)}, expected {shown(cell.expected, 4)}" for cell in odd.cells
+            ),
+        )
+        for odd in data.oddest
+    ]
+    caption = f"Error in {data.units.name}; values in the columns' own units."
+    return table(heads, rows, caption, words=(0, 1, 3) if labelled else (0, 2))
+
+
+def code_map(data: ReportData) -> str:
+    codes = data.code_map
+    how = "Each point is a row"
+    if codes.axes[0].startswith("component"):
+        how += "; of the code's units the two directions of largest variance are shown"
+    elif not codes.axes[1]:
+        how += "; the code has one unit, and the height only keeps points apart"
+    if len(codes.points) < codes.rows:
+        how += f" ({len(codes.points):,} of {codes.rows:,} rows)"
+    caption = f"{how}. Colour: {codes.about}."
+    return section("codes", "Map of the codes", figure(plots.code_map(codes), caption))
+
+
+def sizes(data: ReportData) -> str:
+    if data.sizes is None:
+        return ""
+    caption = (
+        f"Error on {data.sizes.judged_on} of PCA at every code size, fitted on the same training rows, and of this "
+        "autoencoder. Below the curve it does better than any linear method of its size."
+    )
+    drawn = figure(plots.size_curve(data.sizes, data.units.name), caption)
+    return section("sizes", "Error against code size", drawn)
+
+
+def details(data: ReportData) -> str:
+    """Versions, spec and settings, folded."""
+    rows = [(name, as_words(value)) for name, value in flattened(data.details)]
+    rows += [(f"figure {name}", shown(value, 6)) for name, value in data.diagnosis.figures.items()]
+    if not rows:
+        return ""
+    return section(
+        "details",
+        "How it was made",
+        f"<details><summary>Versions, settings and all figures</summary>\n"
+        f"{table(('name', 'value'), rows, 'Details', words=(0, 1))}</details>",
+    )
+
+
+def flattened(values: Mapping[str, Any], above: str = "") -> list[tuple[str, Any]]:
+    """Two levels of names become one: ``{"a": {"b": 1}}`` -> ``[("a b", 1)]``."""
+    pairs: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value and not above:
+            pairs += flattened(value, f"{name} ")
+        else:
+            pairs.append((f"{above}{name}", value))
+    return pairs
+
+
+def as_words(value: Any) -> str:
+    """A setting as text: JSON where it is nested, shortened where it is very long."""
+    text = (
+        json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (Mapping, list, tuple)) else str(value)
+    )
+    return text if len(text) <= 2_000 else text[:2_000] + "…"

@@ -1,0 +1,498 @@
+"""The loop: plain code that makes a composition's objective small, readable from top to bottom.
+
+    while not done: for batch in epoch: state, terms = step(state, batch);  look at the held-out rows
+
+Everything a run needs to go on after being killed is in `State`, and nothing else is: resumed from a
+checkpoint it makes the same steps as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import multiprocessing
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus import storage
+from isthmus.composition import Composition, Unaware
+from isthmus.data.batches import batches
+from isthmus.data.scaling import Scaling
+from isthmus.data.sources import Source
+from isthmus.errors import TrainingError
+from isthmus.progress import Progress
+from isthmus.records import Batch, Pass
+
+CACHE_BYTES = 128 * 2**20
+"""Scaled rows up to this size are kept in memory; above, every batch is scaled on its way."""
+
+SMALL_STEP = 5e7
+"""Floating-point operations of one step below which a single thread is faster than several."""
+
+OUT_OF_TIME = "(max_time)"
+"""What marks the reason for stopping after which a fit may be resumed."""
+
+CLIP = 10.0
+"""A gradient longer than this many times the usual length is shortened to it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: every choice made, in plain values.
+
+    ``patience`` is in epochs, 0 = never stop early; ``target`` is an error (see `Figures.error`), 0 = none;
+    ``max_time`` and ``checkpoint_every`` are in seconds.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    patience: int = 0
+    target: float = 0.0
+    max_time: float = math.inf
+    device: str = "cpu"
+    checkpoint: str | None = None
+    checkpoint_every: float = 30.0
+    warm_up: float = 0.05
+
+    def rate(self, epoch: float) -> float:
+        """The learning rate: a short warm-up, then half a cosine down to 0."""
+        done = epoch / self.epochs
+        warm = min(1.0, done / self.warm_up + 1e-3) if self.warm_up else 1.0
+        return self.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * min(done, 1.0)))
+
+
+class Feed:
+    """Scaled batches of a source: what the loop reads.
+
+    Parameters
+    ----------
+    source, scaling : the rows, and how they are scaled.
+    train, held_out : row numbers, sorted.
+    row_weight : (rows,) weights with mean 1 over the training rows, or None.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        scaling: Scaling,
+        train: np.ndarray,
+        held_out: np.ndarray,
+        row_weight: np.ndarray | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.source, self.scaling, self.device = source, scaling, device
+        self.train, self.held_out = train, held_out
+        self.row_weight = None if row_weight is None else torch.from_numpy(row_weight.astype(np.float32))
+        self.cached: Tensor | None = None
+        if source.random_access and source.rows * source.layout.features * 4 <= CACHE_BYTES:
+            self.cached = torch.cat([scaling.forward(source.read(a, b)) for a, b in stretches(source, 4096)])
+
+    def batches(
+        self, rows: np.ndarray, batch_size: int, seed: int | None = None, epoch: int = 0, skip: int = 0
+    ) -> Iterator[Batch]:
+        """The rows in batches; in order without a seed, else shuffled by (seed, epoch)."""
+        if self.cached is None:
+            for raw, chosen in batches(self.source, rows, batch_size, seed=seed, epoch=epoch, skip=skip):
+                yield self.batch(self.scaling.forward(raw), torch.from_numpy(chosen))
+            return
+        order = rows if seed is None else np.random.default_rng((seed, epoch)).permutation(rows)
+        numbers = torch.from_numpy(order)
+        for start in range(skip * batch_size, len(order), batch_size):
+            some = numbers[start : start + batch_size]
+            yield self.batch(self.cached.index_select(0, some), some)
+
+    def batch(self, x: Tensor, rows: Tensor) -> Batch:
+        weight = None if self.row_weight is None else self.row_weight[rows].to(self.device)
+        return Batch(x.to(self.device), self.source.layout, row_weight=weight, rows=rows)
+
+
+def stretches(source: Source, size: int) -> Iterator[tuple[int, int]]:
+    """The source's rows in stretches of at most ``size``."""
+    for start in range(0, source.rows, size):
+        yield start, min(start + size, source.rows)
+
+
+@dataclass
+class State:
+    """All that changes while training."""
+
+    composition: Composition
+    optimiser: torch.optim.Optimizer
+    generator: torch.Generator
+    parameters: list[torch.nn.Parameter]
+    epoch: int = 0
+    position: int = 0
+    steps: int = 0
+    usual_norm: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
+    history: dict[str, list[float]] = field(default_factory=dict)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_cost: float = math.inf
+    best_epoch: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The held-out rows, looked at.
+
+    ``cost`` is the mean cost at the final rates and the best scale of the loss, without penalties; ``scale``
+    that best scale; ``error`` the root of the mean squared error per cell, in the units of `Scaling.unit`.
+    """
+
+    cost: float
+    error: float
+    scale: Tensor | None
+
+
+def step(state: State, batch: Batch, pass_: Pass, learning_rate: float) -> tuple[State, dict[str, Tensor]]:
+    """One step downhill: the kernel that every way of training shares."""
+    composition, optimiser = state.composition, state.optimiser
+    with precision(batch.x.device):
+        trace = composition.trace(batch, pass_)
+        objective, terms = composition.objective(trace)
+    for weights in state.parameters:
+        weights.grad = None
+    objective.backward()
+    gradients = [weights.grad for weights in state.parameters if weights.grad is not None]
+    norm = float(torch.nn.utils.get_total_norm(gradients))
+    if not math.isfinite(norm):
+        raise TrainingError(not_a_number(state, terms, batch))
+    usual = state.usual_norm if state.steps >= 10 else math.inf
+    if norm > CLIP * usual:
+        torch._foreach_mul_(gradients, CLIP * usual / norm)
+        norm = CLIP * usual
+    state.usual_norm += (norm - state.usual_norm) / min(state.steps + 1, 50)
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate
+    optimiser.step()
+    with torch.no_grad():
+        composition.after_step(trace, terms)
+    state.steps += 1
+    return state, terms
+
+
+def precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """bfloat16 matrix products on a GPU; float32 elsewhere, where bfloat16 is slow."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def evaluate(composition: Composition, feed: Feed, rows: np.ndarray, batch_size: int, seed: int) -> Figures:
+    """Look at some rows without learning from them."""
+    cost, loss, cells, squares, count = 0.0, 0.0, 0.0, 0.0, 0.0
+    generator = torch.Generator(feed.device).manual_seed(seed)
+    unit = torch.from_numpy(feed.scaling.unit.astype(np.float32)).to(feed.device).reshape(feed.source.layout.shape)
+    composition.eval()
+    with torch.no_grad():
+        for batch in feed.batches(rows, batch_size):
+            trace = composition.trace(batch, Pass(generator, rows=len(rows)))
+            losses = composition.losses(trace)
+            costs = composition.combined(losses, trace)
+            weight = torch.ones_like(costs) if batch.row_weight is None else batch.row_weight
+            mean = composition.loss.mean(trace.out)
+            error = (mean if mean.ndim == batch.x.ndim else mean[0]) - batch.x
+            row_squares = (error * unit).square().flatten(1).mean(1)
+            if losses.ndim > 1:
+                losses = losses.mean(0)
+            sums = torch.stack([(v * weight).sum(dtype=torch.float64) for v in (costs, losses, row_squares)])
+            sums = sums.tolist()
+            cost, loss, squares = cost + sums[0], loss + sums[1], squares + sums[2]
+            mass = float(weight.sum())
+            cells += batch.mean_cells * mass
+            count += mass
+    composition.train()
+    count = count or 1.0
+    cost, loss, error = cost / count, loss / count, math.sqrt(squares / count)
+    scale = None
+    if hasattr(composition.loss, "best"):
+        scale, best = composition.loss.best(torch.tensor(loss, dtype=torch.float64), cells / count)
+        cost += float(best) - loss
+    return Figures(cost, error, scale)
+
+
+def train(
+    composition: Composition,
+    feed: Feed,
+    plan: Plan,
+    *,
+    progress: Progress | None = None,
+    title: str = "training",
+    resume: bool = False,
+    identity: dict[str, Any] | None = None,
+) -> State:
+    """Fit ``composition`` (in place) and return the final state; its best weights are restored.
+
+    Parameters
+    ----------
+    identity : JSON data that says what is being fitted on what; a checkpoint of anything else is refused.
+
+    Raises
+    ------
+    TrainingError : the cost is no longer a number, or the checkpoint belongs to something else.
+    """
+    progress = progress or Progress()
+    composition.train().to(feed.device)
+    with settings(composition, plan):
+        state = begin(composition, plan, feed)
+        saver = Saver(plan, identity)
+        if not (resume and saver.load(state)):
+            saver.forget()
+            if len(feed.train):
+                first = next(feed.batches(feed.train, plan.batch_size, plan.seed))
+                composition.start(first)
+            look(state, feed, plan)
+        began = time.monotonic() - state.seconds
+        progress.start(title, plan.epochs)
+        try:
+            while not state.stopped:
+                run_epoch(state, feed, plan, saver, progress, began)
+                if state.stopped:
+                    break
+                state.epoch, state.position = state.epoch + 1, 0
+                state.seconds = time.monotonic() - began
+                look(state, feed, plan)
+                progress.epoch({name: values[-1] for name, values in state.history.items()})
+            if state.best:
+                composition.load_state_dict(state.best)
+            # Out of time: the checkpoint made then goes on from the middle of the epoch, so it is left as it is.
+            if OUT_OF_TIME not in state.stopped:
+                saver.save(state)
+        finally:
+            composition.eval()
+            progress.close(state.stopped or "interrupted")
+    return state
+
+
+def begin(composition: Composition, plan: Plan, feed: Feed) -> State:
+    """A state before the first step."""
+    parameters = [weights for weights in composition.parameters() if weights.requires_grad]
+    optimiser = torch.optim.Adam(parameters, lr=plan.learning_rate, fused=True)
+    return State(composition, optimiser, torch.Generator(feed.device).manual_seed(plan.seed), parameters)
+
+
+def run_epoch(state: State, feed: Feed, plan: Plan, saver: Saver, progress: Progress, began: float) -> None:
+    """One time through the training rows, from wherever the state stands."""
+    steps = max(1, math.ceil(len(feed.train) / plan.batch_size))
+    for batch in feed.batches(feed.train, plan.batch_size, plan.seed, state.epoch, state.position):
+        epoch = state.epoch + state.position / steps
+        pass_ = Pass(state.generator, epoch, training=True, rows=len(feed.train))
+        state, terms = step(state, batch, pass_, plan.rate(state.epoch + (state.position + 0.5) / steps))
+        for name, value in terms.items():
+            state.sums[name] = state.sums.get(name, 0.0) + float(value) * len(batch)
+        state.position += 1
+        state.seconds = time.monotonic() - began
+        progress.step(state.epoch + state.position / steps)
+        if state.seconds > plan.max_time:
+            saver.save(state)
+            state.stopped = f"stopped after {state.seconds:.0f} s {OUT_OF_TIME}, in epoch {state.epoch + 1}"
+            finish_partly(state, feed, plan)
+            return
+        saver.save_now_and_then(state)
+
+
+def one_pass(state: State, feed: Feed, plan: Plan, number: int) -> None:
+    """One time through the rows at a constant learning rate; the means of the terms are left in ``sums``."""
+    with settings(state.composition, plan):
+        for batch in feed.batches(feed.train, plan.batch_size, plan.seed, number):
+            pass_ = Pass(state.generator, float(number), training=True, rows=len(feed.train))
+            _, terms = step(state, batch, pass_, plan.learning_rate)
+            for name, value in terms.items():
+                state.sums[name] = state.sums.get(name, 0.0) + float(value) * len(batch) / len(feed.train)
+
+
+def finish_partly(state: State, feed: Feed, plan: Plan) -> None:
+    """Time ran out within an epoch: look once more, so that the steps since the last look count."""
+    reason = state.stopped
+    state.epoch += 1
+    look(state, feed, plan)
+    state.stopped = reason
+
+
+def look(state: State, feed: Feed, plan: Plan) -> None:
+    """Write a line of history, keep the best weights, and decide whether to go on."""
+    # Without held-out rows some training rows are looked at: for the record, and for `target`.
+    rows = feed.held_out if len(feed.held_out) else feed.train[:: max(1, len(feed.train) // 1000)]
+    figures = evaluate(state.composition, feed, rows, max(plan.batch_size, 512), plan.seed)
+    seen = max(len(feed.train), 1)
+    nan = math.nan
+    line = {
+        "epoch": float(state.epoch),
+        **{name: value / seen for name, value in state.sums.items()},
+        "valid_cost": figures.cost if len(feed.held_out) else nan,
+        "valid_rmse": figures.error if len(feed.held_out) else nan,
+        "rmse": nan if len(feed.held_out) else figures.error,
+        "learning_rate": plan.rate(float(state.epoch)),
+        "seconds": state.seconds,
+    }
+    past = len(next(iter(state.history.values()), []))
+    for name in {**line, **state.history}:
+        state.history.setdefault(name, [nan] * past).append(line.get(name, nan))
+    state.sums = {}
+    # What is compared is the held-out cost; an epoch before the schedules' end counts for nothing.
+    ready = state.epoch >= state.composition.warm_epochs
+    better = figures.cost < state.best_cost or not len(feed.held_out)
+    if not ready or better or not state.best:
+        state.best_cost = figures.cost if ready else math.inf
+        state.best_epoch = state.epoch
+        state.best = {name: value.detach().clone() for name, value in state.composition.state_dict().items()}
+        if figures.scale is not None and "loss.variance" in state.best:
+            state.best["loss.variance"] = figures.scale.to(state.best["loss.variance"])
+    if plan.target and figures.error <= plan.target:
+        state.stopped = f"stopped after epoch {state.epoch}: the error of {figures.error:.4g} reached the target"
+    elif plan.patience and ready and state.epoch - state.best_epoch >= plan.patience:
+        state.stopped = (
+            f"stopped after epoch {state.epoch}: the held-out cost has not fallen since epoch {state.best_epoch}"
+        )
+    elif state.epoch >= plan.epochs:
+        state.stopped = f"finished {state.epoch} epochs" + (
+            f"; the best held-out cost was in epoch {state.best_epoch}" if state.best_epoch != state.epoch else ""
+        )
+
+
+def not_a_number(state: State, terms: dict[str, Tensor], batch: Batch) -> str:
+    """What to say when the gradient is no longer a number: which term, which layer, and why, probably."""
+    bad_terms = [name for name, value in terms.items() if not math.isfinite(float(value))]
+    layers = [n for n, p in state.composition.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]
+    weights = [name for name, p in state.composition.named_parameters() if not p.isfinite().all()]
+    largest = float(batch.x.abs().max())
+    if not math.isfinite(largest):
+        cause = "the batch itself holds NaN or infinity"
+    elif largest > 1e4:
+        cause = f"a value {largest:.3g} standard deviations from the mean; look for outliers or try scale='standard'"
+    elif weights:
+        cause = f"the weights of {weights[0]} were already lost; the learning rate is probably too high"
+    else:
+        cause = "the learning rate is probably too high; try learning_rate a tenth of it"
+    return (
+        f"training stopped at step {state.steps + 1} (epoch {state.epoch + 1}): "
+        f"{'the term ' + bad_terms[0] if bad_terms else 'the gradient'} is not a finite number, "
+        f"first in the gradient of {layers[0] if layers else 'no layer'}. Likely cause: {cause}."
+    )
+
+
+@contextlib.contextmanager
+def settings(composition: Composition, plan: Plan) -> Iterator[None]:
+    """Threads chosen for the size of the work, and a forked global generator for users' modules.
+
+    Both are as before afterwards. In a worker process or a thread other than the main one, thread counts are
+    somebody else's choice and are left alone.
+    """
+    weights = sum(p.numel() for p in composition.parameters())
+    small = 6.0 * weights * plan.batch_size < SMALL_STEP
+    threads = torch.get_num_threads()
+    ours = threading.current_thread() is threading.main_thread() and multiprocessing.parent_process() is None
+    foreign = any(isinstance(module, Unaware) for module in composition.modules())
+    with contextlib.ExitStack() as stack:
+        if foreign:
+            stack.enter_context(torch.random.fork_rng(devices=[]))
+            torch.manual_seed(plan.seed)
+        if small and ours and threads > 1:
+            torch.set_num_threads(1)
+            stack.callback(torch.set_num_threads, threads)
+        yield
+
+
+class Saver:
+    """Writes the state to ``folder/last.safetensors`` from time to time, and reads it back."""
+
+    def __init__(self, plan: Plan, identity: dict[str, Any] | None) -> None:
+        self.path = None if plan.checkpoint is None else Path(plan.checkpoint) / "last.safetensors"
+        self.every = plan.checkpoint_every
+        settings = {k: v for k, v in asdict(plan).items() if k not in ("checkpoint", "checkpoint_every", "max_time")}
+        self.identity = {"plan": settings, **(identity or {})}
+        self.last = time.monotonic()
+
+    def forget(self) -> None:
+        """Take away what an earlier fit left in the folder."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+            self.sweep(self.path)
+
+    @staticmethod
+    def sweep(path: Path) -> None:
+        """Take away the halves of files that a fit was writing when it was killed."""
+        for half in path.parent.glob(f".{path.stem}.*{path.suffix}"):
+            half.unlink(missing_ok=True)
+
+    def save_now_and_then(self, state: State) -> None:
+        if self.path is not None and time.monotonic() - self.last >= self.every:
+            self.save(state)
+
+    def save(self, state: State) -> None:
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in state.composition.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in state.best.items()}
+        for number, slots in state.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{slot}": value for slot, value in slots.items()}
+        tensors |= {f"history.{k}": torch.tensor(v, dtype=torch.float64) for k, v in state.history.items()}
+        tensors["generator"] = state.generator.get_state()
+        tensors["global_generator"] = torch.random.get_rng_state()
+        numbers = ("epoch", "position", "steps", "usual_norm", "best_cost", "best_epoch", "seconds")
+        # Strings, because JSON has no infinity, and hex because it keeps every bit.
+        spec = {name: float(getattr(state, name)).hex() for name in numbers}
+        spec["sums"] = {name: float(value).hex() for name, value in state.sums.items()}
+        storage.write(self.path, {"identity": self.identity, "stopped": state.stopped, **spec}, tensors)
+        self.last = time.monotonic()
+
+    def load(self, state: State) -> bool:
+        """Put the checkpoint into ``state``; False where there is none yet."""
+        if self.path is None:
+            raise TrainingError("resume=True needs checkpoint=, the folder that the interrupted fit wrote to")
+        if not self.path.exists():
+            return False
+        spec, tensors = storage.read(self.path)
+        if spec.get("identity") != self.identity:
+            raise TrainingError(
+                f"{self.path} belongs to another fit ({difference(spec.get('identity') or {}, self.identity)}). "
+                "Use the same data and settings, or another checkpoint folder, or fit without resume"
+            )
+
+        def group(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+        self.sweep(self.path)
+        state.composition.load_state_dict(group("model."))
+        state.best = group("best.")
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in group("optimiser.").items():
+            number, slot = name.split(".", 1)
+            slots.setdefault(int(number), {})[slot] = value
+        known = copy.deepcopy(state.optimiser.state_dict())
+        state.optimiser.load_state_dict({"state": slots, "param_groups": known["param_groups"]})
+        state.history = {name: values.tolist() for name, values in group("history.").items()}
+        state.generator.set_state(tensors["generator"].cpu())
+        if any(isinstance(module, Unaware) for module in state.composition.modules()):
+            torch.random.set_rng_state(tensors["global_generator"].cpu())
+        for name in ("epoch", "position", "steps", "best_epoch"):
+            setattr(state, name, int(float.fromhex(spec[name])))
+        for name in ("usual_norm", "best_cost", "seconds"):
+            setattr(state, name, float.fromhex(spec[name]))
+        state.sums = {name: float.fromhex(value) for name, value in spec["sums"].items()}
+        state.stopped = spec["stopped"]
+        return True
+
+
+def difference(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """The first thing in which two nested dictionaries differ, in words."""
+    for key in [*old, *(key for key in new if key not in old)]:
+        if old.get(key) != new.get(key):
+            if isinstance(old.get(key), dict) and isinstance(new.get(key), dict):
+                return difference(old[key], new[key])
+            return f"{key}: {old.get(key)!r} there, {new.get(key)!r} now"
+    return "unknown"

@@ -1,0 +1,146 @@
+"""The table of kinds and networks that the laws run over, and the rows they are tried on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from isthmus.composition import Composition
+from isthmus.errors import InputError
+from isthmus.parts.corruptions import GaussianNoise, Mask, RowSwap, SaltPepper
+from isthmus.recipes import RECIPES, Kind, Parts
+from isthmus.records import Batch, Layout, Pass
+
+FEATURES = 6
+CODE_SIZE = 3
+LAYOUT = Layout((FEATURES,), ("column",))
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "tied": {"tied": True},
+    "layer norm": {"hidden": (8, 5), "norm": "layer"},
+    "batch norm": {"hidden": (8, 5), "norm": "batch"},
+    "dropout": {"hidden": (8, 5), "dropout": 0.3},
+    "linear path": {"hidden": (8, 5), "linear_path": True},
+}
+"""What is changed in a kind's own network; "default" is the network as the recipe names it."""
+
+CORRUPTIONS = {
+    "none": None,
+    "mask": Mask(0.4),
+    "noise": GaussianNoise(0.5),
+    "salt and pepper": SaltPepper(0.4),
+    "row swap": RowSwap(0.4),
+}
+
+EVERY_NETWORK_BY_DEFAULT = ("undercomplete",)
+"""Kinds that meet every network in the default run; the others do in the slow one."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind on one network."""
+
+    kind: str
+    network: str = "default"
+
+    def __str__(self) -> str:
+        return f"{self.kind}-{self.network.replace(' ', '_')}"
+
+    @property
+    def parts(self) -> Parts:
+        parts = Kind(self.kind).parts()
+        changes = NETWORKS[self.network]
+        return replace(parts, network=replace(parts.network, **changes)) if changes else parts
+
+    @property
+    def code_size(self) -> int:
+        return CODE_SIZE if self.parts.code_share < 1 else 2 * FEATURES
+
+    def build(self, seed: int = 0, **changes: Any) -> Composition:
+        """A fresh composition in training mode, with some of its parts changed."""
+        parts = replace(self.parts, **changes)
+        try:
+            return parts.build(LAYOUT, self.code_size, generator(seed)).train()
+        except InputError as error:
+            if self.network == "default":
+                raise
+            pytest.skip(f"{self.kind} refuses this network: {error}")
+
+    def batch(self, rows: int = 24, seed: int = 0, dtype: torch.dtype = torch.float64, **more: Any) -> Batch:
+        return Batch(some_rows(rows, seed, dtype, unit=self.parts.loss), LAYOUT, **more)
+
+
+def some_rows(rows: int, seed: int = 0, dtype: torch.dtype = torch.float64, unit: Any = None) -> Tensor:
+    """(rows, FEATURES): three factors and a little noise; within [0, 1] for a loss that asks for it."""
+    draw = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).standard_normal((CODE_SIZE, FEATURES))
+    x = draw.standard_normal((rows, CODE_SIZE)) @ mixing / np.sqrt(CODE_SIZE)
+    x = torch.from_numpy(x + 0.1 * draw.standard_normal((rows, FEATURES)))
+    if getattr(unit, "support", "real") == "unit":
+        x = torch.sigmoid(x)
+    return x.to(dtype)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def training_pass(seed: int = 0, epoch: float = float("inf")) -> Pass:
+    return Pass(generator(seed), epoch=epoch, training=True)
+
+
+def cases() -> list[Any]:
+    """Every kind on every network; what is not run by default is marked slow."""
+
+    def parameter(case: Case) -> Any:
+        default = case.network == "default" or case.kind in EVERY_NETWORK_BY_DEFAULT
+        return pytest.param(case, id=str(case), marks=() if default else pytest.mark.slow)
+
+    return [parameter(Case(kind, network)) for kind in RECIPES for network in NETWORKS]
+
+
+def descend(composition: Composition, batch: Batch, steps: int, rate: float = 0.01, seed: int = 0) -> list[float]:
+    """Follow the gradient with Adam, and give the objective before every step."""
+    optimiser = torch.optim.Adam(composition.parameters(), lr=rate)
+    source, objectives = generator(seed), []
+    for _ in range(steps):
+        trace = composition.trace(batch, Pass(source, training=True))
+        objective, terms = composition.objective(trace)
+        optimiser.zero_grad()
+        objective.backward()
+        optimiser.step()
+        with torch.no_grad():
+            composition.after_step(trace, terms)
+        objectives.append(float(objective.detach()))
+    return objectives
+
+
+def gradients(composition: Composition, batch: Batch, pass_: Pass) -> list[Tensor]:
+    """The gradient of the objective in every parameter (0 where one plays no part)."""
+    objective, _ = composition.objective(composition.trace(batch, pass_))
+    parameters = list(composition.parameters())
+    found = torch.autograd.grad(objective, parameters, allow_unused=True)
+    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+
+
+def same_tensors(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    """Whether two dictionaries hold the same names with the same bits (NaN equals NaN)."""
+    return first.keys() == second.keys() and all(
+        first[name].dtype == second[name].dtype
+        and torch.equal(first[name].nan_to_num(nan=1.2345e9), second[name].nan_to_num(nan=1.2345e9))
+        for name in first
+    )
+
+
+def same_history(first: dict[str, list[float]], second: dict[str, list[float]]) -> bool:
+    """Whether two histories hold the same numbers bit for bit, wall-clock time aside."""
+    names = first.keys() - {"seconds"}
+    return names == second.keys() - {"seconds"} and all(
+        np.array_equal(first[name], second[name], equal_nan=True) for name in names
+    )

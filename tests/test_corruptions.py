@@ -1,0 +1,154 @@
+"""Corruptions: what they change, how much of it, and what they must leave alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from isthmus.errors import InputError
+from isthmus.parts.corruptions import GaussianNoise, Mask, RowSwap, SaltPepper
+from isthmus.parts.schedules import Ramp
+from isthmus.records import Batch, Layout, Pass, Seen
+
+LAYOUT = Layout((4,), ("column",))
+FRACTIONS = {"mask": Mask, "salt and pepper": SaltPepper, "row swap": RowSwap}
+
+
+def a_batch(n: int = 2000, numeric: tuple[bool, ...] | None = None, weight: torch.Tensor | None = None) -> Batch:
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal((n, 4)))
+    return Batch(x + torch.tensor([0.0, 10.0, 20.0, 30.0]), Layout((4,), ("column",), numeric), weight)
+
+
+def corrupt(corruption: object, batch: Batch, seed: int = 0, epoch: float = math.inf) -> Seen:
+    return corruption(batch, Pass(torch.Generator().manual_seed(seed), epoch=epoch, training=True))
+
+
+@pytest.mark.parametrize("corruption", [Mask(0), GaussianNoise(0), SaltPepper(0), RowSwap(0)], ids=repr)
+def test_strength_zero_is_none(corruption: object) -> None:
+    batch = a_batch()
+    assert torch.equal(corrupt(corruption, batch).x, batch.x)
+
+
+@pytest.mark.parametrize("name", FRACTIONS)
+def test_the_fraction_is_that_of_the_cells(name: str) -> None:
+    batch = a_batch()
+    seen = corrupt(FRACTIONS[name](0.3), batch)
+    assert seen.changed.double().mean() == pytest.approx(0.3, abs=0.015)
+    assert torch.equal(seen.x[~seen.changed], batch.x[~seen.changed])
+    assert corrupt(FRACTIONS[name](1.0), batch).changed.all()
+
+
+@pytest.mark.parametrize("corruption", [Mask(0.3), GaussianNoise(0.3), SaltPepper(0.3), RowSwap(0.3)], ids=repr)
+def test_the_generator_decides(corruption: object) -> None:
+    batch = a_batch(50)
+    before = batch.x.clone()
+    first, again, other = (corrupt(corruption, batch, seed).x for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(batch.x, before)
+    assert first.dtype == batch.x.dtype
+
+
+@pytest.mark.parametrize("corruption", [Mask(1.0), GaussianNoise(1.0), SaltPepper(1.0), RowSwap(1.0)], ids=repr)
+def test_only_numeric_columns_are_touched(corruption: object) -> None:
+    batch = a_batch(50, numeric=(True, False, True, False))
+    seen = corrupt(corruption, batch)
+    assert torch.equal(seen.x[:, [1, 3]], batch.x[:, [1, 3]])
+    assert seen.changed.all(0).tolist() == [True, False, True, False]
+    assert not torch.equal(seen.x[:, 0], batch.x[:, 0])
+
+
+def test_mask_sets_cells_to_zero() -> None:
+    seen = corrupt(Mask(0.5), a_batch())
+    assert (seen.x[seen.changed] == 0).all()
+
+
+def test_gaussian_noise_has_the_standard_deviation() -> None:
+    batch = a_batch()
+    noise = (corrupt(GaussianNoise(0.7), batch).x - batch.x).flatten().numpy()
+    assert noise.std() == pytest.approx(0.7, rel=0.03)
+    assert scipy.stats.kstest(noise, scipy.stats.norm(scale=0.7).cdf).pvalue > 1e-3
+
+
+def test_salt_and_pepper_are_the_columns_extremes_in_equal_shares() -> None:
+    batch = a_batch()
+    seen = corrupt(SaltPepper(0.4), batch)
+    low, high = batch.x.min(0).values, batch.x.max(0).values
+    is_low, is_high = (seen.x == low) & seen.changed, (seen.x == high) & seen.changed
+    assert torch.equal(is_low | is_high, seen.changed)
+    assert is_low.double().mean() == pytest.approx(0.2, abs=0.015)
+    assert is_high.double().mean() == pytest.approx(0.2, abs=0.015)
+
+
+def test_row_swap_takes_another_rows_value_of_the_same_column() -> None:
+    batch = a_batch(40)
+    seen = corrupt(RowSwap(0.5), batch)
+    for row, column in seen.changed.nonzero().tolist():
+        others = torch.cat([batch.x[:row, column], batch.x[row + 1 :, column]])
+        assert (others == seen.x[row, column]).any()
+
+
+def test_row_swap_of_everything_keeps_every_column_its_distribution() -> None:
+    batch = a_batch(40)
+    swapped = corrupt(RowSwap(1.0), batch).x
+    assert torch.equal(swapped.sort(0).values, batch.x.sort(0).values)
+    assert not (swapped == batch.x).any()
+
+
+def test_row_swap_of_a_single_row_changes_nothing() -> None:
+    batch = a_batch(1)
+    assert torch.equal(corrupt(RowSwap(1.0), batch).x, batch.x)
+
+
+@pytest.mark.parametrize("corruption", [Mask(0.3), GaussianNoise(0.3), SaltPepper(0.3), RowSwap(0.3)], ids=repr)
+def test_missing_cells_lend_nothing_to_others(corruption: object) -> None:
+    """What a missing cell holds never shows up in a cell that is not missing."""
+    weight = (torch.rand(200, 4, generator=torch.Generator().manual_seed(1)) > 0.3).double()
+    batch = a_batch(200, weight=weight)
+    batch.x[weight == 0] = math.nan
+    assert corrupt(corruption, batch).x[weight > 0].isfinite().all()
+
+
+@pytest.mark.parametrize("corruption", [SaltPepper(1.0), RowSwap(1.0)], ids=repr)
+def test_cells_get_values_that_the_column_really_holds(corruption: object) -> None:
+    """A gap is not a value of 0: columns far from 0 must not be given zeros because some rows miss them."""
+    weight = torch.ones(60, 4, dtype=torch.float64)
+    weight[::3, 1:] = 0
+    batch = a_batch(60, weight=weight)
+    seen = corrupt(corruption, batch)
+    assert (seen.x[weight[:, 3] > 0, 3] > 20).all()
+
+
+@pytest.mark.parametrize("corruption", [Mask(0.5), GaussianNoise(0.5), SaltPepper(0.5), RowSwap(0.5)], ids=repr)
+def test_images_are_corrupted_cell_by_cell(corruption: object) -> None:
+    x = torch.randn(30, 5, 6, 3, generator=torch.Generator().manual_seed(0))
+    seen = corrupt(corruption, Batch(x, Layout((5, 6, 3), ("height", "width", "channel"))))
+    assert seen.x.shape == x.shape
+    assert not torch.equal(seen.x, x)
+
+
+def test_a_schedule_moves_the_strength() -> None:
+    batch = a_batch()
+    ramp = Mask(Ramp(0.0, 0.8, epochs=10))
+    shares = [corrupt(ramp, batch, epoch=epoch).changed.double().mean().item() for epoch in (0, 5, 10, math.inf)]
+    assert shares == pytest.approx([0.0, 0.4, 0.8, 0.8], abs=0.02)
+    louder = GaussianNoise(Ramp(1.0, 3.0, epochs=1))
+    spread = [(corrupt(louder, batch, epoch=epoch).x - batch.x).std().item() for epoch in (0, 1)]
+    assert spread == pytest.approx([1.0, 3.0], rel=0.03)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, math.nan])
+@pytest.mark.parametrize("part", FRACTIONS.values(), ids=FRACTIONS)
+def test_a_fraction_must_be_one(part: type, value: float) -> None:
+    with pytest.raises(InputError, match=rf"{part.__name__}: fraction must be in \[0, 1\]; got {value!r}"):
+        part(value)
+
+
+@pytest.mark.parametrize("value", [-0.1, math.nan])
+def test_a_standard_deviation_must_not_be_negative(value: float) -> None:
+    with pytest.raises(InputError, match=rf"GaussianNoise: std must be >= 0; got {value!r}"):
+        GaussianNoise(value)

@@ -1,0 +1,286 @@
+"""Every verdict both ways: on compositions trained for the purpose, and at its threshold."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+from isthmus import verdicts
+from isthmus.composition import Composition, compose
+from isthmus.diagnostics import Diagnosis, FitRecord, dead_units, diagnose, evaluate
+from isthmus.parts.bottlenecks.plain import Plain
+from isthmus.parts.corruptions import Mask
+from isthmus.parts.losses import Squared
+from isthmus.parts.networks.dense import Dense
+from isthmus.records import Batch, Layout, Pass
+
+DIGITS = torch.tensor(load_digits().data / 16, dtype=torch.float32)
+
+
+def fit(
+    x: torch.Tensor, code_size: int, hidden: tuple[int, ...], *, epochs: int = 25, held_out: int = 150, **parts: str
+) -> tuple[Composition, Layout, FitRecord]:
+    """A plain training loop, and the record that an estimator would make of it."""
+    generator = torch.Generator().manual_seed(0)
+    order = torch.randperm(len(x), generator=generator)
+    held, train = x[order[:held_out]], x[order[held_out:]]
+    layout = Layout((x.shape[1],), ("column",))
+    network = Dense(hidden=hidden, output_activation=parts.get("output", "identity"))
+    encoder, decoder = network.build(layout, code_size, code_size, x.shape[1], generator)
+    corruption = Mask(0.4) if parts.get("corruption") else None
+    model = compose(encoder, Plain(parts.get("code", "identity")), decoder, Squared(1.0), corruption=corruption)
+    optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
+    for epoch in range(epochs):
+        for rows in torch.randperm(len(train), generator=generator).split(64):
+            objective, _ = model.objective(model.trace(Batch(train[rows], layout), Pass(generator, epoch, True)))
+            optimiser.zero_grad()
+            objective.backward()
+            optimiser.step()
+    pca = PCA(min(code_size + 5, x.shape[1], len(train) - 1)).fit(train.numpy())
+    judged = held.numpy() if held_out else train.numpy()
+    codes = pca.transform(judged)
+    errors = [
+        np.square(judged - pca.mean_ - codes[:, :k] @ pca.components_[:k]).mean() for k in range(codes.shape[1] + 1)
+    ]
+    errors_of = [float(evaluate(model, layout, rows)[1].mean()) if len(rows) else math.nan for rows in (train, held)]
+    sizes = (code_size, x.shape[1], len(train), held_out)
+    record = FitRecord(*sizes, *errors_of, float(errors[0]), np.array(errors), epochs, "all epochs done")
+    return model, layout, record
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Composition, Layout, FitRecord]:
+    return fit(DIGITS, 10, (96,), epochs=50)
+
+
+def record(**changes: object) -> FitRecord:
+    """A good fit: held-out error 0.2, PCA 0.4, the mean 1."""
+    good = FitRecord(2, 10, 900, 100, 0.18, 0.2, 1.0, np.array([1.0, 0.6, 0.4, 0.3]), 30, "no more gain")
+    return replace(good, **changes)
+
+
+def test_an_undercomplete_fit_of_digits_is_good(digits: tuple[Composition, Layout, FitRecord]) -> None:
+    model, layout, fitted = digits
+    found = diagnose(model, layout, DIGITS, fitted)
+    assert [(verdict.name, verdict.level) for verdict in found.verdicts] == [
+        ("PCA", "good"),
+        ("copying", "good"),
+        ("memorising", "good"),
+        ("underfitting", "good"),
+        ("dead units", "good"),
+        ("output range", "good"),
+    ]
+    assert found.good
+    assert found.figures["shuffled_share"] > 0.5
+    assert found.figures["pca_ratio"] == pytest.approx(fitted.held_out_error / fitted.pca_errors[10])
+    assert found.figures["parameters"] == sum(p.numel() for p in model.parameters())
+    assert "smaller than that of PCA with 10 components" in found["PCA"].sentence
+
+
+def test_figures_are_the_errors_of_the_rows_in_reported_units(digits: tuple[Composition, Layout, FitRecord]) -> None:
+    model, layout, fitted = digits
+    x = DIGITS[:300]
+    with torch.no_grad():
+        batch = Batch(x, layout)
+        out = model.rebuild(model.represent(batch), model.context(batch))
+    error = float((out - x).square().mean())
+    found = diagnose(model, layout, x, fitted, unit=np.full(64, 16.0))
+    assert found.figures["scaled_rmse"] == pytest.approx(math.sqrt(error), rel=1e-5)
+    assert found.figures["rmse"] == pytest.approx(16 * math.sqrt(error), rel=1e-5)
+    assert found.figures["explained_share"] == pytest.approx(1 - error / float(x.var(0, correction=0).mean()), rel=1e-4)
+
+
+def test_a_diagnosis_changes_nothing_and_is_the_same_twice(digits: tuple[Composition, Layout, FitRecord]) -> None:
+    model, layout, fitted = digits
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = torch.random.get_rng_state()
+    first, second = (diagnose(model, layout, DIGITS, fitted) for _ in range(2))
+    assert str(first) == str(second)
+    assert first.figures == second.figures
+    assert model.training
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_more_rows_than_are_looked_at(digits: tuple[Composition, Layout, FitRecord]) -> None:
+    model, layout, fitted = digits
+    whole = diagnose(model, layout, DIGITS, fitted)
+    many = diagnose(model, layout, DIGITS.repeat(4, 1), fitted)
+    assert many.figures["rmse"] == pytest.approx(whole.figures["rmse"], rel=0.03)
+
+
+@pytest.mark.parametrize("hidden", [(), (192,)], ids=["linear", "deep"])
+def test_a_wide_code_that_copies_is_found_out(hidden: tuple[int, ...]) -> None:
+    model, layout, fitted = fit(DIGITS, 96, hidden, epochs=50)
+    found = diagnose(model, layout, DIGITS, fitted)
+    assert found["copying"].level == "bad"
+    assert not found.good
+    assert found["PCA"].level == "note"
+    assert "as wide as the data (64 columns)" in found["PCA"].sentence
+    assert math.isnan(found.figures["pca_ratio"])
+
+
+def test_a_wide_code_that_removes_noise_does_not_copy() -> None:
+    model, layout, fitted = fit(DIGITS, 96, (192,), epochs=15, corruption="mask")
+    assert diagnose(model, layout, DIGITS, fitted)["copying"].level == "good"
+
+
+def test_columns_without_structure_are_no_copying_and_little_to_learn() -> None:
+    x = torch.randn(1000, 20, generator=torch.Generator().manual_seed(3))
+    model, layout, fitted = fit(x, 1, (16,))
+    found = diagnose(model, layout, x, fitted)
+    assert found["copying"].level == "good"
+    assert found["underfitting"].level == "note"
+    assert "little to learn" in found["underfitting"].sentence
+
+
+def test_one_column_of_large_variance_is_no_copying() -> None:
+    # A fifth of the columns holds 99 % of the variance, and it is all that is kept.
+    assert verdicts.copying_verdict(0.02, 1.0, 0.02, 0.02, 0.2).level == "good"
+    assert verdicts.copying_verdict(0.02, 1.0, 0.02, 0.02, 0.8).level == "bad"
+
+
+def test_copying_thresholds() -> None:
+    assert verdicts.copying_verdict(0.04, 1.0, 0.099, 0.1, 1.0).level == "bad"  # less than 3 times the real error
+    assert verdicts.copying_verdict(0.03, 1.0, 0.099, 0.1, 1.0).level == "good"  # more than 3 times
+    assert verdicts.copying_verdict(0.09, 1.0, 0.101, 0.1, 1.0).level == "good"  # more than a tenth lost
+    assert verdicts.copying_verdict(0.0001, 1.0, 0.049, 0.1, 1.0).level == "bad"
+
+
+def test_twenty_images_learnt_by_heart() -> None:
+    model, layout, fitted = fit(DIGITS[:30], 10, (256,), epochs=300, held_out=10)
+    assert fitted.train_error < 1e-3
+    found = diagnose(model, layout, DIGITS[:30], fitted)
+    assert found["memorising"].level == "bad"
+    assert "its 20 training rows by heart" in found["memorising"].sentence
+    assert found["underfitting"].level == "good"  # what it did is the opposite
+
+
+def test_memorising_thresholds() -> None:
+    assert verdicts.memorising_verdict(record(train_error=0.11)).level == "good"
+    assert verdicts.memorising_verdict(record(train_error=0.099)).level == "note"
+    assert verdicts.memorising_verdict(record(train_error=0.019)).level == "bad"
+    assert verdicts.memorising_verdict(record(train_error=0.2, held_out_error=0.61)).level == "bad"
+    assert verdicts.memorising_verdict(record(train_error=0.25, held_out_error=0.61)).level == "note"
+    nearly_perfect = verdicts.memorising_verdict(record(train_error=1e-6, held_out_error=1e-4))
+    assert nearly_perfect.level == "good"
+    assert "only 0.01 %" in nearly_perfect.sentence
+    assert math.isnan(verdicts.memorising_verdict(record(train_error=0.0, held_out_error=0.0)).figure)
+
+
+def test_no_held_out_rows_are_said_to_be_missing() -> None:
+    alone = record(held_out_rows=0, held_out_error=math.nan)
+    assert verdicts.memorising_verdict(alone).sentence == "Cannot be judged: no rows were held out."
+    pca = verdicts.pca_verdict(alone)
+    assert pca.sentence.startswith("On training rows (none were held out) its squared error is 2.2 times smaller")
+    assert pca.figure == pytest.approx(0.18 / 0.4)
+
+
+def test_pca_thresholds() -> None:
+    assert verdicts.pca_verdict(record(held_out_error=0.39)).level == "good"
+    equal = verdicts.pca_verdict(record(held_out_error=0.4))
+    assert (equal.level, equal.figure) == ("note", 1.0)
+    assert verdicts.pca_verdict(record(held_out_error=0.439)).level == "note"
+    assert verdicts.pca_verdict(record(held_out_error=0.441)).level == "bad"
+    assert "25 % smaller" in verdicts.pca_verdict(record(held_out_error=0.3)).sentence
+    assert verdicts.pca_verdict(record(pca_errors=np.zeros(0))).level == "note"
+    exact = verdicts.pca_verdict(record(held_out_error=1e-8, pca_errors=np.array([1.0, 0.0, 0.0])))
+    assert (exact.level, "exactly" in exact.sentence) == ("note", True)
+    assert (
+        "PCA with 1 component:" in verdicts.pca_verdict(record(code_size=5, pca_errors=np.array([0.1, 0.1]))).sentence
+    )
+
+
+def test_an_untrained_network_underfits() -> None:
+    model, layout, fitted = fit(DIGITS, 10, (96,), epochs=0)
+    found = diagnose(model, layout, DIGITS, fitted)
+    assert found["underfitting"].level == "bad"
+    assert found["underfitting"].advice.startswith("more epochs (it ended after 0: all epochs done)")
+    assert found["PCA"].level == "bad"
+
+
+def test_underfitting_thresholds() -> None:
+    assert verdicts.underfitting_verdict(record()).level == "good"
+    behind = record(train_error=0.45, held_out_error=0.45)
+    assert verdicts.underfitting_verdict(behind).level == "bad"
+    assert verdicts.underfitting_verdict(replace(behind, train_error=0.1)).level == "good"  # memorising instead
+    close = record(train_error=0.005, held_out_error=0.005, pca_errors=np.array([1.0, 0.5, 0.004]))
+    assert verdicts.underfitting_verdict(close).level == "note"
+    nothing = record(train_error=0.95, held_out_error=0.95)
+    assert "hardly learnt anything" in verdicts.underfitting_verdict(nothing).sentence
+    assert verdicts.underfitting_verdict(record(mean_error=0.0)).sentence == "Cannot be judged: the rows do not vary."
+
+
+def test_dead_units_are_counted_and_named() -> None:
+    model, layout, fitted = fit(DIGITS, 8, (32,), epochs=3, code="relu")
+    with torch.no_grad():
+        last = model.encoder.linear[-1]
+        last.bias.fill_(1.0)
+        for unit in (2, 5):
+            last.weight[unit] = 0
+            last.bias[unit] = -1
+    found = diagnose(model, layout, DIGITS, fitted)
+    assert found["dead units"].level == "note"
+    assert found["dead units"].sentence == "2 of 8 code units are the same for every row (counted from 0: 2, 5)."
+    assert found.figures["dead_units"] == 2.0
+    assert verdicts.dead_verdict([0, 1, 2, 3], 8, 100).level == "bad"
+    assert verdicts.dead_verdict(list(range(3)), 8, 100).level == "note"
+
+
+def test_a_unit_that_is_constant_but_large_is_dead() -> None:
+    codes = torch.randn(500, 3, generator=torch.Generator().manual_seed(0)) * 1e-3
+    codes[:, 1] = 1e4 + 1e-3 * codes[:, 0]
+    assert dead_units(codes) == [1]
+
+
+def test_an_output_that_cannot_reach_the_data() -> None:
+    x = (DIGITS - DIGITS.mean(0)) / DIGITS.std(0).clamp(min=1e-3)
+    model, layout, fitted = fit(x, 10, (32,), epochs=3, output="sigmoid")
+    names = tuple(f"pixel {i}" for i in range(64))
+    found = diagnose(model, layout, x, fitted, names=names, output_reach=(0.0, 1.0))
+    outside = ((x < 0) | (x > 1)).double()
+    assert found["output range"].level == "bad"
+    assert found.figures["unreachable_share"] == pytest.approx(float(outside.mean()), abs=1e-3)
+    assert repr(names[int(outside.mean(0).argmax())]) in found["output range"].sentence
+    assert diagnose(model, layout, x, fitted)["output range"].level == "good"
+    assert diagnose(model, layout, DIGITS, fitted, output_reach=(0.0, 1.0))["output range"].level == "good"
+    rare = np.zeros(10)
+    rare[3] = 0.05
+    assert verdicts.range_verdict(rare, (0.0, 1.0), None).level == "note"
+    assert "column number 3 (5.0 %)" in verdicts.range_verdict(rare, (0.0, 1.0), None).sentence
+
+
+def test_one_row_and_constant_rows_are_not_judged(digits: tuple[Composition, Layout, FitRecord]) -> None:
+    model, layout, fitted = digits
+    one = diagnose(model, layout, DIGITS[:1], fitted)
+    assert one["copying"].level == one["dead units"].level == "note"
+    same = diagnose(model, layout, DIGITS[:1].expand(20, -1), fitted)
+    assert same["copying"].sentence == "Cannot be judged: the rows given do not vary."
+    json.dumps(same.to_dict(), allow_nan=False)
+
+
+def test_how_it_prints_and_is_written_as_json() -> None:
+    found = Diagnosis(
+        (
+            verdicts.Verdict("PCA", "good", "Better.", 0.5),
+            verdicts.Verdict("dead units", "bad", "Many.", math.nan, "fewer."),
+        ),
+        {"rmse": 1.5, "pca_ratio": math.inf},
+    )
+    assert str(found) == "  ok  PCA         Better.\n BAD  dead units  Many.\n                  Try: fewer."
+    written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert written["good"] is False
+    assert written["figures"] == {"rmse": 1.5, "pca_ratio": None}
+    assert written["verdicts"][1] == {
+        "name": "dead units", "level": "bad", "sentence": "Many.", "figure": None, "advice": "fewer.",
+    }  # fmt: skip
+    with pytest.raises(KeyError, match="no verdict is called 'copy'; there are PCA, dead units"):
+        found["copy"]
