@@ -63,6 +63,7 @@ class Commands(TyperGroup):
         with notes(debug):
             try:
                 code = super().main(words, prog_name, complete_var, False, windows_expand_args, obj=words, **extra)
+                sys.stdout.flush()
             except BrokenPipeError:
                 # Whoever read our output has seen enough (`| head`); Python must not complain when it flushes.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -308,7 +309,8 @@ def fit(
 
     \b
     isthmus fit cells.csv -o cells.safetensors --report report.html
-    isthmus fit photos/ -o photos.safetensors --method denoising --code-size 32 --set "corruption=Mask(0.3)"
+    isthmus fit photos/ -o photos.safetensors --method deep --max-time 600
+    isthmus fit cells.csv -o m.safetensors --method sparse --set weight=0.5
     """
     check_output("-o", output, (".safetensors",), data)
     if report is not None:
@@ -438,7 +440,7 @@ def compare(
 
     \b
     isthmus compare cells.csv
-    isthmus compare cells.csv --methods undercomplete,deep --code-sizes 2,4,8 --max-time 60
+    isthmus compare cells.csv --methods undercomplete,deep --code-sizes 2,4,8
     """
     from isthmus import commands
     from isthmus.assignments import columns_of

@@ -195,9 +195,7 @@ def info(path: str, columns: dict[str | int, str], every: bool) -> None:
 def info_of_model(path: str, every: bool) -> None:
     about = storage.metadata(path)
     model = load(path)
-    kind = model.method if isinstance(model.method, Kind) else Kind(str(model.method))
-    knobs = ", ".join(f"{knob}={value!r}" for knob, value in kind.get_params().items() if knob != "name")
-    line("kind", f"{kind.name}{f' with {knobs}' if knobs else ''}. {RECIPES[kind.name].summary}")
+    line("kind", kind_in_words(model.method))
     replaced = [name for name in ("bottleneck", "loss", "corruption", "penalties") if getattr(model, name) is not None]
     if replaced:
         line("its own parts", ", ".join(f"{name}={getattr(model, name)!r}" for name in replaced))
@@ -235,6 +233,14 @@ def info_of_data(path: str, columns: dict[str | int, str], every: bool) -> None:
          f"{plan.epochs} epochs")  # fmt: skip
     line("data digest", digest(source))
     say_next(f"isthmus fit {shlex.quote(path)} -o model.safetensors --report report.html")
+
+
+def kind_in_words(method: Any) -> str:
+    if isinstance(method, Parts):
+        return "parts joined by hand"
+    kind = method if isinstance(method, Kind) else Kind(str(method))
+    knobs = ", ".join(f"{knob}={value!r}" for knob, value in kind.get_params().items() if knob != "name")
+    return f"{kind.name}{f' with {knobs}' if knobs else ''}. {RECIPES[kind.name].summary}"
 
 
 def network_in_words(parts: Any, features: int, code_size: int) -> str:

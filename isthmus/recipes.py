@@ -34,7 +34,7 @@ class Parts:
     ``code_share`` is the code size as a share of the features where the user names none.
     """
 
-    network: Any = Dense(hidden=(2.0, 1.0))
+    network: Any = Dense(hidden=(2.0, 1.0), activation="silu")
     bottleneck: Any = Plain()
     loss: Any = Squared()
     corruption: Any = None
@@ -151,7 +151,7 @@ def linear(tied: bool = False) -> Parts:
 
 
 @recipe("Rumelhart, Hinton & Williams 1986, Learning internal representations by error propagation")
-def undercomplete(activation: str = "gelu") -> Parts:
+def undercomplete(activation: str = "silu") -> Parts:
     """A code narrower than the data: the plain autoencoder, and the one to start with."""
     return Parts(network=Dense(hidden=(2.0, 1.0), activation=activation))
 
@@ -163,7 +163,7 @@ def overcomplete(activation: str = "relu") -> Parts:
 
 
 @recipe("Hinton & Salakhutdinov 2006, Reducing the dimensionality of data with neural networks")
-def deep(activation: str = "gelu", norm: str | None = "layer") -> Parts:
+def deep(activation: str = "silu", norm: str | None = "layer") -> Parts:
     """The 784-1000-500-250-30 shape, scaled to the data."""
     shape = (1000 / 784, 500 / 784, 250 / 784)
     return Parts(network=Dense(hidden=shape, activation=activation, norm=norm))

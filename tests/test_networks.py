@@ -128,6 +128,25 @@ def test_initial_weights_have_the_spread_that_keeps_signals_alive() -> None:
     assert relu.linear[1].weight.std() == pytest.approx(math.sqrt(2 / 430), rel=0.02)
 
 
+@torch.no_grad()
+def test_a_bounded_output_stays_within_its_range() -> None:
+    """Every feature has a range of its own, and its middle is where the layers give 0."""
+    _, decoder = built(Dense(hidden=(5,), output_activation="bounded"))
+    low, high = np.linspace(-1, 4, 6), np.linspace(0, 14, 6)
+    decoder.set_range(low, high)
+    for parameter in decoder.parameters():
+        parameter.mul_(50)
+    out = decoder(torch.randn(500, 3, generator=torch.Generator().manual_seed(0)), CONTEXT).double().numpy()
+    assert (out >= low - 1e-5).all()
+    assert (out <= high + 1e-5).all()
+    np.testing.assert_allclose(out.min(0), low, atol=0.2)
+    np.testing.assert_allclose(out.max(0), high, atol=0.2)
+    for parameter in decoder.parameters():
+        parameter.zero_()
+    np.testing.assert_allclose(decoder(torch.zeros(1, 3), CONTEXT)[0], (low + high) / 2, rtol=1e-6)
+    assert {"low", "width"} <= set(decoder.state_dict())  # saved with the model
+
+
 def test_norms() -> None:
     encoder, _ = built(Dense(hidden=(9, 5), norm="layer"))
     assert [type(norm).__name__ for norm in encoder.norm] == ["LayerNorm", "LayerNorm"]

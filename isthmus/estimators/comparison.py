@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class Comparison:
         return min((row for row in self.rows if row.code_size == code_size), key=lambda row: row.error)
 
     def __str__(self) -> str:
-        head = ("kind", "code size", "error", "of PCA's", "fit", "rows/s", "parameters", "")
+        head = ("kind", "code", "error", "of PCA's", "fit", "rows/s", "parameters", "")
         marked = len({row.code_size for row in self.rows}) < len(self.rows)
         cells = [head]
         for row in self.rows:
@@ -91,17 +92,17 @@ class Comparison:
                     f"{row.error:#.4g}".rstrip("."),
                     "-" if math.isnan(row.ratio) else f"{row.ratio:,.2f}",
                     f"{row.seconds:.1f} s",
-                    f"{row.rows_per_second:,.0f}",
+                    rate_in_words(row.rows_per_second),
                     f"{row.parameters:,}",
                     f"best with {row.code_size}" if best else "",
                 )
             )
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = [f"Error on {self.judged_on}: {self.unit}.", ""]
+        lines = [textwrap.fill(f"Error on {self.judged_on}: {self.unit}.", 79), ""]
         for line in cells:
             texts = [line[0].ljust(widths[0]), *(t.rjust(w) for t, w in zip(line[1:-1], widths[1:-1], strict=True))]
             lines.append("  ".join([*texts, line[-1]]).rstrip())
-        return "\n".join([*lines, "", self.sentence])
+        return "\n".join([*lines, "", textwrap.fill(self.sentence, 79)])
 
     @property
     def sentence(self) -> str:
@@ -276,6 +277,18 @@ def speed(encode: Callable[[Tensor], Tensor], scaling: Scaling, raw: np.ndarray)
             encode(scaling.forward(raw))
             fastest = min(fastest, time.perf_counter() - start)
     return len(raw) / max(fastest, 1e-9)
+
+
+def rate_in_words(rate: float) -> str:
+    """Two digits are all that a measured speed is good for.
+
+    >>> rate_in_words(12345.6), rate_in_words(17_363_013), rate_in_words(950)
+    ('12 k', '17 M', '950')
+    """
+    if rate < 999.5:
+        return f"{rate:.0f}"
+    size, letter = (rate / 1e3, "k") if rate < 999_500 else (rate / 1e6, "M")
+    return f"{size:.1f} {letter}" if size < 9.95 else f"{size:.0f} {letter}"
 
 
 def error_unit(scaling: Scaling) -> tuple[float, str]:

@@ -61,7 +61,7 @@ class Job:
         judged = feed.held_out if len(feed.held_out) else feed.train
         pca_errors = pca.errors(batch.x for batch in feed.batches(judged, 4096))
         parts = self.parts
-        state = self.attempt(parts, self.plan)
+        state = self.attempt(parts, self.plan, pca)
         if (
             isinstance(parts, Parts)
             and self.may_fall_back
@@ -83,14 +83,15 @@ class Job:
                     state, parts = again, linear
         return Fitted(state.composition, parts, state.history, self.record(state, pca_errors))
 
-    def attempt(self, parts: Parts | Composition, plan: Plan, pca: PrincipalComponents | None = None) -> State:
-        """Build and train once."""
+    def attempt(self, parts: Parts | Composition, plan: Plan, pca: PrincipalComponents) -> State:
+        """Build and train once; a linear path begins at PCA."""
         composition = build(parts, self.feed.source.layout, self.code_size, plan.seed)
         encoder, decoder = composition.encoder, composition.decoder
         if isinstance(encoder, DenseEncoder) and isinstance(decoder, DenseDecoder):
             if decoder.bounded:
                 decoder.set_range(*ends(self.feed))
-            if pca is not None:
+            paths = encoder.path is not None and decoder.path is not None
+            if paths and not decoder.bounded and composition.bottleneck == Plain():
                 start_at(encoder, decoder, pca.mean, pca.components, pca.variances)
         identity = {"data": self.data_digest, "kind": described(parts), "code_size": self.code_size}
         return training.train(

@@ -52,7 +52,7 @@ class Dense:
     """
 
     hidden: tuple[int | float, ...] = ()
-    activation: str = "gelu"
+    activation: str = "silu"
     norm: str | None = None
     dropout: float = 0.0
     tied: bool = False
