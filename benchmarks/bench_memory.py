@@ -1,6 +1,6 @@
 """Memory: training on a 4 GB `.npy` file with at most 1 GB of anonymous memory (RssAnon of the process).
 
-    python benchmarks/bench_memory.py [--gigabytes 4] [--folder DIR]
+python benchmarks/bench_memory.py [--gigabytes 4] [--folder DIR]
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def main() -> None:
         watcher.join()
         size = path.stat().st_size / 2**30
         print(f"{rows:,} rows x {COLUMNS} columns, {size:.2f} GB: one epoch and held-out rows in {seconds:.0f} s")
-        print(f"codes {codes.shape}; held-out error {ae.record_.held_out_error:.5f}, PCA {ae.record_.pca_errors[5]:.5f}")
+        print(
+            f"codes {codes.shape}; held-out error {ae.record_.held_out_error:.5f}, PCA {ae.record_.pca_errors[5]:.5f}"
+        )
         print(f"peak of anonymous memory {peak[0]:.0f} MB (bar 1024)")
 
 

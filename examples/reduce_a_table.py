@@ -1,6 +1,6 @@
 """Thirty measurements of cells, reduced to five numbers each; the oddest rows; one HTML report.
 
-    python examples/reduce_a_table.py [folder for the files]
+python examples/reduce_a_table.py [folder for the files]
 """
 
 import sys

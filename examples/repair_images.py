@@ -1,6 +1,6 @@
 """Digits with a third of their pixels wiped out, repaired by a denoising autoencoder.
 
-    python examples/repair_images.py
+python examples/repair_images.py
 """
 
 import numpy as np

@@ -223,9 +223,9 @@ def info_of_data(path: str, columns: dict[str | int, str], every: bool) -> None:
     line("data", f"{path}: {counted(source.rows, 'row')}, {source.dtype}")
     scaling = Scaling.fit(source, train)
     say_columns(source.form, scaling, every)
-    plan = plan_for(Autoencoder().get_params(deep=False), len(train), len(held_out), 0)
-    features = source.layout.features
     parts = Kind().parts()
+    plan = plan_for(Autoencoder().get_params(deep=False), len(train), len(held_out), 0, parts.learning_rate)
+    features = source.layout.features
     size = parts.code_size(features)
     line("code", f"{counted(size, 'number')} per row for {features:,}, unless --code-size says otherwise")
     line("network", network_in_words(parts, features, size))

@@ -31,7 +31,8 @@ from isthmus.records import Layout, Schedule
 class Parts:
     """What a kind is made of, before sizes are known.
 
-    ``code_share`` is the code size as a share of the features where the user names none.
+    ``code_share`` is the code size as a share of the features where the user names none, and ``learning_rate`` the
+    rate that suits the kind.
     """
 
     network: Any = Dense(hidden=(2.0, 1.0), activation="silu")
@@ -41,6 +42,7 @@ class Parts:
     penalties: tuple[Any, ...] = ()
     rate: Schedule = 1.0
     code_share: float = 0.25
+    learning_rate: float = 2e-3
 
     def code_size(self, features: int) -> int:
         """The code size for data of this width: a share of it, at most 32 where that narrows the data."""
@@ -147,7 +149,7 @@ def recipe(paper: str) -> Callable[[Callable[..., Parts]], Callable[..., Kind]]:
 @recipe("Baldi & Hornik 1989, Neural networks and principal component analysis")
 def linear(tied: bool = False) -> Parts:
     """One linear map each way: learns the span of the principal components."""
-    return Parts(network=Dense(hidden=(), activation="identity", tied=tied))
+    return Parts(network=Dense(hidden=(), activation="identity", tied=tied), learning_rate=1e-2)
 
 
 @recipe("Rumelhart, Hinton & Williams 1986, Learning internal representations by error propagation")

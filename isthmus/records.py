@@ -37,8 +37,8 @@ def part(cls: type[T]) -> type[T]:
 
 def to_json(value: Any) -> Any:
     """A part, a schedule or a plain value as JSON data; the inverse of `from_json`."""
-    if type(value).__name__ in PARTS and isinstance(value, PARTS[type(value).__name__]):
-        body = {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, PARTS.get(type(value).__name__, ())):
+        body = {f.name: to_json(getattr(value, f.name)) for f in fields(type(value))}
         return {"part": type(value).__name__, **body}
     if isinstance(value, (tuple, list)):
         return [to_json(item) for item in value]

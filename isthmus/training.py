@@ -208,20 +208,19 @@ def evaluate(composition: Composition, feed: Feed, rows: np.ndarray, batch_size:
             row_squares = (error * unit).square().flatten(1).mean(1)
             if losses.ndim > 1:
                 losses = losses.mean(0)
-            sums = torch.stack([(v * weight).sum(dtype=torch.float64) for v in (costs, losses, row_squares)])
-            sums = sums.tolist()
+            sums = torch.stack([(v * weight).sum(dtype=torch.float64) for v in (costs, losses, row_squares)]).tolist()
             cost, loss, squares = cost + sums[0], loss + sums[1], squares + sums[2]
             mass = float(weight.sum())
             cells += batch.mean_cells * mass
             count += mass
     composition.train()
     count = count or 1.0
-    cost, loss, error = cost / count, loss / count, math.sqrt(squares / count)
+    cost, loss, rmse = cost / count, loss / count, math.sqrt(squares / count)
     scale = None
     if hasattr(composition.loss, "best"):
         scale, best = composition.loss.best(torch.tensor(loss, dtype=torch.float64), cells / count)
         cost += float(best) - loss
-    return Figures(cost, error, scale)
+    return Figures(cost, rmse, scale)
 
 
 def train(
@@ -358,7 +357,7 @@ def look(state: State, feed: Feed, plan: Plan) -> None:
             f"stopped after epoch {state.epoch}: the held-out cost has not fallen since epoch {state.best_epoch}"
         )
     elif state.epoch >= plan.epochs:
-        state.stopped = f"finished {state.epoch} epochs" + (
+        state.stopped = f"finished {state.epoch} epoch{'s' if state.epoch != 1 else ''}" + (
             f"; the best held-out cost was in epoch {state.best_epoch}" if state.best_epoch != state.epoch else ""
         )
 
@@ -445,7 +444,7 @@ class Saver:
         tensors["global_generator"] = torch.random.get_rng_state()
         numbers = ("epoch", "position", "steps", "usual_norm", "best_cost", "best_epoch", "seconds")
         # Strings, because JSON has no infinity, and hex because it keeps every bit.
-        spec = {name: float(getattr(state, name)).hex() for name in numbers}
+        spec: dict[str, Any] = {name: float(getattr(state, name)).hex() for name in numbers}
         spec["sums"] = {name: float(value).hex() for name, value in state.sums.items()}
         storage.write(self.path, {"identity": self.identity, "stopped": state.stopped, **spec}, tensors)
         self.last = time.monotonic()

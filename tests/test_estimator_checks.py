@@ -15,8 +15,6 @@ EXPECTED = {
 
 @pytest.mark.filterwarnings("ignore::isthmus.errors.DataWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(
-    [ist.Autoencoder(epochs=2, random_state=0)], expected_failed_checks=lambda estimator: EXPECTED
-)
+@parametrize_with_checks([ist.Autoencoder(epochs=2, random_state=0)], expected_failed_checks=lambda estimator: EXPECTED)
 def test_scikit_learn(estimator, check):
     check(estimator)

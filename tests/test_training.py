@@ -1,81 +1,28 @@
-"""The loop: what stops it, what it restores, what it guards against, and killing it for real."""
+"""The loop: what stops it, what it restores, and what it guards against."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from checks_for_kinds import same_history, same_tensors
+from checks_for_training import FEATURES, PLAN, Recorder, a_feed, a_model, noisy_model, own_modules
 from torch import Tensor, nn
 
-from isthmus import storage
-from isthmus.composition import Composition, compose
-from isthmus.data import ArraySource, Scaling
-from isthmus.errors import InputError, TrainingError
-from isthmus.parts.bottlenecks.plain import Plain
+from isthmus.composition import Composition
+from isthmus.errors import TrainingError
 from isthmus.parts.corruptions import GaussianNoise
 from isthmus.parts.losses import Squared
 from isthmus.parts.networks.dense import Dense
 from isthmus.parts.penalties import L1
 from isthmus.parts.schedules import Ramp
 from isthmus.progress import Progress
-from isthmus.recipes import Parts
 from isthmus.records import EVALUATION, Pass, Trace
-from isthmus.training import CLIP, Feed, Plan, State, begin, evaluate, settings, step, train
-
-FEATURES = 5
-
-
-def a_feed(rows: int = 100, held_out: int = 20, noise: float = 0.3, weight: np.ndarray | None = None) -> Feed:
-    draw = np.random.default_rng(0)
-    x = draw.standard_normal((rows, 2)) @ draw.standard_normal((2, FEATURES)) + noise * draw.standard_normal((rows, 5))
-    source = ArraySource(x.astype(np.float32))
-    numbers = np.arange(rows)
-    return Feed(source, Scaling.fit(source, mode="standard"), numbers[held_out:], numbers[:held_out], weight)
-
-
-def a_model(seed: int = 0, **more: Any) -> Composition:
-    parts = Parts(**{"network": Dense(hidden=(6,), dropout=0.1), "corruption": GaussianNoise(0.2), **more})
-    return parts.build(a_feed().source.layout, 2, torch.Generator().manual_seed(seed))
-
-
-PLAN = Plan(epochs=5, batch_size=16, learning_rate=0.01, seed=3)
-
-
-class Recorder(Progress):
-    """What the loop told of itself; it may stop it at a step."""
-
-    def __init__(self, stop_at: int = 0) -> None:
-        self.steps: list[float] = []
-        self.figures: list[dict[str, float]] = []
-        self.sentence = ""
-        self.title = ""
-        self.stop_at = stop_at
-
-    def start(self, title: str, epochs: int) -> None:
-        self.title = f"{title} {epochs}"
-
-    def step(self, epoch: float) -> None:
-        self.steps.append(epoch)
-        if len(self.steps) == self.stop_at:
-            raise KeyboardInterrupt
-
-    def epoch(self, figures: dict[str, float]) -> None:
-        self.figures.append(figures)
-
-    def close(self, sentence: str) -> None:
-        self.sentence = sentence
-
+from isthmus.training import CLIP, State, begin, evaluate, settings, step, train
 
 # ---------------------------------------------------------------------- the plan
 
@@ -227,10 +174,6 @@ class Planted(nn.Module):
         return self.linear(x) * (self.factor if self.calls == self.at else 1.0)
 
 
-def own_modules(encoder: nn.Module, loss: Any = Squared(1.0)) -> Composition:
-    return compose(encoder, Plain(), nn.Linear(2, FEATURES), loss)
-
-
 def test_not_a_number_is_explained() -> None:
     with pytest.raises(TrainingError) as caught:
         train(own_modules(Planted(7, math.nan)), a_feed(), PLAN)
@@ -315,24 +258,6 @@ def test_the_first_steps_are_never_shortened() -> None:
 # ---------------------------------------------------------------------- generators and threads
 
 
-class Noisy(nn.Module):
-    """A user's module that draws from the global generator."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(FEATURES, 2)
-        self.dropout = nn.Dropout(0.4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.dropout(x)) + 0.1 * torch.randn(len(x), 2) * self.training
-
-
-def noisy_model() -> Composition:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return own_modules(Noisy(), Squared())
-
-
 def test_modules_that_draw_globally_run_in_a_forked_generator() -> None:
     torch.manual_seed(11)
     before = torch.random.get_rng_state()
@@ -382,197 +307,3 @@ def test_evaluation_needs_no_training() -> None:
     with torch.no_grad():
         expected = (model.trace(batch, EVALUATION).out - batch.x).square().mean().sqrt()
     assert second.error == pytest.approx(float(expected), rel=1e-5)
-
-
-# ---------------------------------------------------------------------- checkpoints
-
-
-def stopped_at(step_number: int, folder: Path, plan: Plan = PLAN, model: Any = a_model, **more: Any) -> None:
-    """A fit that is interrupted in this step, its state saved after every step before it."""
-    plan = replace(plan, checkpoint=str(folder), checkpoint_every=0.0)
-    with pytest.raises(KeyboardInterrupt):
-        train(model(), a_feed(), plan, progress=Recorder(stop_at=step_number), **more)
-
-
-@pytest.mark.parametrize("stop", [2, 5, 6, 7, 24, 25])
-@pytest.mark.parametrize("model", [a_model, noisy_model])
-def test_a_resumed_fit_is_bit_identical(stop: int, model: Any, tmp_path: Path) -> None:
-    """At the first step, at the last of an epoch, at the first of the next, and at the end."""
-    whole = train(model(), a_feed(), PLAN)
-    stopped_at(stop, tmp_path, model=model)
-    told = Recorder()
-    plan = replace(PLAN, checkpoint=str(tmp_path), checkpoint_every=1e9)
-    resumed = train(model(), a_feed(), plan, resume=True, progress=told)
-    assert len(told.steps) == 25 - (stop - 1)
-    assert same_history(whole.history, resumed.history)
-    assert same_tensors(whole.composition.state_dict(), resumed.composition.state_dict())
-    assert (whole.best_epoch, whole.stopped) == (resumed.best_epoch, resumed.stopped)
-
-
-def test_a_finished_fit_is_only_read_again(tmp_path: Path) -> None:
-    plan = replace(PLAN, checkpoint=str(tmp_path))
-    first, told = train(a_model(), a_feed(), plan), Recorder()
-    again = train(a_model(seed=1), a_feed(), plan, resume=True, progress=told)
-    assert told.steps == []
-    assert again.stopped == first.stopped
-    assert same_tensors(first.composition.state_dict(), again.composition.state_dict())
-    assert same_history(first.history, again.history)
-
-
-def test_a_fit_that_ran_out_of_time_goes_on(tmp_path: Path) -> None:
-    """Stopped by max_time in the middle of an epoch, then given more: as if it had never stopped."""
-    plan = replace(PLAN, epochs=40, checkpoint=str(tmp_path))
-    whole = train(a_model(), a_feed(), replace(plan, checkpoint=None))
-    short = train(a_model(), a_feed(), replace(plan, max_time=0.02))
-    assert "max_time" in short.stopped
-    resumed = train(a_model(), a_feed(), plan, resume=True)
-    assert resumed.stopped == whole.stopped
-    assert same_history(whole.history, resumed.history)
-    assert same_tensors(whole.composition.state_dict(), resumed.composition.state_dict())
-
-
-def test_without_a_checkpoint_yet_it_starts_afresh(tmp_path: Path) -> None:
-    plan = replace(PLAN, checkpoint=str(tmp_path / "deep" / "folder"))
-    first, second = train(a_model(), a_feed(), PLAN), train(a_model(), a_feed(), plan, resume=True)
-    assert same_tensors(first.composition.state_dict(), second.composition.state_dict())
-    assert [path.name for path in (tmp_path / "deep" / "folder").iterdir()] == ["last.safetensors"]
-
-
-def test_an_old_checkpoint_does_not_stand_for_a_new_fit(tmp_path: Path) -> None:
-    """A new fit into the folder of an old one, killed before its first checkpoint, starts afresh when resumed."""
-    train(a_model(), a_feed(), replace(PLAN, checkpoint=str(tmp_path)))
-    other = replace(PLAN, seed=8, checkpoint=str(tmp_path), checkpoint_every=1e9)
-    with pytest.raises(KeyboardInterrupt):
-        train(a_model(), a_feed(), other, progress=Recorder(stop_at=3))
-    resumed = train(a_model(), a_feed(), other, resume=True)
-    whole = train(a_model(), a_feed(), replace(other, checkpoint=None))
-    assert same_tensors(whole.composition.state_dict(), resumed.composition.state_dict())
-
-
-@pytest.mark.parametrize(
-    ("plan", "identity", "message"),
-    [
-        (replace(PLAN, learning_rate=0.5), {"data": "a"}, r"learning_rate: 0.01 there, 0.5 now"),
-        (replace(PLAN, seed=9), {"data": "a"}, r"seed: 3 there, 9 now"),
-        (PLAN, {"data": "b"}, r"data: 'a' there, 'b' now"),
-    ],
-)
-def test_a_checkpoint_of_another_fit_is_refused(
-    plan: Plan, identity: dict[str, str], message: str, tmp_path: Path
-) -> None:
-    stopped_at(4, tmp_path, identity={"data": "a"})
-    before = (tmp_path / "last.safetensors").read_bytes()
-    with pytest.raises(TrainingError, match=rf"belongs to another fit \({message}\). Use the same data and settings"):
-        train(a_model(), a_feed(), replace(plan, checkpoint=str(tmp_path)), resume=True, identity=identity)
-    assert (tmp_path / "last.safetensors").read_bytes() == before
-
-
-def test_time_limits_may_differ(tmp_path: Path) -> None:
-    stopped_at(4, tmp_path)
-    plan = replace(PLAN, checkpoint=str(tmp_path), max_time=1e6, checkpoint_every=5.0)
-    assert train(a_model(), a_feed(), plan, resume=True).epoch == 5
-
-
-def test_resuming_needs_a_folder() -> None:
-    with pytest.raises((TrainingError, InputError), match="resume=True needs checkpoint=, the folder"):
-        train(a_model(), a_feed(), PLAN, resume=True)
-
-
-def test_a_checkpoint_is_a_model_file_that_holds_no_code(tmp_path: Path) -> None:
-    stopped_at(4, tmp_path)
-    spec, tensors = storage.read(tmp_path / "last.safetensors")
-    assert spec["identity"]["plan"]["batch_size"] == 16
-    assert {"generator", "model.encoder.linear.0.weight", "history.valid_cost"} <= tensors.keys()
-
-
-# ---------------------------------------------------------------------- really killed
-
-SCRIPT = """
-import json, os, random, signal, sys, time
-from pathlib import Path
-import numpy as np
-import torch
-import torch._dynamo  # what the first step would import, so that children begin at once
-from isthmus import storage
-from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.parts.corruptions import Mask
-from isthmus.parts.networks.dense import Dense
-
-root = Path(sys.argv[1])
-last = root / "run" / "last.safetensors"
-
-
-def fit(folder, result, resume):
-    draw = np.random.default_rng(0)
-    x = draw.standard_normal((64, 3)) @ draw.standard_normal((3, 6)) + 0.3 * draw.standard_normal((64, 6))
-    network = Dense(hidden=(8,), dropout=0.1)
-    made = Autoencoder(
-        code_size=2, network=network, corruption=Mask(0.2), epochs=200, batch_size=16, random_state=0, device="cpu",
-        early_stopping=False, checkpoint=folder, checkpoint_every=0.01,
-    )
-    made.fit(x, resume=resume).save(result)
-
-
-def child(*arguments):
-    number = os.fork()
-    if number == 0:
-        try:
-            fit(*arguments)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return number
-
-
-def ended(number):
-    return os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
-
-
-def written():
-    return last.stat().st_mtime_ns if last.exists() else 0
-
-
-report = {"whole": ended(child(None, root / "whole.safetensors", False)), "killed": 0, "steps": []}
-moments = random.Random(0)
-for attempt in range(9):
-    before, patience = written(), time.monotonic() + 10
-    run = child(root / "run", root / "model.safetensors", True)
-    while attempt and written() == before and time.monotonic() < patience:
-        time.sleep(0.001)
-    time.sleep(moments.uniform(0, 0.06) if attempt else 0)
-    os.kill(run, signal.SIGKILL)
-    status = ended(run)
-    if status == 0:
-        break
-    report["killed"] += status == -signal.SIGKILL
-    report["steps"].append(int(float.fromhex(storage.read(last)[0]["steps"])) if last.exists() else 0)
-else:
-    status = ended(child(root / "run", root / "model.safetensors", True))
-print(json.dumps({**report, "resumed": status}))
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, so that each need not import everything")
-def test_killed_again_and_again_it_ends_as_if_never_killed(tmp_path: Path) -> None:
-    """SIGKILL at random moments, the first before any checkpoint; then the same bits as without."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path)]
-    run = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100, check=False)
-    assert run.returncode == 0, run.stderr
-    report = json.loads(run.stdout)
-    assert (report["whole"], report["resumed"]) == (0, 0), run.stderr
-    assert report["killed"] >= 5
-    steps = report["steps"]
-    assert steps[0] == 0, "the first was killed before its first checkpoint"
-    assert steps == sorted(steps)
-    assert len(set(steps)) >= 5, "each made some headway"
-    (whole_spec, whole), (spec, resumed) = (
-        storage.read(tmp_path / name) for name in ("whole.safetensors", "model.safetensors")
-    )
-    for tensors in (whole, resumed):
-        assert len(tensors.pop("history.seconds")) == 201
-    assert same_tensors(whole, resumed)
-    for each in (whole_spec, spec):
-        each["params"]["checkpoint"] = None
-    assert spec == whole_spec
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["last.safetensors"]

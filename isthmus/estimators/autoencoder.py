@@ -17,7 +17,7 @@ from isthmus import diagnostics, onnx, storage, training
 from isthmus.composition import Composition
 from isthmus.data import Scaling, Source, digest, open_source, split
 from isthmus.errors import DataWarning, InputError
-from isthmus.estimators.fitting import Job, bounded, build, chosen_parts, rows_at_once
+from isthmus.estimators.fitting import Job, bounded, build, chosen_parts, learning_rate, rows_at_once
 from isthmus.estimators.settings import number, plan_for, seed_of, whole
 from isthmus.parts.activations import REACH
 from isthmus.parts.networks.dense import Dense
@@ -169,8 +169,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if not len(train):
                 raise InputError("sample_weight: every training row has weight zero; at least one must be > 0")
             weight = weight / weight[train].mean()
-        plan = plan_for(self.get_params(deep=False), len(train), len(held_out), seed)
         parts = self._parts()
+        plan = plan_for(self.get_params(deep=False), len(train), len(held_out), seed, learning_rate(parts))
         scaling = self._scaling(source, train, parts)
         if isinstance(self.network, str):
             parts = bounded(parts, scaling, source.dtype)
@@ -190,7 +190,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.composition_, self.parts_ = fitted.composition, fitted.parts
         self.history_ = fitted.history
         self.record_: diagnostics.FitRecord | None = fitted.record
-        self.code_size_ = fitted.record.code_size
+        self.code_size_: int = fitted.record.code_size
         self.partial_: dict[str, Any] | None = None
         return self
 
@@ -215,7 +215,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self.composition_ = build(parts, source.layout, self.code_size_, seed)
             self.parts_, self.history_ = parts, {"epoch": [], "cost": []}
             self.record_, self.partial_, self.data_digest_ = None, None, None
-        plan = plan_for({**self.get_params(deep=False), "epochs": 1, "checkpoint": None}, len(rows), 0, seed)
+        knobs = {**self.get_params(deep=False), "epochs": 1, "checkpoint": None}
+        plan = plan_for(knobs, len(rows), 0, seed, learning_rate(self.parts_))
         feed = Feed(source, self.scaling_, rows, rows[:0], weight, plan.device)
         state = training.begin(self.composition_.train(), plan, feed)
         if self.partial_ is not None:

@@ -143,6 +143,11 @@ def chosen_parts(method: Any, network: Any, replacements: dict[str, Any]) -> Par
     return replace(parts, **replaced)
 
 
+def learning_rate(parts: Parts | Composition) -> float:
+    """The rate that suits the kind; a user's own composition gets the usual one."""
+    return parts.learning_rate if isinstance(parts, Parts) else Parts.learning_rate
+
+
 def pixel_ends(scaling: Scaling, dtype: np.dtype) -> tuple[float, float] | None:
     """The fixed ends of data that looks like pixels, in the user's units; None for other data.
 

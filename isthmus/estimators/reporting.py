@@ -30,6 +30,9 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
     if labels is not None and labels.shape != (source.rows,):
         raise InputError(f"y must have one label per row, shape ({source.rows},); got {labels.shape}")
     diagnosis = model.diagnose(source)
+    record = model.record_
+    if record is None:
+        raise InputError("report needs a model made by fit: partial_fit keeps no held-out rows to judge by")
     scores = model.score_samples(source)
     most = max(50, min(ROWS, 20_000_000 // model.n_features_in_))
     spread = np.linspace(0, source.rows - 1, min(source.rows, most)).astype(np.int64)
@@ -56,7 +59,7 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
         reconstructions=np.concatenate(rebuilt),
         codes=np.concatenate(codes),
         diagnosis=diagnosis,
-        record=model.record_,
+        record=record,
         history={
             **history,
             "valid_rmse": np.asarray(history["valid_rmse"]) / (model.scaling_.unit[0] if shared else 1),

@@ -69,8 +69,8 @@ def epochs_for(rows: int, batch_size: int) -> int:
     return int(min(300, max(20 if steps <= 2000 else 40_000 // steps, math.ceil(4000 / steps), 1)))
 
 
-def plan_for(knobs: dict[str, Any], rows: int, held_out: int, seed: int) -> Plan:
-    """Check an estimator's fitting knobs and fill in those left open."""
+def plan_for(knobs: dict[str, Any], rows: int, held_out: int, seed: int, rate: float) -> Plan:
+    """Check an estimator's fitting knobs and fill in those left open; ``rate`` is the kind's learning rate."""
     rows = max(rows, 1)
     batch_size = batch_size_for(rows) if knobs["batch_size"] is None else whole("batch_size", knobs["batch_size"], 1)
     epochs = epochs_for(rows, batch_size) if knobs["epochs"] is None else whole("epochs", knobs["epochs"], 1)
@@ -79,7 +79,8 @@ def plan_for(knobs: dict[str, Any], rows: int, held_out: int, seed: int) -> Plan
         patience = max(10, epochs // 5)
     else:
         patience = 0 if early is False or early is None else whole("early_stopping", early, 1)
-    rate = 2e-3 if knobs["learning_rate"] is None else number("learning_rate", knobs["learning_rate"], 0, open_low=True)
+    if knobs["learning_rate"] is not None:
+        rate = number("learning_rate", knobs["learning_rate"], 0, open_low=True)
     folder = knobs["checkpoint"]
     return Plan(
         epochs=epochs,

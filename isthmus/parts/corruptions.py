@@ -106,6 +106,4 @@ class RowSwap:
         shift = int(torch.randint(1, max(len(batch), 2), (), generator=pass_.generator, device=batch.x.device))
         if batch.weight is not None:  # a row that lacks the cell has nothing to lend
             changed = changed & (batch.weight > 0).roll(shift, dims=0)
-        if batch.weight is not None:  # nothing is taken from a row that lacks the cell
-            changed = changed & (batch.weight.roll(shift, dims=0) > 0)
         return seen(batch, changed, batch.visible().roll(shift, dims=0))
