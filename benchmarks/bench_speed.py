@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 
 import numpy as np
@@ -28,7 +29,7 @@ def stack(sizes: tuple[int, ...], norm: bool) -> nn.Sequential:
     """Encoder and mirrored decoder as plain PyTorch layers."""
     layers: list[nn.Module] = []
     for half in (sizes, sizes[::-1]):
-        for place, (inputs, outputs) in enumerate(zip(half[:-1], half[1:], strict=True)):
+        for place, (inputs, outputs) in enumerate(itertools.pairwise(half)):
             layers.append(nn.Linear(inputs, outputs))
             if place < len(half) - 2:
                 layers += [nn.LayerNorm(outputs)] if norm else []
@@ -62,7 +63,7 @@ def epochs(train: np.ndarray, batch_size: int, repeats: int, matrix_rate: float)
         seconds = ae.history_["seconds"]
         ours.append(seconds[2] - seconds[1])
         bare.append(bare_epoch(model, optimiser, x, batch_size))
-    flops = 6.0 * sum(a * b for a, b in zip(SIZES[:-1], SIZES[1:], strict=True)) * 2 * len(train)
+    flops = 6.0 * sum(a * b for a, b in itertools.pairwise(SIZES)) * 2 * len(train)
     share = flops / min(ours) / matrix_rate
     row(f"batch {batch_size}", min(ours), min(bare), min(ours) / min(bare), f"{100 * share:.0f} %")
 

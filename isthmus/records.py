@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ def part(cls: type[T]) -> type[T]:
 def to_json(value: Any) -> Any:
     """A part, a schedule or a plain value as JSON data; the inverse of `from_json`."""
     if isinstance(value, PARTS.get(type(value).__name__, ())):
-        body = {f.name: to_json(getattr(value, f.name)) for f in fields(type(value))}
+        body = {f.name: to_json(getattr(value, f.name)) for f in fields(cast(Any, value))}
         return {"part": type(value).__name__, **body}
     if isinstance(value, (tuple, list)):
         return [to_json(item) for item in value]

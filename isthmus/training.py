@@ -1,29 +1,24 @@
 """The loop: plain code that makes a composition's objective small, readable from top to bottom.
 
-    while not done: for batch in epoch: state, terms = step(state, batch);  look at the held-out rows
-
-Everything a run needs to go on after being killed is in `State`, and nothing else is: resumed from a
-checkpoint it makes the same steps as if it had never stopped.
+while not done: for batch in epoch: state, terms = step(state, batch);  look at the held-out rows
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
 import multiprocessing
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus import storage
+from isthmus.checkpoints import OUT_OF_TIME, Plan, Saver, State
 from isthmus.composition import Composition, Unaware
 from isthmus.data.batches import batches
 from isthmus.data.scaling import Scaling
@@ -38,38 +33,9 @@ CACHE_BYTES = 128 * 2**20
 SMALL_STEP = 5e7
 """Floating-point operations of one step below which a single thread is faster than several."""
 
-OUT_OF_TIME = "(max_time)"
-"""What marks the reason for stopping after which a fit may be resumed."""
 
 CLIP = 10.0
 """A gradient longer than this many times the usual length is shortened to it."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train: every choice made, in plain values.
-
-    ``patience`` is in epochs, 0 = never stop early; ``target`` is an error (see `Figures.error`), 0 = none;
-    ``max_time`` and ``checkpoint_every`` are in seconds.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    seed: int
-    patience: int = 0
-    target: float = 0.0
-    max_time: float = math.inf
-    device: str = "cpu"
-    checkpoint: str | None = None
-    checkpoint_every: float = 30.0
-    warm_up: float = 0.05
-
-    def rate(self, epoch: float) -> float:
-        """The learning rate: a short warm-up, then half a cosine down to 0."""
-        done = epoch / self.epochs
-        warm = min(1.0, done / self.warm_up + 1e-3) if self.warm_up else 1.0
-        return self.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * min(done, 1.0)))
 
 
 class Feed:
@@ -94,7 +60,10 @@ class Feed:
         self.source, self.scaling, self.device = source, scaling, device
         self.train, self.held_out = train, held_out
         self.row_weight = None if row_weight is None else torch.from_numpy(row_weight.astype(np.float32))
+        # Looked at after every epoch. Without held-out rows some training rows are: for the record, and `target`.
+        self.watched = held_out if len(held_out) else train[:: max(1, len(train) // 1000)]
         self.cached: Tensor | None = None
+        self.cached_watched: Tensor | None = None
         if source.random_access and source.rows * source.layout.features * 4 <= CACHE_BYTES:
             self.cached = torch.cat([scaling.forward(source.read(a, b)) for a, b in stretches(source, 4096)])
 
@@ -102,15 +71,27 @@ class Feed:
         self, rows: np.ndarray, batch_size: int, seed: int | None = None, epoch: int = 0, skip: int = 0
     ) -> Iterator[Batch]:
         """The rows in batches; in order without a seed, else shuffled by (seed, epoch)."""
-        if self.cached is None:
+        if self.cached is not None:
+            order = rows if seed is None else np.random.default_rng((seed, epoch)).permutation(rows)
+            numbers = torch.from_numpy(order)
+            for start in range(skip * batch_size, len(order), batch_size):
+                some = numbers[start : start + batch_size]
+                yield self.batch(self.cached.index_select(0, some), some)
+        else:
             for raw, chosen in batches(self.source, rows, batch_size, seed=seed, epoch=epoch, skip=skip):
                 yield self.batch(self.scaling.forward(raw), torch.from_numpy(chosen))
+
+    def watched_batches(self, batch_size: int) -> Iterator[Batch]:
+        """The watched rows in batches, from memory where they fit: they lie scattered over all the data."""
+        fits = len(self.watched) * self.source.layout.features * 4 <= CACHE_BYTES
+        if self.cached is not None or not fits:
+            yield from self.batches(self.watched, batch_size)
             return
-        order = rows if seed is None else np.random.default_rng((seed, epoch)).permutation(rows)
-        numbers = torch.from_numpy(order)
-        for start in range(skip * batch_size, len(order), batch_size):
-            some = numbers[start : start + batch_size]
-            yield self.batch(self.cached.index_select(0, some), some)
+        if self.cached_watched is None:
+            self.cached_watched = torch.cat([batch.x for batch in self.batches(self.watched, 4096)])
+        for start in range(0, len(self.watched), batch_size):
+            numbers = torch.from_numpy(self.watched[start : start + batch_size])
+            yield self.batch(self.cached_watched[start : start + batch_size], numbers)
 
     def batch(self, x: Tensor, rows: Tensor) -> Batch:
         weight = None if self.row_weight is None else self.row_weight[rows].to(self.device)
@@ -121,27 +102,6 @@ def stretches(source: Source, size: int) -> Iterator[tuple[int, int]]:
     """The source's rows in stretches of at most ``size``."""
     for start in range(0, source.rows, size):
         yield start, min(start + size, source.rows)
-
-
-@dataclass
-class State:
-    """All that changes while training."""
-
-    composition: Composition
-    optimiser: torch.optim.Optimizer
-    generator: torch.Generator
-    parameters: list[torch.nn.Parameter]
-    epoch: int = 0
-    position: int = 0
-    steps: int = 0
-    usual_norm: float = 0.0
-    sums: dict[str, float] = field(default_factory=dict)
-    history: dict[str, list[float]] = field(default_factory=dict)
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_cost: float = math.inf
-    best_epoch: int = 0
-    seconds: float = 0.0
-    stopped: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,15 +151,15 @@ def precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     return contextlib.nullcontext()
 
 
-def evaluate(composition: Composition, feed: Feed, rows: np.ndarray, batch_size: int, seed: int) -> Figures:
-    """Look at some rows without learning from them."""
+def evaluate(composition: Composition, feed: Feed, batch_size: int, seed: int) -> Figures:
+    """Look at the watched rows without learning from them."""
     cost, loss, cells, squares, count = 0.0, 0.0, 0.0, 0.0, 0.0
     generator = torch.Generator(feed.device).manual_seed(seed)
     unit = torch.from_numpy(feed.scaling.unit.astype(np.float32)).to(feed.device).reshape(feed.source.layout.shape)
     composition.eval()
     with torch.no_grad():
-        for batch in feed.batches(rows, batch_size):
-            trace = composition.trace(batch, Pass(generator, rows=len(rows)))
+        for batch in feed.watched_batches(batch_size):
+            trace = composition.trace(batch, Pass(generator, rows=len(feed.train)))
             losses = composition.losses(trace)
             costs = composition.combined(losses, trace)
             weight = torch.ones_like(costs) if batch.row_weight is None else batch.row_weight
@@ -254,11 +214,11 @@ def train(
                 first = next(feed.batches(feed.train, plan.batch_size, plan.seed))
                 composition.start(first)
             look(state, feed, plan)
-        began = time.monotonic() - state.seconds
+        began, deadline = time.monotonic() - state.seconds, time.monotonic() + plan.max_time
         progress.start(title, plan.epochs)
         try:
             while not state.stopped:
-                run_epoch(state, feed, plan, saver, progress, began)
+                run_epoch(state, feed, plan, saver, progress, began, deadline)
                 if state.stopped:
                     break
                 state.epoch, state.position = state.epoch + 1, 0
@@ -283,7 +243,9 @@ def begin(composition: Composition, plan: Plan, feed: Feed) -> State:
     return State(composition, optimiser, torch.Generator(feed.device).manual_seed(plan.seed), parameters)
 
 
-def run_epoch(state: State, feed: Feed, plan: Plan, saver: Saver, progress: Progress, began: float) -> None:
+def run_epoch(
+    state: State, feed: Feed, plan: Plan, saver: Saver, progress: Progress, began: float, deadline: float
+) -> None:
     """One time through the training rows, from wherever the state stands."""
     steps = max(1, math.ceil(len(feed.train) / plan.batch_size))
     for batch in feed.batches(feed.train, plan.batch_size, plan.seed, state.epoch, state.position):
@@ -295,7 +257,7 @@ def run_epoch(state: State, feed: Feed, plan: Plan, saver: Saver, progress: Prog
         state.position += 1
         state.seconds = time.monotonic() - began
         progress.step(state.epoch + state.position / steps)
-        if state.seconds > plan.max_time:
+        if time.monotonic() > deadline:
             saver.save(state)
             state.stopped = f"stopped after {state.seconds:.0f} s {OUT_OF_TIME}, in epoch {state.epoch + 1}"
             finish_partly(state, feed, plan)
@@ -323,9 +285,7 @@ def finish_partly(state: State, feed: Feed, plan: Plan) -> None:
 
 def look(state: State, feed: Feed, plan: Plan) -> None:
     """Write a line of history, keep the best weights, and decide whether to go on."""
-    # Without held-out rows some training rows are looked at: for the record, and for `target`.
-    rows = feed.held_out if len(feed.held_out) else feed.train[:: max(1, len(feed.train) // 1000)]
-    figures = evaluate(state.composition, feed, rows, max(plan.batch_size, 512), plan.seed)
+    figures = evaluate(state.composition, feed, max(plan.batch_size, 512), plan.seed)
     seen = max(len(feed.train), 1)
     nan = math.nan
     line = {
@@ -403,95 +363,3 @@ def settings(composition: Composition, plan: Plan) -> Iterator[None]:
             torch.set_num_threads(1)
             stack.callback(torch.set_num_threads, threads)
         yield
-
-
-class Saver:
-    """Writes the state to ``folder/last.safetensors`` from time to time, and reads it back."""
-
-    def __init__(self, plan: Plan, identity: dict[str, Any] | None) -> None:
-        self.path = None if plan.checkpoint is None else Path(plan.checkpoint) / "last.safetensors"
-        self.every = plan.checkpoint_every
-        settings = {k: v for k, v in asdict(plan).items() if k not in ("checkpoint", "checkpoint_every", "max_time")}
-        self.identity = {"plan": settings, **(identity or {})}
-        self.last = time.monotonic()
-
-    def forget(self) -> None:
-        """Take away what an earlier fit left in the folder."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-            self.sweep(self.path)
-
-    @staticmethod
-    def sweep(path: Path) -> None:
-        """Take away the halves of files that a fit was writing when it was killed."""
-        for half in path.parent.glob(f".{path.stem}.*{path.suffix}"):
-            half.unlink(missing_ok=True)
-
-    def save_now_and_then(self, state: State) -> None:
-        if self.path is not None and time.monotonic() - self.last >= self.every:
-            self.save(state)
-
-    def save(self, state: State) -> None:
-        if self.path is None:
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in state.composition.state_dict().items()}
-        tensors |= {f"best.{k}": v for k, v in state.best.items()}
-        for number, slots in state.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{number}.{slot}": value for slot, value in slots.items()}
-        tensors |= {f"history.{k}": torch.tensor(v, dtype=torch.float64) for k, v in state.history.items()}
-        tensors["generator"] = state.generator.get_state()
-        tensors["global_generator"] = torch.random.get_rng_state()
-        numbers = ("epoch", "position", "steps", "usual_norm", "best_cost", "best_epoch", "seconds")
-        # Strings, because JSON has no infinity, and hex because it keeps every bit.
-        spec: dict[str, Any] = {name: float(getattr(state, name)).hex() for name in numbers}
-        spec["sums"] = {name: float(value).hex() for name, value in state.sums.items()}
-        storage.write(self.path, {"identity": self.identity, "stopped": state.stopped, **spec}, tensors)
-        self.last = time.monotonic()
-
-    def load(self, state: State) -> bool:
-        """Put the checkpoint into ``state``; False where there is none yet."""
-        if self.path is None:
-            raise TrainingError("resume=True needs checkpoint=, the folder that the interrupted fit wrote to")
-        if not self.path.exists():
-            return False
-        spec, tensors = storage.read(self.path)
-        if spec.get("identity") != self.identity:
-            raise TrainingError(
-                f"{self.path} belongs to another fit ({difference(spec.get('identity') or {}, self.identity)}). "
-                "Use the same data and settings, or another checkpoint folder, or fit without resume"
-            )
-
-        def group(prefix: str) -> dict[str, Tensor]:
-            return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-        self.sweep(self.path)
-        state.composition.load_state_dict(group("model."))
-        state.best = group("best.")
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in group("optimiser.").items():
-            number, slot = name.split(".", 1)
-            slots.setdefault(int(number), {})[slot] = value
-        known = copy.deepcopy(state.optimiser.state_dict())
-        state.optimiser.load_state_dict({"state": slots, "param_groups": known["param_groups"]})
-        state.history = {name: values.tolist() for name, values in group("history.").items()}
-        state.generator.set_state(tensors["generator"].cpu())
-        if any(isinstance(module, Unaware) for module in state.composition.modules()):
-            torch.random.set_rng_state(tensors["global_generator"].cpu())
-        for name in ("epoch", "position", "steps", "best_epoch"):
-            setattr(state, name, int(float.fromhex(spec[name])))
-        for name in ("usual_norm", "best_cost", "seconds"):
-            setattr(state, name, float.fromhex(spec[name]))
-        state.sums = {name: float.fromhex(value) for name, value in spec["sums"].items()}
-        state.stopped = spec["stopped"]
-        return True
-
-
-def difference(old: dict[str, Any], new: dict[str, Any]) -> str:
-    """The first thing in which two nested dictionaries differ, in words."""
-    for key in [*old, *(key for key in new if key not in old)]:
-        if old.get(key) != new.get(key):
-            if isinstance(old.get(key), dict) and isinstance(new.get(key), dict):
-                return difference(old[key], new[key])
-            return f"{key}: {old.get(key)!r} there, {new.get(key)!r} now"
-    return "unknown"

@@ -104,7 +104,7 @@ def test_early_stopping_restores_the_best_state() -> None:
     assert state.epoch == best + 6 < 400
     assert costs[-1] > costs[best]
     assert state.stopped == f"stopped after epoch {best + 6}: the held-out cost has not fallen since epoch {best}"
-    again = evaluate(model, feed, feed.held_out, 512, plan.seed)
+    again = evaluate(model, feed, 512, plan.seed)
     assert again.cost == pytest.approx(costs[best], abs=1e-5)
     assert model.loss.variance.item() == pytest.approx(again.scale.item(), rel=1e-5)
 
@@ -116,7 +116,7 @@ def test_the_best_state_is_restored_without_early_stopping_too() -> None:
     best = int(np.argmin(state.history["valid_cost"]))
     assert best < 60
     assert state.stopped == f"finished 60 epochs; the best held-out cost was in epoch {best}"
-    assert evaluate(model, feed, feed.held_out, 512, 3).cost == pytest.approx(
+    assert evaluate(model, feed, 512, 3).cost == pytest.approx(
         min(state.history["valid_cost"]), abs=1e-5
     )
 
@@ -299,7 +299,7 @@ def test_evaluation_needs_no_training() -> None:
     model, feed = a_model(network=Dense(hidden=(6,), norm="batch")), a_feed()
     train(model, feed, PLAN)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    first, second = (evaluate(model, feed, feed.held_out, size, 0) for size in (7, 512))
+    first, second = (evaluate(model, feed, size, 0) for size in (7, 512))
     assert first.cost == pytest.approx(second.cost, rel=1e-5)
     assert first.error == pytest.approx(second.error, rel=1e-5)
     assert same_tensors(before, model.state_dict())

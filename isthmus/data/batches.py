@@ -148,10 +148,15 @@ def _read_group(source: Source, ids: np.ndarray, parts: list[Part]) -> np.ndarra
     return buffer
 
 
+MOST_HELD_OUT = 20_000
+"""More rows than this judge a fit no better, and would only be missed in training."""
+
+
 def split(source_rows: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw a held-out part: the numbers of the rows to train on, and of those held out, both sorted.
 
-    Fewer than 10 rows are too few to hold any out: then all are for training.
+    Fewer than 10 rows are too few to hold any out: then all are for training. Never more than
+    `MOST_HELD_OUT` are held out.
 
     Parameters
     ----------
@@ -168,7 +173,7 @@ def split(source_rows: int, fraction: float, seed: int) -> tuple[np.ndarray, np.
     every = np.arange(source_rows, dtype=np.int64)
     if fraction <= 0 or source_rows < 10:
         return every, every[:0]
-    count = min(max(round(source_rows * fraction), 1), source_rows - 1)
+    count = min(max(round(source_rows * fraction), 1), source_rows - 1, MOST_HELD_OUT)
     # The 1 tells this draw from the ones that `batches` makes from the same seed.
     held_out = np.random.default_rng([seed, 0, 1]).choice(source_rows, size=count, replace=False, shuffle=False)
     chosen = np.zeros(source_rows, dtype=bool)

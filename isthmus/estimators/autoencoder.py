@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
 from isthmus import diagnostics, onnx, storage, training
+from isthmus.checkpoints import kept_seed
 from isthmus.composition import Composition
 from isthmus.data import Scaling, Source, digest, open_source, split
 from isthmus.errors import DataWarning, InputError
@@ -51,7 +52,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     validation_fraction : share of the rows held out to judge the fit by, in [0, 1); under 10 rows none are.
     early_stopping : True (stop when the held-out cost has not fallen for a fifth of the epochs), False, or a
         number of epochs. The best state is restored in any case.
-    max_time : seconds after which training stops; None = no limit.
+    max_time : seconds after which training stops, anew for each call of ``fit``; None = no limit.
     target : stop as soon as the held-out error (see ``valid_rmse`` in ``history_``) is this small.
     device : ``"auto"``, ``"cpu"`` or ``"cuda"``.
     random_state : int, NumPy generator or None. With an int, two fits on one machine are identical.
@@ -159,7 +160,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         refuse_given(given)
         source = open_source(X, columns=self.columns, estimator_name="Autoencoder")
-        seed = seed_of(self.random_state)
+        seed = None
+        if resume and self.random_state is None and self.checkpoint is not None:
+            seed = kept_seed(os.fspath(self.checkpoint))
+        seed = seed_of(self.random_state) if seed is None else seed
         share = number("validation_fraction", self.validation_fraction, 0, 0.9)
         train, held_out = split(source.rows, share, seed)
         weight = None if sample_weight is None else row_weights(sample_weight, source.rows)

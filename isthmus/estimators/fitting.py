@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import sys
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 import torch
 
 from isthmus import training
+from isthmus.checkpoints import Plan, Saver, State
 from isthmus.composition import Composition
 from isthmus.data import Scaling
 from isthmus.diagnostics import FitRecord
@@ -23,7 +26,7 @@ from isthmus.pca import PrincipalComponents, principal_components
 from isthmus.progress import progress
 from isthmus.recipes import Kind, Parts
 from isthmus.records import Batch, Layout
-from isthmus.training import Feed, Plan, State
+from isthmus.training import Feed
 
 
 @dataclass(frozen=True)
@@ -56,32 +59,33 @@ class Job:
         An autoencoder with a linear path can stand exactly where PCA stands, so the second fit, which starts
         there and keeps the best held-out state, is no worse.
         """
-        feed, size = self.feed, self.code_size
+        began = time.monotonic()
+        feed, parts = self.feed, self.parts
         pca = principal_components(batch.x for batch in feed.batches(feed.train, 4096))
-        judged = feed.held_out if len(feed.held_out) else feed.train
-        pca_errors = pca.errors(batch.x for batch in feed.batches(judged, 4096))
-        parts = self.parts
+        pca_errors = pca.errors(batch.x for batch in feed.watched_batches(4096))
+        second = self.second_plan()
         state = self.attempt(parts, self.plan, pca)
-        if (
-            isinstance(parts, Parts)
-            and self.may_fall_back
-            and len(feed.held_out)
-            and size < len(pca_errors)
-            and falls_back(parts)
-        ):
-            error = scaled_error(state.composition, feed, feed.held_out)
-            if error > pca_errors[size]:
-                network = replace(parts.network, linear_path=True, output_activation="identity")
-                linear = replace(parts, network=network)
-                plan = self.plan
-                if plan.checkpoint is not None:
-                    plan = replace(plan, checkpoint=str(Path(plan.checkpoint) / "linear-path"))
+        left = self.plan.max_time - (time.monotonic() - began)
+        if self.may_fall_back and isinstance(parts, Parts) and falls_back(parts) and len(feed.held_out) and left > 0:
+            error = scaled_error(state.composition, feed.watched_batches(1024))
+            if self.code_size < len(pca_errors) and error > pca_errors[self.code_size]:
                 if self.verbose:
                     print("no better than PCA on held-out rows: once more, starting from PCA", file=sys.stderr)
-                again = self.attempt(linear, plan, pca)
-                if scaled_error(again.composition, feed, feed.held_out) <= error:
+                network = replace(parts.network, linear_path=True, output_activation="identity")
+                linear = replace(parts, network=network)
+                again = self.attempt(linear, replace(second, max_time=left), pca)
+                if scaled_error(again.composition, feed.watched_batches(1024)) <= error:
                     state, parts = again, linear
         return Fitted(state.composition, parts, state.history, self.record(state, pca_errors))
+
+    def second_plan(self) -> Plan:
+        """The plan of the fit that starts from PCA: its checkpoints lie in a folder of their own."""
+        if self.plan.checkpoint is None:
+            return self.plan
+        plan = replace(self.plan, checkpoint=str(Path(self.plan.checkpoint) / "linear-path"))
+        if not self.resume:
+            Saver(plan, None).forget()
+        return plan
 
     def attempt(self, parts: Parts | Composition, plan: Plan, pca: PrincipalComponents) -> State:
         """Build and train once; a linear path begins at PCA."""
@@ -106,14 +110,15 @@ class Job:
 
     def record(self, state: State, pca_errors: np.ndarray) -> FitRecord:
         feed = self.feed
-        some = feed.train[:: max(1, len(feed.train) // 5000)]
+        step = max(1, len(feed.train) // 5000)
+        held_out_error = scaled_error(state.composition, feed.watched_batches(1024))
         return FitRecord(
             code_size=self.code_size or code_size_of(state.composition, feed),
             features=feed.source.layout.features,
             train_rows=len(feed.train),
             held_out_rows=len(feed.held_out),
-            train_error=scaled_error(state.composition, feed, some),
-            held_out_error=scaled_error(state.composition, feed, feed.held_out),
+            train_error=scaled_error(state.composition, feed.batches(feed.train[::step], 1024)),
+            held_out_error=held_out_error if len(feed.held_out) else float("nan"),
             mean_error=float(pca_errors[0]),
             pca_errors=pca_errors,
             epochs=state.epoch,
@@ -224,15 +229,15 @@ def code_size_of(composition: Composition, feed: Feed) -> int:
         return int(composition.represent(next(feed.batches(feed.train[:1], 1))).shape[1])
 
 
-def scaled_error(composition: Composition, feed: Feed, rows: np.ndarray) -> float:
-    """Mean squared error per cell in scaled units; NaN for no rows."""
+def scaled_error(composition: Composition, batches: Iterable[Batch]) -> float:
+    """Mean squared error per cell in scaled units."""
     total, cells = 0.0, 0
     with torch.no_grad():
-        for batch in feed.batches(rows, rows_at_once(feed.source.layout.features)):
+        for batch in batches:
             out = composition.rebuild(composition.represent(batch), composition.context(batch))
             total += float((out - batch.x).square().sum(dtype=torch.float64))
             cells += batch.x.numel()
-    return total / cells if cells else float("nan")
+    return total / cells
 
 
 def rows_at_once(features: int) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from isthmus.checkpoints import Plan
 from isthmus.errors import InputError
-from isthmus.training import Plan
 
 
 def seed_of(random_state: Any) -> int:
