@@ -29,6 +29,7 @@ class Plan:
     """How to train: every choice made, in plain values.
 
     ``patience`` is in epochs, 0 = never stop early; ``target`` is an error (see `Figures.error`), 0 = none;
+    ``weight_decay`` is decoupled from the gradient (AdamW: Loshchilov & Hutter 2019), per unit of learning rate;
     ``max_time`` (of one call, a resumed one counts anew) and ``checkpoint_every`` are in seconds.
     """
 
@@ -36,6 +37,7 @@ class Plan:
     batch_size: int
     learning_rate: float
     seed: int
+    weight_decay: float = 0.0
     patience: int = 0
     target: float = 0.0
     max_time: float = math.inf
@@ -62,8 +64,8 @@ class State:
     epoch: int = 0
     position: int = 0
     steps: int = 0
-    usual_norm: float = 0.0
-    sums: dict[str, float] = field(default_factory=dict)
+    usual_norm: float | Tensor = 0.0
+    sums: dict[str, float | Tensor] = field(default_factory=dict)
     history: dict[str, list[float]] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_cost: float = math.inf

@@ -224,7 +224,7 @@ def info_of_data(path: str, columns: dict[str | int, str], every: bool) -> None:
     scaling = Scaling.fit(source, train)
     say_columns(source.form, scaling, every)
     parts = Kind().parts()
-    plan = plan_for(Autoencoder().get_params(deep=False), len(train), len(held_out), 0, parts.learning_rate)
+    plan = plan_for(Autoencoder().get_params(deep=False), len(train), len(held_out), 0, parts)
     features = source.layout.features
     size = parts.code_size(features)
     line("code", f"{counted(size, 'number')} per row for {features:,}, unless --code-size says otherwise")

@@ -77,6 +77,9 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(os.path.realpath(final))
     if os.path.isdir(target):
         raise cannot_write(final, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    if os.path.exists(target) and not os.path.isfile(target):
+        # The rename at the end would put a plain file in the place of a device such as /dev/null.
+        raise InputError(f"cannot write {str(final)!r}: that path is a device, not a file. Choose another path.")
     beside = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(6)}{target.suffix}")
     try:
         # Told now rather than after the work: creating a file shows whether one may be created.

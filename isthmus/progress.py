@@ -64,19 +64,20 @@ class Bar(Progress):
 
     def start(self, title: str, epochs: int) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Rich
 
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            TextColumn("epoch {task.fields[epoch]:>9}"),
+            BarColumn(bar_width=16),
             TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
             TextColumn("left"),
-            TimeRemainingColumn(),
         )
         self.bar = Rich(*columns, console=Console(file=self.stream), transient=True)
-        self.task = self.bar.add_task(title, total=epochs, figures="")
+        print(title, file=self.stream, flush=True)
+        self.epochs = epochs
+        self.task = self.bar.add_task(title, total=epochs, figures="", epoch=f"0/{epochs}")
         self.bar.start()
 
     def step(self, epoch: float) -> None:
@@ -85,7 +86,8 @@ class Bar(Progress):
             self.bar.update(self.task, completed=epoch)
 
     def epoch(self, figures: dict[str, float]) -> None:
-        self.bar.update(self.task, completed=figures["epoch"], figures=sentence_of(figures))
+        epoch = figures["epoch"]
+        self.bar.update(self.task, completed=epoch, epoch=f"{int(epoch)}/{self.epochs}", figures=sentence_of(figures))
 
     def close(self, sentence: str) -> None:
         self.bar.stop()

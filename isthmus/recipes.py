@@ -31,8 +31,8 @@ from isthmus.records import Layout, Schedule
 class Parts:
     """What a kind is made of, before sizes are known.
 
-    ``code_share`` is the code size as a share of the features where the user names none, and ``learning_rate`` the
-    rate that suits the kind.
+    ``code_share`` is the code size as a share of the features where the user names none, ``learning_rate``
+    and ``weight_decay`` (see `Plan`; None = chosen from the number of rows) what suits the kind.
     """
 
     network: Any = Dense(hidden=(2.0, 1.0), activation="silu")
@@ -43,6 +43,7 @@ class Parts:
     rate: Schedule = 1.0
     code_share: float = 0.25
     learning_rate: float = 2e-3
+    weight_decay: float | None = None
 
     def code_size(self, features: int) -> int:
         """The code size for data of this width: a share of it, at most 32 where that narrows the data."""
@@ -149,7 +150,7 @@ def recipe(paper: str) -> Callable[[Callable[..., Parts]], Callable[..., Kind]]:
 @recipe("Baldi & Hornik 1989, Neural networks and principal component analysis")
 def linear(tied: bool = False) -> Parts:
     """One linear map each way: learns the span of the principal components."""
-    return Parts(network=Dense(hidden=(), activation="identity", tied=tied), learning_rate=1e-2)
+    return Parts(network=Dense(hidden=(), activation="identity", tied=tied), learning_rate=1e-2, weight_decay=0.0)
 
 
 @recipe("Rumelhart, Hinton & Williams 1986, Learning internal representations by error propagation")

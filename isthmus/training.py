@@ -126,15 +126,7 @@ def step(state: State, batch: Batch, pass_: Pass, learning_rate: float) -> tuple
     for weights in state.parameters:
         weights.grad = None
     objective.backward()
-    gradients = [weights.grad for weights in state.parameters if weights.grad is not None]
-    norm = float(torch.nn.utils.get_total_norm(gradients))
-    if not math.isfinite(norm):
-        raise TrainingError(not_a_number(state, terms, batch))
-    usual = state.usual_norm if state.steps >= 10 else math.inf
-    if norm > CLIP * usual:
-        torch._foreach_mul_(gradients, CLIP * usual / norm)
-        norm = CLIP * usual
-    state.usual_norm += (norm - state.usual_norm) / min(state.steps + 1, 50)
+    shorten(state, terms, batch)
     for group in optimiser.param_groups:
         group["lr"] = learning_rate
     optimiser.step()
@@ -142,6 +134,35 @@ def step(state: State, batch: Batch, pass_: Pass, learning_rate: float) -> tuple
         composition.after_step(trace, terms)
     state.steps += 1
     return state, terms
+
+
+def shorten(state: State, terms: dict[str, Tensor], batch: Batch) -> None:
+    """Clip a gradient that is far longer than usual, and stop where it is no longer a number.
+
+    What is usual is learnt, because costs in nats differ by orders of magnitude between data sets.
+    """
+    gradients = [weights.grad for weights in state.parameters if weights.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if norm.device.type != "cpu":
+        shorten_there(state, gradients, norm)
+        return
+    length = float(norm)
+    if not math.isfinite(length):
+        raise TrainingError(not_a_number(state, terms, batch))
+    usual = float(state.usual_norm) if state.steps >= 10 else math.inf
+    if length > CLIP * usual:
+        torch._foreach_mul_(gradients, CLIP * usual / length)
+        length = CLIP * usual
+    state.usual_norm += (length - state.usual_norm) / min(state.steps + 1, 50)
+
+
+def shorten_there(state: State, gradients: list[Tensor], norm: Tensor) -> None:
+    """The same on a device, without waiting for it; that a cost is no number is seen at the end of the epoch."""
+    usual = torch.as_tensor(state.usual_norm, device=norm.device, dtype=norm.dtype)
+    if state.steps >= 10:
+        torch._foreach_mul_(gradients, (CLIP * usual / norm).clamp(max=1.0))
+        norm = torch.minimum(norm, CLIP * usual)
+    state.usual_norm = usual + (norm - usual) / min(state.steps + 1, 50)
 
 
 def precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
@@ -238,9 +259,16 @@ def train(
 
 def begin(composition: Composition, plan: Plan, feed: Feed) -> State:
     """A state before the first step."""
-    parameters = [weights for weights in composition.parameters() if weights.requires_grad]
-    optimiser = torch.optim.Adam(parameters, lr=plan.learning_rate, fused=True)
-    return State(composition, optimiser, torch.Generator(feed.device).manual_seed(plan.seed), parameters)
+    decayed: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
+    for name, weights in composition.named_parameters():
+        if weights.requires_grad:
+            # Biases, norms and linear paths say where the data lies, and how large it is: nothing to shrink there.
+            plain = weights.ndim < 2 or ".path." in name
+            (others if plain else decayed).append(weights)
+    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW([group for group in groups if group["params"]], lr=plan.learning_rate, fused=True)
+    return State(composition, optimiser, torch.Generator(feed.device).manual_seed(plan.seed), decayed + others)
 
 
 def run_epoch(
@@ -253,7 +281,7 @@ def run_epoch(
         pass_ = Pass(state.generator, epoch, training=True, rows=len(feed.train))
         state, terms = step(state, batch, pass_, plan.rate(state.epoch + (state.position + 0.5) / steps))
         for name, value in terms.items():
-            state.sums[name] = state.sums.get(name, 0.0) + float(value) * len(batch)
+            state.sums[name] = state.sums.get(name, 0.0) + value.double() * len(batch)
         state.position += 1
         state.seconds = time.monotonic() - began
         progress.step(state.epoch + state.position / steps)
@@ -265,14 +293,16 @@ def run_epoch(
         saver.save_now_and_then(state)
 
 
-def one_pass(state: State, feed: Feed, plan: Plan, number: int) -> None:
-    """One time through the rows at a constant learning rate; the means of the terms are left in ``sums``."""
+def one_pass(state: State, feed: Feed, plan: Plan, number: int) -> dict[str, float]:
+    """One time through the rows at a constant learning rate; gives the means of the objective's terms."""
+    sums: dict[str, float] = {}
     with settings(state.composition, plan):
         for batch in feed.batches(feed.train, plan.batch_size, plan.seed, number):
             pass_ = Pass(state.generator, float(number), training=True, rows=len(feed.train))
             _, terms = step(state, batch, pass_, plan.learning_rate)
             for name, value in terms.items():
-                state.sums[name] = state.sums.get(name, 0.0) + float(value) * len(batch) / len(feed.train)
+                sums[name] = sums.get(name, 0.0) + float(value) * len(batch) / len(feed.train)
+    return sums
 
 
 def finish_partly(state: State, feed: Feed, plan: Plan) -> None:
@@ -290,13 +320,15 @@ def look(state: State, feed: Feed, plan: Plan) -> None:
     nan = math.nan
     line = {
         "epoch": float(state.epoch),
-        **{name: value / seen for name, value in state.sums.items()},
+        **{name: float(value) / seen for name, value in state.sums.items()},
         "valid_cost": figures.cost if len(feed.held_out) else nan,
         "valid_rmse": figures.error if len(feed.held_out) else nan,
         "rmse": nan if len(feed.held_out) else figures.error,
         "learning_rate": plan.rate(float(state.epoch)),
         "seconds": state.seconds,
     }
+    if state.epoch and not all(math.isfinite(float(value)) for value in state.sums.values()):
+        raise TrainingError(f"the cost is no longer a finite number after epoch {state.epoch}: lower learning_rate")
     past = len(next(iter(state.history.values()), []))
     for name in {**line, **state.history}:
         state.history.setdefault(name, [nan] * past).append(line.get(name, nan))

@@ -48,6 +48,11 @@ def open_source(
     >>> open_source([[1.0, 2.0], [3.0, 4.0]])
     ArraySource(rows=2, shape=(2,), dtype=float64)
     """
+    if columns is not None and not isinstance(columns, Mapping):
+        raise InputError(
+            "columns must say what single columns are, by name or position, such as {'id': 'ignore'}; "
+            f"got {columns!r}"
+        )
     if isinstance(X, Source):
         source = X
     elif isinstance(X, (str, os.PathLike)):

@@ -102,6 +102,8 @@ def gathered(source: Source, rows: np.ndarray | None) -> Statistics:
             part = Statistics.of(block)
             found = part if found is None else found.merged(part)
     shape, names = source.layout.shape, source.names
+    if rows is not None and (missing.any() or infinite.any()):
+        return gathered(source, None)  # once more: people want to know of all the bad cells, held out or not
     if missing.any():
         raise InputError(missing_cells(source.argument, missing, rows_hit, seen, shape, names))
     if infinite.any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from collections.abc import Iterator
@@ -11,15 +12,25 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import _check_feature_names, check_is_fitted
+from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
 from isthmus import diagnostics, onnx, storage, training
 from isthmus.checkpoints import kept_seed
 from isthmus.composition import Composition
 from isthmus.data import Scaling, Source, digest, open_source, split
+from isthmus.data.arrays import as_array
 from isthmus.errors import DataWarning, InputError
-from isthmus.estimators.fitting import Job, bounded, build, chosen_parts, learning_rate, rows_at_once
-from isthmus.estimators.settings import number, plan_for, seed_of, whole
+from isthmus.estimators.fitting import (
+    Job,
+    build,
+    check_learnable,
+    chosen_code_size,
+    chosen_parts,
+    code_size_of,
+    rows_at_once,
+    suited,
+)
+from isthmus.estimators.settings import check_folder, number, plan_for, row_weights, seed_of, warn_of_names
 from isthmus.parts.activations import REACH
 from isthmus.parts.networks.dense import Dense
 from isthmus.recipes import Kind, Parts
@@ -41,14 +52,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         quarter, at most 32, for those that narrow the data).
     network, bottleneck, loss, corruption, penalties : parts that replace the kind's own, e.g.
         ``network=Dense(hidden=(500, 100))``, ``bottleneck=Plain("sigmoid")``, ``corruption=Mask(0.2)``.
-        With ``network="auto"`` the output for pixels stays within their ends, and a plain kind that turns out
-        no better than PCA of the same code size on the held-out rows is fitted once more with a linear path
-        that starts at PCA.
+        With ``network="auto"`` a plain kind gets a linear path that starts at PCA; for pixels, the output stays
+        within their ends instead, and only where PCA of the same code size turns out better on the held-out
+        rows is the kind fitted once more from PCA.
     scale : ``"auto"``, or how columns are scaled: ``"standard"`` (each to mean 0 and standard deviation 1),
         ``"common"`` (each to mean 0, one scale for all: pixels), ``"unit"`` (to 0..1), ``"none"``.
     columns : what single columns are, by name or position: ``"ignore"`` leaves one out, a scaling mode
         scales it so.
-    epochs, batch_size, learning_rate : None = chosen from the number of rows.
+    epochs, batch_size : None = chosen from the number of rows.
+    learning_rate, weight_decay : of the optimiser, AdamW with a short warm-up and half a cosine down to 0;
+        None = what suits the kind and the number of rows (`linear` has no decay).
     validation_fraction : share of the rows held out to judge the fit by, in [0, 1); under 10 rows none are.
     early_stopping : True (stop when the held-out cost has not fallen for a fifth of the epochs), False, or a
         number of epochs. The best state is restored in any case.
@@ -101,6 +114,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
+        weight_decay: float | None = None,
         validation_fraction: float = 0.1,
         early_stopping: bool | int = True,
         max_time: float | None = None,
@@ -123,6 +137,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.max_time = max_time
@@ -157,9 +172,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Raises
         ------
         InputError : the data or a parameter cannot be used. TrainingError : the cost is no longer a number.
+        The estimator then stays as it was, unfitted or with its earlier fit.
         """
         refuse_given(given)
-        source = open_source(X, columns=self.columns, estimator_name="Autoencoder")
+        source = self._opened(X)
         seed = None
         if resume and self.random_state is None and self.checkpoint is not None:
             seed = kept_seed(os.fspath(self.checkpoint))
@@ -174,23 +190,27 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 raise InputError("sample_weight: every training row has weight zero; at least one must be > 0")
             weight = weight / weight[train].mean()
         parts = self._parts()
-        plan = plan_for(self.get_params(deep=False), len(train), len(held_out), seed, learning_rate(parts))
+        plan = plan_for(self.get_params(deep=False), len(train), len(held_out), seed, parts)
         scaling = self._scaling(source, train, parts)
         if isinstance(self.network, str):
-            parts = bounded(parts, scaling, source.dtype)
-        self._set_source(X, source, scaling, parts)
-        self.data_digest_: str | None = digest(source)
+            parts = suited(parts, scaling, source.dtype)
+        data_digest = digest(source)
+        if plan.checkpoint is not None:
+            check_folder(plan.checkpoint)
         fitted = Job(
             name=title(self.method),
             parts=parts,
-            code_size=self.code_size_,
+            code_size=chosen_code_size(self.code_size, parts, source.layout.features),
             feed=Feed(source, scaling, train, held_out, weight, plan.device),
             plan=plan,
             may_fall_back=isinstance(self.network, str),
             resume=resume,
             verbose=self.verbose,
-            data_digest=self.data_digest_ or "",
+            data_digest=data_digest,
         ).run()
+        # Only now, so that a fit that fails leaves the estimator as it was.
+        self._remember(source, scaling)
+        self.data_digest_: str | None = data_digest
         self.composition_, self.parts_ = fitted.composition, fitted.parts
         self.history_ = fitted.history
         self.record_: diagnostics.FitRecord | None = fitted.record
@@ -202,42 +222,53 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """One pass over the rows of ``X``, without held-out part or early stopping.
 
         The first call (or an earlier ``fit``) fixes the sizes and the scaling; later calls keep them. The
-        learning rate is constant. Returns self.
+        learning rate is constant. A call that fails leaves the estimator as it was. Returns self.
         """
         refuse_given(given)
         first = not hasattr(self, "composition_")
-        source = open_source(X, columns=self.columns, form=None if first else self.form_, estimator_name="Autoencoder")
+        source = self._opened(X) if first else self._source(X)
         rows = np.arange(source.rows)
         weight = None if sample_weight is None else row_weights(sample_weight, source.rows)
         if weight is not None:
             rows = rows[weight > 0]
-            weight = weight / max(weight.mean(), 1e-300)
+            if not len(rows):
+                raise InputError("sample_weight: every row has weight zero; at least one must be > 0")
+            weight = weight / weight[rows].mean()
         seed = seed_of(self.random_state)
-        if first:
-            parts = self._parts()
-            self._set_source(X, source, self._scaling(source, rows, parts), parts)
-            self.composition_ = build(parts, source.layout, self.code_size_, seed)
-            self.parts_, self.history_ = parts, {"epoch": [], "cost": []}
-            self.record_, self.partial_, self.data_digest_ = None, None, None
+        parts = self._parts() if first else self.parts_
         knobs = {**self.get_params(deep=False), "epochs": 1, "checkpoint": None}
-        plan = plan_for(knobs, len(rows), 0, seed, learning_rate(self.parts_))
-        feed = Feed(source, self.scaling_, rows, rows[:0], weight, plan.device)
-        state = training.begin(self.composition_.train(), plan, feed)
-        if self.partial_ is not None:
-            state.optimiser.load_state_dict(self.partial_["optimiser"])
-            state.generator.set_state(self.partial_["generator"])
-            state.steps, state.usual_norm = self.partial_["steps"], self.partial_["usual_norm"]
-        passes = len(self.history_["epoch"])
-        training.one_pass(state, feed, plan, passes)
+        plan = plan_for(knobs, len(rows), 0, seed, parts)
+        scaling = self._scaling(source, rows, parts) if first else self.scaling_
+        feed = Feed(source, scaling, rows, rows[:0], weight, plan.device)
+        if first:
+            composition = build(
+                parts, source.layout, chosen_code_size(self.code_size, parts, source.layout.features), seed
+            )
+            history: dict[str, list[float]] = {"epoch": [], "cost": []}
+        else:
+            composition, history = copy.deepcopy(self.composition_), self.history_
+        check_learnable(composition)
+        state = training.begin(composition.train(), plan, feed)
+        partial = None if first else self.partial_
+        if partial is not None:
+            state.optimiser.load_state_dict(partial["optimiser"])
+            state.generator.set_state(partial["generator"])
+            state.steps, state.usual_norm = partial["steps"], partial["usual_norm"]
+        passes = int(history["epoch"][-1]) if history["epoch"] else 0
+        means = training.one_pass(state, feed, plan, passes)
+        if first:
+            self._remember(source, scaling)
+            self.parts_, self.record_, self.data_digest_ = parts, None, None
+        self.composition_ = composition.eval()
+        self.code_size_ = code_size_of(composition, feed)
+        line = {"epoch": passes + 1.0, **means}
+        self.history_ = {name: [*values, line.get(name, float("nan"))] for name, values in history.items()}
         self.partial_ = {
             "optimiser": state.optimiser.state_dict(),
             "generator": state.generator.get_state(),
             "steps": state.steps,
             "usual_norm": state.usual_norm,
         }
-        for name in self.history_:
-            self.history_[name].append({"epoch": passes + 1.0, **state.sums}.get(name, float("nan")))
-        self.composition_.eval()
         return self
 
     def _parts(self) -> Parts | Composition:
@@ -245,32 +276,37 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return chosen_parts(self.method, self.network, {name: getattr(self, name) for name in names})
 
     def _scaling(self, source: Source, rows: np.ndarray, parts: Parts | Composition) -> Scaling:
+        if len(rows) == 1:
+            warnings.warn(
+                f"{source.argument}: there is one row to learn from, so every column is constant and the model will "
+                "rebuild that row whatever it is given. Give more rows",
+                DataWarning,
+                stacklevel=3,
+            )
         support = getattr(parts.loss, "support", "real")
         return Scaling.fit(source, rows, mode=self.scale, support=support, per_column=self.columns)
 
-    def _set_source(self, X: Any, source: Source, scaling: Scaling, parts: Parts | Composition) -> None:
-        """Remember what the data is; nothing is remembered of data that was refused before this."""
-        features = source.layout.features
-        if isinstance(parts, Parts):
-            size = parts.code_size(features) if self.code_size is None else whole("code_size", self.code_size, 1)
-            if size > features and parts.code_share < 1:
-                warnings.warn(
-                    f"code_size={size} is wider than the data's {features} columns: nothing forces a kind without a "
-                    f"penalty or corruption to learn more than copying. Try code_size={parts.code_size(features)}",
-                    DataWarning,
-                    stacklevel=3,
-                )
-        else:
-            size = 0 if self.code_size is None else whole("code_size", self.code_size, 1)
-        _check_feature_names(self, X, reset=True)
-        self.n_features_in_ = features
+    def _opened(self, X: Any) -> Source:
+        """The data of a first fit."""
+        source = open_source(X, columns=self.columns, estimator_name="Autoencoder")
+        if not isinstance(X, (str, os.PathLike, Source)):
+            _get_feature_names(X)  # refuses names of which only some are text
+        return source
+
+    def _remember(self, source: Source, scaling: Scaling) -> None:
+        """What the data was."""
         self.form_, self.scaling_ = source.form, scaling
-        self.code_size_ = size
+        self.n_features_in_ = source.layout.features
+        if source.names is not None and not source.numbered:
+            self.feature_names_in_ = np.asarray(source.names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
 
     # ------------------------------------------------------------------ using
 
     def transform(self, X: Any, *, given: Any = None) -> np.ndarray:
         """The codes of the rows of ``X``: (n, code_size) float32, deterministic."""
+        check_is_fitted(self, "composition_")
         return self._map(X, lambda batch: self.composition_.represent(batch), (self.code_size_,), given)
 
     def reconstruct(self, X: Any, *, given: Any = None) -> Any:
@@ -283,7 +319,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """The rows that codes (n, code_size) stand for, in the user's units, columns and dtype family."""
         check_is_fitted(self, "composition_")
         refuse_given(given)
-        codes = np.asarray(X, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            codes = as_array(X, "codes").astype(np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.code_size_:
             raise InputError(f"codes must have the shape (n, {self.code_size_}); got {codes.shape}")
         if not np.isfinite(codes).all():
@@ -295,11 +332,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 point = torch.tensor(codes[start : start + 1024], device=self._device)
                 blocks.append(self.scaling_.inverse(self.composition_.rebuild(point, context).cpu()))
         values = np.concatenate(blocks) if blocks else np.zeros((0, *self.form_.layout.shape))
-        return self.form_.wrap(values, index=getattr(X, "index", None))
+        return self.form_.wrap(values, index=X.index if hasattr(X, "iloc") else None)
 
     def score_samples(self, X: Any, *, given: Any = None) -> np.ndarray:
         """(n,) float32: minus each row's cost at ``code.point``, as a log density in the user's units (nats)."""
-        volume = self.scaling_.log_volume if hasattr(self, "scaling_") else 0.0
+        check_is_fitted(self, "composition_")
+        volume = self.scaling_.log_volume
         return self._map(X, lambda batch: -self.composition_.point_cost(batch) - volume, (), given)
 
     def score(self, X: Any, y: Any = None, *, given: Any = None) -> float:
@@ -337,9 +375,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _source(self, X: Any, given: Any = None) -> Source:
         refuse_given(given)
+        source = open_source(X, columns=self.columns, form=self.form_, estimator_name="Autoencoder")
         if not isinstance(X, (str, os.PathLike, Source)):
-            _check_feature_names(self, X, reset=False)
-        return open_source(X, columns=self.columns, form=self.form_, estimator_name="Autoencoder")
+            warn_of_names(source.names is not None and not source.numbered, hasattr(self, "feature_names_in_"))
+        return source
 
     def _batches(self, source: Source) -> Iterator[tuple[int, int, Batch]]:
         """Large stretches of rows, scaled, in order."""
@@ -352,7 +391,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return Batch(self.scaling_.forward(raw).to(self._device), self.form_.layout)
 
     def _map(self, X: Any, function: Any, shape: tuple[int, ...], given: Any) -> np.ndarray:
-        check_is_fitted(self, "composition_")
         source = self._source(X, given)
         result = np.empty((source.rows, *shape), dtype=np.float32)
         with torch.no_grad():
@@ -402,17 +440,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 def refuse_given(given: Any) -> None:
     if given is not None:
         raise InputError("given: no kind here is conditional yet; leave it out")
-
-
-def row_weights(sample_weight: Any, rows: int) -> np.ndarray:
-    weight = np.asarray(sample_weight, dtype=np.float64)
-    if weight.ndim == 0:
-        weight = np.full(rows, float(weight))
-    if weight.shape != (rows,):
-        raise InputError(f"sample_weight must have the shape ({rows},), one per row; got {weight.shape}")
-    if not np.isfinite(weight).all() or (weight < 0).any():
-        raise InputError("sample_weight must be finite and >= 0")
-    return weight
 
 
 def title(method: Any) -> str:

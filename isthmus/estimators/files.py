@@ -25,7 +25,7 @@ def state_of(model: Autoencoder) -> tuple[dict[str, Any], dict[str, Any]]:
     """The model as (JSON data, tensors); whatever grows with columns or epochs is a tensor."""
     own = isinstance(model.parts_, Composition)
     params = {name: value for name, value in model.get_params(deep=False).items() if name != "method"}
-    params["random_state"] = params["random_state"] if isinstance(params["random_state"], int) else None
+    params["random_state"] = params["random_state"] if isinstance(params["random_state"], (int, np.integer)) else None
     params["checkpoint"] = None if params["checkpoint"] is None else os.fspath(params["checkpoint"])
     params["columns"] = None if not params["columns"] else [[k, v] for k, v in params["columns"].items()]
     form, form_tensors = model.form_.state()
@@ -81,7 +81,8 @@ def restored(spec: dict[str, Any], tensors: dict[str, Tensor], composition: Comp
     if isinstance(parts, Parts):
         parts = dataclasses.replace(parts, network=from_json(spec["network"]))
     model.parts_ = parts
-    model.composition_ = build(parts, model.form_.layout, model.code_size_, seed=0).eval()
+    size = 0 if spec["own_modules"] else model.code_size_  # the weights tell whether the modules are the same
+    model.composition_ = build(parts, model.form_.layout, size, seed=0).eval()
     weights = {k.removeprefix("composition."): v for k, v in tensors.items() if k.startswith("composition.")}
     try:
         model.composition_.load_state_dict(weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import time
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +16,11 @@ import torch
 
 from isthmus import training
 from isthmus.checkpoints import Plan, Saver, State
-from isthmus.composition import Composition
+from isthmus.composition import Composition, Unaware
 from isthmus.data import Scaling
 from isthmus.diagnostics import FitRecord
-from isthmus.errors import InputError
+from isthmus.errors import DataWarning, InputError
+from isthmus.estimators.settings import whole
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.losses import Absolute, Squared
 from isthmus.parts.networks.dense import Dense, DenseDecoder, DenseEncoder, start_at
@@ -66,7 +68,13 @@ class Job:
         second = self.second_plan()
         state = self.attempt(parts, self.plan, pca)
         left = self.plan.max_time - (time.monotonic() - began)
-        if self.may_fall_back and isinstance(parts, Parts) and falls_back(parts) and len(feed.held_out) and left > 0:
+        if (
+            self.may_fall_back
+            and isinstance(parts, Parts)
+            and may_start_at_pca(parts)
+            and len(feed.held_out)
+            and left > 0
+        ):
             error = scaled_error(state.composition, feed.watched_batches(1024))
             if self.code_size < len(pca_errors) and error > pca_errors[self.code_size]:
                 if self.verbose:
@@ -97,6 +105,9 @@ class Job:
             paths = encoder.path is not None and decoder.path is not None
             if paths and not decoder.bounded and composition.bottleneck == Plain():
                 start_at(encoder, decoder, pca.mean, pca.components, pca.variances)
+        check_learnable(composition)
+        if self.verbose and any(isinstance(module, Unaware) for module in composition.modules()):
+            print("modules of your own: not thread-safe, so fit no others beside this in threads", file=sys.stderr)
         identity = {"data": self.data_digest, "kind": described(parts), "code_size": self.code_size}
         return training.train(
             composition,
@@ -131,6 +142,13 @@ def chosen_parts(method: Any, network: Any, replacements: dict[str, Any]) -> Par
     if isinstance(method, torch.nn.Module):
         if not isinstance(method, Composition):
             raise InputError("method: join your modules with ist.compose(encoder, bottleneck, decoder, loss)")
+        given = [name for name, value in replacements.items() if value is not None]
+        given += [] if isinstance(network, str) else ["network"]
+        if given:
+            raise InputError(
+                f"{given[0]} replaces a part of a kind; a composition of your own has its parts from ist.compose: "
+                f"give {given[0]} there"
+            )
         return method
     if not isinstance(method, (str, Kind, Parts)):
         raise InputError(f"method must be the name of a kind, a kind, or a composition; got {method!r}")
@@ -145,12 +163,56 @@ def chosen_parts(method: Any, network: Any, replacements: dict[str, Any]) -> Par
         replaced["network"] = network
     elif network != "auto":
         raise InputError(f"network must be 'auto' or a network such as Dense((64, 32)); got {network!r}")
-    return replace(parts, **replaced)
+    parts = replace(parts, **replaced)
+    check_parts(parts)
+    return parts
 
 
-def learning_rate(parts: Parts | Composition) -> float:
-    """The rate that suits the kind; a user's own composition gets the usual one."""
-    return parts.learning_rate if isinstance(parts, Parts) else Parts.learning_rate
+EXAMPLES = {
+    "network": "Dense((64, 32))",
+    "bottleneck": "Plain('sigmoid')",
+    "loss": "Squared()",
+    "corruption": "Mask(0.2)",
+    "penalties": "L1(0.1)",
+}
+
+
+def check_parts(parts: Parts) -> None:
+    """Every part keeps its contract, as far as its methods tell."""
+    fits = {
+        "network": lambda part: hasattr(part, "resolve") and hasattr(part, "build"),
+        "bottleneck": lambda part: hasattr(part, "width") or hasattr(part, "build"),
+        "loss": lambda part: hasattr(part, "cost") or hasattr(part, "build"),
+        "corruption": callable,
+        "penalties": lambda part: callable(part) and hasattr(part, "weight"),
+    }
+    for name, fit in fits.items():
+        value = getattr(parts, name)
+        for part in value if name == "penalties" else () if value is None else (value,):
+            if isinstance(part, type) or not fit(part):
+                raise InputError(f"{name} must be a part such as {EXAMPLES[name]}; got {part!r}")
+
+
+def chosen_code_size(asked: Any, parts: Parts | Composition, features: int) -> int:
+    """Numbers in the code: the user's wish, or the kind's; 0 = as many as the user's own modules make."""
+    size = 0 if asked is None else whole("code_size", asked, 1)
+    if not isinstance(parts, Parts):
+        return size
+    if size > features and parts.code_share < 1:
+        warnings.warn(
+            f"code_size={size} is wider than the data's {features} columns: nothing forces a kind without a "
+            f"penalty or corruption to learn more than copying. Try code_size={parts.code_size(features)}",
+            DataWarning,
+            stacklevel=3,
+        )
+    return size or parts.code_size(features)
+
+
+def check_learnable(composition: Composition) -> None:
+    if not any(weights.requires_grad for weights in composition.parameters()):
+        raise InputError(
+            "method: none of your modules has a weight that may change (requires_grad), so nothing is left to fit"
+        )
 
 
 def pixel_ends(scaling: Scaling, dtype: np.dtype) -> tuple[float, float] | None:
@@ -174,26 +236,31 @@ def ends(feed: Feed) -> tuple[np.ndarray, np.ndarray]:
     return (low - scaling.centre) / scaling.scale, (high - scaling.centre) / scaling.scale
 
 
-def bounded(parts: Parts | Composition, scaling: Scaling, dtype: np.dtype) -> Parts | Composition:
-    """The parts with an output that stays within the ends of pixels, where the data are pixels.
+def suited(parts: Parts | Composition, scaling: Scaling, dtype: np.dtype) -> Parts | Composition:
+    """The parts with a network that suits the data, where the choice was left to us.
 
-    A sigmoid rebuilds the many pixels that are exactly black or white with far less error than a linear map.
+    Pixels get an output that stays within their ends: a sigmoid rebuilds the many that are exactly black or white
+    with far less error than a linear map. Plain kinds on tables get a linear path that starts at PCA, which small
+    tables are often described by better than by anything that starts at random.
     """
-    if not isinstance(parts, Parts) or pixel_ends(scaling, dtype) is None:
+    if not isinstance(parts, Parts) or not isinstance(parts.network, Dense) or not parts.network.hidden:
         return parts
     network = parts.network
-    plain = isinstance(network, Dense) and network.output_activation == "identity" and bool(network.hidden)
-    if not plain or not isinstance(parts.loss, (Squared, Absolute)):
-        return parts
-    return replace(parts, network=replace(network, output_activation="bounded"))
+    if pixel_ends(scaling, dtype) is not None:
+        if network.output_activation == "identity" and isinstance(parts.loss, (Squared, Absolute)):
+            network = replace(network, output_activation="bounded")
+    elif may_start_at_pca(parts):
+        network = replace(network, linear_path=True)
+    return replace(parts, network=network)
 
 
-def falls_back(parts: Parts) -> bool:
+def may_start_at_pca(parts: Parts) -> bool:
     """Whether the parts may be given a linear path that starts at PCA: plain kinds with layers to go beside."""
     return (
         isinstance(parts.network, Dense)
         and bool(parts.network.hidden)
         and not parts.network.tied
+        and not parts.network.linear_path
         and parts.bottleneck == Plain()
         and isinstance(parts.loss, (Squared, Absolute))
         and parts.corruption is None
@@ -210,10 +277,15 @@ def build(parts: Parts | Composition, layout: Layout, code_size: int, seed: int)
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             cost = composition.eval().cost(composition.trace(batch))
+            found = int(composition.represent(batch).shape[1])
     except (RuntimeError, ValueError, TypeError) as error:
         raise InputError(f"method: your modules cannot take rows of the shape {layout.shape}: {error}") from error
     if cost.shape != (2,):
         raise InputError(f"method: the loss must give one number per row; 2 rows gave the shape {tuple(cost.shape)}")
+    if code_size and found != code_size:
+        raise InputError(
+            f"code_size is {code_size}, but your modules make codes of {found} numbers: leave code_size out"
+        )
     return composition
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,10 @@ import numpy as np
 import torch
 
 from isthmus.checkpoints import Plan
+from isthmus.data.arrays import short
 from isthmus.errors import InputError
+from isthmus.files import cannot_write
+from isthmus.recipes import Parts
 
 
 def seed_of(random_state: Any) -> int:
@@ -43,6 +49,36 @@ def number(name: str, value: Any, low: float, high: float = math.inf, *, open_lo
     return float(value)
 
 
+def row_weights(sample_weight: Any, rows: int) -> np.ndarray:
+    """(rows,) float64 of what the user gave."""
+    try:
+        weight = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"sample_weight must be numbers, one per row; got {short(sample_weight)}") from error
+    if weight.ndim == 0:
+        weight = np.full(rows, float(weight))
+    if weight.shape != (rows,):
+        raise InputError(f"sample_weight must have the shape ({rows},), one per row; got {weight.shape}")
+    bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
+    if len(bad):
+        raise InputError(f"sample_weight must be finite and >= 0; row {bad[0]} has {weight[bad[0]]:g}")
+    return weight
+
+
+def warn_of_names(named: bool, fitted_with_names: bool) -> None:
+    """Names on one side only, in scikit-learn's words: then columns are matched by position."""
+    if named and not fitted_with_names:
+        warnings.warn(
+            "X has feature names, but Autoencoder was fitted without feature names", UserWarning, stacklevel=5
+        )
+    if fitted_with_names and not named:
+        warnings.warn(
+            "X does not have valid feature names, but Autoencoder was fitted with feature names",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
 def device_of(device: str) -> str:
     """``"auto"`` is a CUDA device where there is one, else the CPU."""
     if device == "auto":
@@ -58,6 +94,18 @@ def device_of(device: str) -> str:
     return device
 
 
+def check_folder(path: str) -> None:
+    """Make the folder of the checkpoints, or refuse it before the fit rather than in the midst of it."""
+    if os.path.isfile(path):
+        raise InputError(f"checkpoint must be a folder; {path!r} is a file")
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(f"checkpoint: {cannot_write(Path(path), error)}") from error
+
+
 def batch_size_for(rows: int) -> int:
     """Small data needs many steps, large data fast ones: about the rows / 64, from 32 to 256."""
     return int(min(256, max(32, 2 ** round(math.log2(max(rows, 1) / 64))))) if rows > 64 else 32
@@ -69,8 +117,20 @@ def epochs_for(rows: int, batch_size: int) -> int:
     return int(min(300, max(20 if steps <= 2000 else 40_000 // steps, math.ceil(4000 / steps), 1)))
 
 
-def plan_for(knobs: dict[str, Any], rows: int, held_out: int, seed: int, rate: float) -> Plan:
-    """Check an estimator's fitting knobs and fill in those left open; ``rate`` is the kind's learning rate."""
+def weight_decay_for(rows: int) -> float:
+    """The fewer the rows, the more they are learnt by heart: 0.3 up to 4,400 rows, then falling with their root.
+
+    Found on held-out rows: 0.25 to 0.5 was best for 1,000 to 1,400 rows, about 0.1 for 54,000 of MNIST.
+    """
+    return min(0.3, 20.0 / math.sqrt(rows))
+
+
+def plan_for(knobs: dict[str, Any], rows: int, held_out: int, seed: int, parts: Any) -> Plan:
+    """Check an estimator's fitting knobs and fill in those left open.
+
+    ``parts`` knows the learning rate and the weight decay that suit the kind; a user's own composition gets the
+    usual rate and no decay.
+    """
     rows = max(rows, 1)
     batch_size = batch_size_for(rows) if knobs["batch_size"] is None else whole("batch_size", knobs["batch_size"], 1)
     epochs = epochs_for(rows, batch_size) if knobs["epochs"] is None else whole("epochs", knobs["epochs"], 1)
@@ -79,13 +139,21 @@ def plan_for(knobs: dict[str, Any], rows: int, held_out: int, seed: int, rate: f
         patience = max(10, epochs // 5)
     else:
         patience = 0 if early is False or early is None else whole("early_stopping", early, 1)
+    rate, decay = Parts.learning_rate, 0.0
+    if isinstance(parts, Parts):
+        rate, decay = parts.learning_rate, weight_decay_for(rows) if parts.weight_decay is None else parts.weight_decay
     if knobs["learning_rate"] is not None:
         rate = number("learning_rate", knobs["learning_rate"], 0, open_low=True)
+    if knobs["weight_decay"] is not None:
+        decay = number("weight_decay", knobs["weight_decay"], 0)
     folder = knobs["checkpoint"]
+    if folder is not None and not isinstance(folder, (str, os.PathLike)):
+        raise InputError(f"checkpoint must be the path of a folder, or None; got {folder!r}")
     return Plan(
         epochs=epochs,
         batch_size=min(batch_size, rows),
         learning_rate=rate,
+        weight_decay=decay,
         seed=seed,
         patience=patience if held_out else 0,
         target=0.0 if knobs["target"] is None else number("target", knobs["target"], 0),
