@@ -307,11 +307,12 @@ def test_weights_enter_the_mean_exactly() -> None:
             "batch_size": ROWS,
             "epochs": 1,
             "scale": "none",
+            "network": PLAIN,
             "loss": ist.Squared(1.0),
         }
         return estimator(**settings).fit(X, sample_weight=weight).history_["cost"][1]
 
-    odd = np.arange(ROWS) % 2.0
+    odd = (X[:, 0] > np.median(X[:, 0])).astype(float)
     parts = first_cost(odd), first_cost(1 - odd)
     assert abs(parts[0] - parts[1]) > 0.1
     assert first_cost(odd * 3 + (1 - odd)) == pytest.approx((3 * parts[0] + parts[1]) / 4, rel=1e-5)

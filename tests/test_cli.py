@@ -330,7 +330,7 @@ def test_info_of_a_model(home):
         f"dense 6-{'-'.join(map(str, network.hidden))}-2 and its mirror image, activation {network.activation}",
         "2 numbers per row for 6;",
         "54 trained on, 6 held out",
-        "training finished 1 epochs",
+        "training finished 1 epoch",
         f"held-out error {record.held_out_error**0.5:.4g} root mean squared",
         f"PCA's {record.pca_error**0.5:.4g} with 2 components",
         "scaling 'standard': each column is brought to mean 0 and standard deviation 1, because",
