@@ -179,9 +179,12 @@ def test_a_pickled_model_goes_on_where_it_stopped() -> None:
     first = estimator("denoising", network=ist.Dense((8,), dropout=0.2)).partial_fit(X).partial_fit(X)
     second = pickle.loads(pickle.dumps(first))
     without = copy.deepcopy(first)
-    without.partial_ = None  # what would happen if optimiser and generator were forgotten
+    without.partial_ = None  # what would happen if the optimiser were forgotten
+    drawn = copy.deepcopy(first)
+    drawn.partial_["generator"] = torch.Generator().manual_seed(9).get_state()
     assert same(first.partial_fit(X), second.partial_fit(X))
     assert not same(first, without.partial_fit(X))
+    assert not same(first, drawn.partial_fit(X))
 
 
 def test_several_passes_improve_and_leave_a_line_each() -> None:

@@ -77,7 +77,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     ----------
     composition_ : the fitted `Composition` (an ``nn.Module``).
     code_size_ : numbers in the code.
-    history_ : dict of lists, a value per epoch: ``cost`` and its terms on the training rows (nats per row),
+    history_ : dict of lists, a value before training and after every epoch: ``cost`` and its terms on the training rows (nats per row),
         ``valid_cost`` and ``valid_rmse`` on the held-out rows, ``learning_rate``, ``seconds``. ``valid_rmse`` is
         the root of the mean squared error per cell: in the data's own units where all columns share one
         scale, in standard deviations where each has its own.
