@@ -33,7 +33,7 @@ def stack(sizes: tuple[int, ...], norm: bool) -> nn.Sequential:
             layers.append(nn.Linear(inputs, outputs))
             if place < len(half) - 2:
                 layers += [nn.LayerNorm(outputs)] if norm else []
-                layers.append(nn.GELU())
+                layers.append(nn.SiLU())
     return nn.Sequential(*layers)
 
 
@@ -53,7 +53,7 @@ def epochs(train: np.ndarray, batch_size: int, repeats: int, matrix_rate: float)
     x = torch.from_numpy(train.reshape(len(train), -1)).float() / 255
     model = stack(SIZES, norm=True)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-    network = ist.Dense(SIZES[1:-1], activation="gelu", norm="layer")
+    network = ist.Dense(SIZES[1:-1], activation="silu", norm="layer")
     ours, bare = [], []
     for seed in range(repeats):
         ae = ist.Autoencoder(

@@ -65,6 +65,8 @@ class State:
     position: int = 0
     steps: int = 0
     usual_norm: float | Tensor = 0.0
+    usual_cost: float = 0.0
+    usual_spread: float = 0.0
     sums: dict[str, float | Tensor] = field(default_factory=dict)
     history: dict[str, list[float]] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -120,7 +122,17 @@ class Saver:
         tensors |= {f"history.{k}": torch.tensor(v, dtype=torch.float64) for k, v in state.history.items()}
         tensors["generator"] = state.generator.get_state()
         tensors["global_generator"] = torch.random.get_rng_state()
-        numbers = ("epoch", "position", "steps", "usual_norm", "best_cost", "best_epoch", "seconds")
+        numbers = (
+            "epoch",
+            "position",
+            "steps",
+            "usual_norm",
+            "usual_cost",
+            "usual_spread",
+            "best_cost",
+            "best_epoch",
+            "seconds",
+        )
         # Strings, because JSON has no infinity, and hex because it keeps every bit.
         spec: dict[str, Any] = {name: float(getattr(state, name)).hex() for name in numbers}
         spec["sums"] = {name: float(value).hex() for name, value in state.sums.items()}
@@ -158,7 +170,7 @@ class Saver:
             torch.random.set_rng_state(tensors["global_generator"].cpu())
         for name in ("epoch", "position", "steps", "best_epoch"):
             setattr(state, name, int(float.fromhex(spec[name])))
-        for name in ("usual_norm", "best_cost", "seconds"):
+        for name in ("usual_norm", "usual_cost", "usual_spread", "best_cost", "seconds"):
             setattr(state, name, float.fromhex(spec[name]))
         state.sums = {name: float.fromhex(value) for name, value in spec["sums"].items()}
         state.stopped = spec["stopped"]

@@ -77,9 +77,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     ----------
     composition_ : the fitted `Composition` (an ``nn.Module``).
     code_size_ : numbers in the code.
-    history_ : dict of lists, a value before training and after every epoch: ``cost`` and its terms on the training rows (nats per row),
-        ``valid_cost`` and ``valid_rmse`` on the held-out rows, ``learning_rate``, ``seconds``. ``valid_rmse`` is
-        the root of the mean squared error per cell: in the data's own units where all columns share one
+    history_ : dict of lists, a value before training and after every epoch: ``cost`` and its terms on the
+        training rows (nats per row), ``valid_cost`` and ``valid_rmse`` on the held-out rows, ``learning_rate``,
+        ``seconds``. ``valid_rmse`` is the root of the mean squared error per cell: in the data's own units where all columns share one
         scale, in standard deviations where each has its own.
     scaling_ : how the columns are scaled, and why.
     record_ : what the fit knows of itself (held-out error beside PCA's, rows, epochs, why it stopped).
@@ -370,8 +370,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     @property
     def _device(self) -> torch.device:
-        tensors = [*self.composition_.parameters(), *self.composition_.buffers()]
-        return tensors[0].device if tensors else torch.device("cpu")
+        return next((weights.device for weights in self.composition_.parameters()), torch.device("cpu"))
 
     def _source(self, X: Any, given: Any = None) -> Source:
         refuse_given(given)
@@ -383,19 +382,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _batches(self, source: Source) -> Iterator[tuple[int, int, Batch]]:
         """Large stretches of rows, scaled, in order."""
         size = rows_at_once(self.n_features_in_)
+        device = self._device
         for start in range(0, source.rows, size):
             stop = min(start + size, source.rows)
-            yield start, stop, self._batch(source.read(start, stop))
-
-    def _batch(self, raw: np.ndarray) -> Batch:
-        return Batch(self.scaling_.forward(raw).to(self._device), self.form_.layout)
+            x = self.scaling_.forward(source.read(start, stop))
+            yield start, stop, Batch(x.to(device), self.form_.layout)
 
     def _map(self, X: Any, function: Any, shape: tuple[int, ...], given: Any) -> np.ndarray:
         source = self._source(X, given)
         result = np.empty((source.rows, *shape), dtype=np.float32)
+        filled = torch.from_numpy(result)
         with torch.no_grad():
             for start, stop, batch in self._batches(source):
-                result[start:stop] = function(batch).cpu().numpy()
+                filled[start:stop] = function(batch)
         return result
 
     def _rebuilt(self, source: Source) -> np.ndarray:

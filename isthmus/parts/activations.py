@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,6 +22,17 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
 }
+
+IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu_,
+    "leaky_relu": F.leaky_relu_,
+    "elu": F.elu_,
+    "selu": torch.selu_,
+    "silu": partial(F.silu, inplace=True),
+    "tanh": torch.tanh_,
+    "sigmoid": torch.sigmoid_,
+}
+"""Those that can overwrite their input: where no gradient is wanted, that saves a third of the memory traffic."""
 
 REACH: dict[str, tuple[float, float]] = {
     "relu": (0.0, math.inf),

@@ -186,7 +186,7 @@ class SquaredLoss(ScaledLoss):
     """The module behind `Squared`; ``variance`` is the normal distribution's."""
 
     def errors(self, out: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
-        return row_sums((out - x).square(), weight)
+        return row_sums(F.mse_loss(out, x, reduction="none"), weight)
 
     def log_scale(self, variance: Tensor) -> Tensor:
         return 0.5 * torch.log(2 * math.pi * variance)
@@ -203,7 +203,7 @@ class AbsoluteLoss(ScaledLoss):
     """The module behind `Absolute`; ``variance`` holds the Laplace distribution's scale b."""
 
     def errors(self, out: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
-        return row_sums((out - x).abs(), weight)
+        return row_sums(F.l1_loss(out, x, reduction="none"), weight)
 
     def log_scale(self, variance: Tensor) -> Tensor:
         return torch.log(2 * variance)

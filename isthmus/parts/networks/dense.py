@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.errors import InputError
-from isthmus.parts.activations import ACTIVATIONS
+from isthmus.parts.activations import ACTIVATIONS, IN_PLACE
 from isthmus.records import Context, Layout, Pass, part
 
 NORMS = (None, "layer", "batch")
@@ -125,14 +125,19 @@ def dropped(x: Tensor, rate: float, pass_: Pass) -> Tensor:
 
 
 class Activation(nn.Module):
-    """An activation as a layer of its own, so that penalties can ask for its output by name."""
+    """An activation as a layer of its own, so that penalties can ask for its output by name.
+
+    Where no gradient is wanted it overwrites its input, which only the layer before has made and nobody keeps.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
 
     def forward(self, x: Tensor) -> Tensor:
-        return ACTIVATIONS[self.name](x)
+        if torch.is_grad_enabled():
+            return ACTIVATIONS[self.name](x)
+        return IN_PLACE.get(self.name, ACTIVATIONS[self.name])(x)
 
 
 class Layers(nn.Module):
