@@ -79,8 +79,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     code_size_ : numbers in the code.
     history_ : dict of lists, a value before training and after every epoch: ``cost`` and its terms on the
         training rows (nats per row), ``valid_cost`` and ``valid_rmse`` on the held-out rows, ``learning_rate``,
-        ``seconds``. ``valid_rmse`` is the root of the mean squared error per cell: in the data's own units where all columns share one
-        scale, in standard deviations where each has its own.
+        ``seconds``. ``valid_rmse`` is the root of the mean squared error per cell: in the data's own units where
+        all columns share one scale, in standard deviations where each has its own.
     scaling_ : how the columns are scaled, and why.
     record_ : what the fit knows of itself (held-out error beside PCA's, rows, epochs, why it stopped).
     n_features_in_, feature_names_in_ : as in scikit-learn.

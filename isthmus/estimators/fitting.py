@@ -314,4 +314,4 @@ def scaled_error(composition: Composition, batches: Iterable[Batch]) -> float:
 
 def rows_at_once(features: int) -> int:
     """Rows per pass when nothing is learnt: enough to be fast, few enough to stay in the cache."""
-    return int(min(4096, max(256, 2**19 // features)))
+    return int(min(8192, max(256, 2**19 // features)))

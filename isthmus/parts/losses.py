@@ -23,6 +23,8 @@ from torch.nn import functional as F
 from isthmus.errors import InputError
 from isthmus.records import Trace, part
 
+LOG_TWO_PI = math.log(2 * math.pi)
+
 FLOOR = 1e-6
 """The least variance (in scaled units) a loss learns: the rounding of float32 data, about."""
 
@@ -189,7 +191,7 @@ class SquaredLoss(ScaledLoss):
         return row_sums(F.mse_loss(out, x, reduction="none"), weight)
 
     def log_scale(self, variance: Tensor) -> Tensor:
-        return 0.5 * torch.log(2 * math.pi * variance)
+        return 0.5 * (torch.log(variance) + LOG_TWO_PI)
 
     def divisor(self, variance: Tensor) -> Tensor:
         return 2 * variance

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -176,25 +178,30 @@ class Layers(nn.Module):
             with torch.no_grad():
                 self.path.weight.zero_()
 
-    def layer(self, place: int, x: Tensor) -> Tensor:
-        layer = self.linear[place]
-        if isinstance(layer, Bias):
-            return layer(x, self.mirror[0].weight(len(self.linear) - 1 - place).T)
-        return layer(x)
-
     def weight(self, place: int) -> Tensor:
         return self.linear[place].get_parameter("weight")
 
+    def layers(self) -> Iterator[Callable[[Tensor], Tensor]]:
+        """The linear maps in turn; a tied one borrows the transposed weight of its mirror image."""
+        for mirror in self.mirror:
+            for layer, image in zip(self.linear, reversed(mirror.linear), strict=True):
+                yield partial(layer, weight=image.get_parameter("weight").T)
+            return
+        yield from self.linear
+
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        whole = x
-        last = len(self.linear) - 1
-        for place in range(last):
-            x = self.layer(place, x)
-            if self.norm:
-                norm = self.norm[place]
+        whole, dropout = x, self.network.dropout
+        layers, norms = self.layers(), iter(self.norm)
+        # The activations come first, because zip asks them first: the last linear map is left for the end.
+        for activation, layer in zip(self.hidden, layers, strict=False):
+            x = layer(x)
+            norm = next(norms, None)
+            if norm is not None:
                 x = norm(x, context.pass_) if isinstance(norm, BatchNorm) else norm(x)
-            x = dropped(self.hidden[place](x), self.network.dropout, context.pass_)
-        x = self.layer(last, x)
+            x = activation(x)
+            if dropout:
+                x = dropped(x, dropout, context.pass_)
+        x = next(layers)(x)
         if self.path is not None:
             x = x + self.path(whole)
         for mirror in self.mirror:
