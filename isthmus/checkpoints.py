@@ -18,7 +18,7 @@ from torch import Tensor
 
 from isthmus import storage
 from isthmus.composition import Composition, Unaware
-from isthmus.errors import TrainingError
+from isthmus.errors import ForeignCheckpointError, TrainingError
 
 OUT_OF_TIME = "(max_time)"
 """What marks the reason for stopping after which a fit may be resumed."""
@@ -147,7 +147,7 @@ class Saver:
             return False
         spec, tensors = storage.read(self.path)
         if spec.get("identity") != self.identity:
-            raise TrainingError(
+            raise ForeignCheckpointError(
                 f"{self.path} belongs to another fit ({difference(spec.get('identity') or {}, self.identity)}). "
                 "Use the same data and settings, or another checkpoint folder, or fit without resume"
             )

@@ -20,7 +20,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from isthmus.errors import FileFormatError, InputError, IsthmusWarning, MissingExtraError, TrainingError
+from isthmus.errors import (
+    FileFormatError,
+    ForeignCheckpointError,
+    InputError,
+    IsthmusWarning,
+    MissingExtraError,
+    TrainingError,
+)
 from isthmus.files import cannot_write
 from isthmus.version import VERSION
 
@@ -31,7 +38,7 @@ image, into a few numbers (its code) and rebuild it from them.
 Three commands to try:
 
   isthmus demo
-      see it work on handwritten digits (half a minute, nothing is downloaded)
+      see it work on handwritten digits (about a minute, nothing is downloaded)
 
   isthmus info DATA
       what would be decided about your CSV, Parquet, .npy or folder of images
@@ -94,14 +101,42 @@ def for_terminal(sentence: str) -> str:
 
     >>> for_terminal("Leave it out\\nwith columns={'a b': 'ignore'}.")
     "Leave it out with --column 'a b'=ignore."
+    >>> for_terminal("Feature names unseen at fit time:\\n- age\\n- income\\nLeave them out.")
+    'New columns: age, income. Leave them out.'
     """
+    for python, shell in IN_THE_SHELL.items():
+        sentence = sentence.replace(python, shell)
+    sentence = re.sub(r":\n((?:- .*\n)+)", lambda m: f": {', '.join(m[1][2:-1].split(chr(10) + '- '))}.\n", sentence)
+    sentence = re.sub(SEVERAL_ARRAYS, lambda m: f"{m[1]}. Save the one that is meant: {to_npy(m[2], m[3])}", sentence)
     option = re.sub(r"columns=\{'?([^'}]*)'?: 'ignore'\}", lambda m: f"--column {shlex.quote(m[1])}=ignore", sentence)
     return " ".join(option.split())
 
 
+IN_THE_SHELL = {
+    "The feature names should match those that were passed during fit.": "the columns are not those of the fit.",
+    "Feature names unseen at fit time": "New columns",
+    "Feature names seen at fit time, yet now missing": "Missing columns",
+    "save it as CSV, or give pandas.read_excel(...)": "save it as CSV",
+    "fit without resume": "leave out --resume",
+}
+"""What the library says to those who write Python, and what it means on a command line."""
+
+SEVERAL_ARRAYS = r"^(('.*') holds several arrays: .*)\. Give the one that is meant, numpy\.load\(path\)\[(.*?)\],.*"
+
+
+def to_npy(path: str, key: str) -> str:
+    """The command that takes one array out of a .npz file; both words are written as Python writes them.
+
+    >>> to_npy("'all.npz'", "'x'")
+    'python -c "import numpy; numpy.save(\'data.npy\', numpy.load(\'all.npz\')[\'x\'])"'
+    """
+    program = f"import numpy; numpy.save('data.npy', numpy.load({path})[{key}])"
+    return "python -c " + (shlex.quote(program) if set(program) & set('"$`\\!') else f'"{program}"')
+
+
 def explained(error: Exception) -> tuple[str, int] | None:
     """What to say about an error, and the exit code: 2 for a mistake in the call or the data; None for a bug."""
-    if isinstance(error, (InputError, FileFormatError)):
+    if isinstance(error, (InputError, FileFormatError, ForeignCheckpointError)):
         return str(error), 2
     if isinstance(error, (TrainingError, MissingExtraError)):
         return str(error), 1
@@ -168,6 +203,38 @@ def check_folder(option: str, path: str) -> None:
         raise InputError(f"{option}: {cannot_write(Path(path), error)}") from error
 
 
+TEXT_TABLE = re.compile(r"[^\[{<\n]*\d[^\n]*[,;\t ][^\n]*\d")
+"""How the text of a table begins: with numbers and something between them, and no bracket of JSON or HTML."""
+
+ENDINGS = (".csv", ".tsv", ".gz", ".parquet", ".npy", ".npz", ".idx", ".safetensors")
+
+
+def check_data(path: str) -> str:
+    """Refuse what only looks like data on a command line: a pipe, and a table under another name."""
+    given = Path(path)
+    try:
+        pipe = path == "-" or path.startswith(("/dev/", "/proc/")) or given.is_fifo()
+        if pipe:
+            raise InputError(
+                f"{path!r}: reading from a pipe is not supported, because data are read more than once; write them to "
+                "a file first, such as data.csv, and give that"
+            )
+        if given.suffix.lower() in ENDINGS or "ubyte" in given.name or not given.is_file():
+            return path
+        with open(given, "rb") as file:
+            text = file.read(4096).decode(errors="replace")
+    except OSError:
+        return path  # whoever reads it says what is wrong
+    # With its first line a row of names, the second one tells.
+    if "\0" not in text and "\ufffd" not in text and any(map(TEXT_TABLE.match, text.split("\n")[:2])):
+        ending = f"the ending {given.suffix!r}" if given.suffix else "a name without an ending"
+        raise InputError(
+            f"{path!r}: {ending} does not say what kind of file it is, but it looks like a table in text: rename it "
+            f"to {given.stem + '.csv'!r}"
+        )
+    return path
+
+
 app = typer.Typer(
     name="isthmus",
     cls=Commands,
@@ -188,7 +255,10 @@ def main() -> None:
 DataFile = Annotated[
     str,
     typer.Argument(
-        metavar="DATA", show_default=False, help="A .csv, .parquet, .npy, .npz or idx file, or a folder of images."
+        metavar="DATA",
+        show_default=False,
+        callback=check_data,
+        help="A .csv, .parquet, .npy, .npz or idx file, or a folder of images.",
     ),
 ]
 ModelFile = Annotated[
@@ -223,7 +293,7 @@ Epochs = Annotated[int | None, typer.Option(help="Most passes over the rows.", r
 BatchSize = Annotated[int | None, typer.Option(help="Rows in one step.", rich_help_panel=TRAINING)]
 LearningRate = Annotated[float | None, typer.Option(help="Size of the first steps.", rich_help_panel=TRAINING)]
 ValidationFraction = Annotated[
-    float, typer.Option(help="Share of the rows held out to judge by.", rich_help_panel=TRAINING)
+    float | None, typer.Option(help="Share of the rows held out to judge by.", rich_help_panel=TRAINING)
 ]
 MaxTime = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Stop a fit after so long.", rich_help_panel=TRAINING)
@@ -284,7 +354,7 @@ def fit(
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
-    validation_fraction: ValidationFraction = 0.1,
+    validation_fraction: ValidationFraction = None,
     max_time: MaxTime = None,
     target: Annotated[
         float | None, typer.Option(help="Stop as soon as the held-out error is this small.", rich_help_panel=TRAINING)
@@ -406,6 +476,9 @@ def export(
 ) -> None:
     """Write a part of a model as ONNX, scaling included, for programs that know neither Python nor isthmus.
 
+    Reconstructions of whole numbers such as pixels are clipped to the range of their type but not rounded: round
+    them yourself. Rows go in and come out as float32, in the units of the data.
+
     \b
     isthmus export cells.safetensors -o encoder.onnx --part encoder
     """
@@ -430,7 +503,7 @@ def compare(
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
-    validation_fraction: ValidationFraction = 0.1,
+    validation_fraction: ValidationFraction = None,
     max_time: MaxTime = None,
     device: Device = "auto",
     seed: Seed = 0,
@@ -462,7 +535,13 @@ def compare(
 @app.command()
 def info(
     path: Annotated[
-        str, typer.Argument(metavar="MODEL|DATA", show_default=False, help="A model file, or data as fit takes it.")
+        str,
+        typer.Argument(
+            metavar="MODEL|DATA",
+            show_default=False,
+            callback=check_data,
+            help="A model file, or data as fit takes it.",
+        ),
     ],
     column: Columns = None,
     every: Annotated[bool, typer.Option("--all", help="Show every column, however many there are.")] = False,
@@ -495,7 +574,9 @@ def methods() -> None:
 def demo(
     folder: Annotated[str, typer.Option(metavar="FOLDER", help="Where the model and the report go.")] = "isthmus-demo",
 ) -> None:
-    """Fit, judge and use an autoencoder on handwritten digits that come with scikit-learn; half a minute.
+    """Fit, judge and use an autoencoder on handwritten digits that come with scikit-learn.
+
+    It takes about a minute, less on a quiet machine; nothing is downloaded.
 
     \b
     isthmus demo

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import textwrap
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from isthmus.checks import counted, did_you_mean
 from isthmus.data import Scaling, Source, digest, open_source, read_idx, split, write_table
 from isthmus.data.decisions import MODES
 from isthmus.data.delimited import read_csv
-from isthmus.errors import InputError
+from isthmus.errors import FileFormatError, InputError, IsthmusWarning
 from isthmus.estimators import comparison
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.files import load
@@ -30,6 +31,9 @@ INDENT = 16
 
 NAME = 21
 """Characters of a column's name that `info` shows."""
+
+SECOND = "*/last.safetensors"
+"""Where a fit that began once more from PCA keeps its state, below the folder of the first."""
 
 SHOWN = 20
 """Columns that `info` lists unless all are asked for."""
@@ -47,28 +51,48 @@ def fit(
     words: list[str],
 ) -> None:
     """Fit, save, report, and say how it went; ``words`` is the command line, for the hint how to go on."""
+    asked = columns
     values, columns = labels_of(data, labels, columns)
     source = open_source(data, argument=data, columns=columns)
     y = labels_for(source, labels, values)
+    if not resume:
+        warn_of_unfinished(settings["checkpoint"])
+    written = {path: Path(path).exists() for path in (output, report) if path is not None}
     model = Autoencoder(columns=columns or None, **settings)
     try:
         model.fit(source, resume=resume)
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(how_to_go_on(settings["checkpoint"], words)) from interrupt
     model.save(output)
-    written = [output]
     if report is not None:
         model.report(report, source, y)
-        written.append(report)
     if settings["verbose"]:
         say_fitted(model, source, written)
-        named = shlex.quote(output), shlex.quote(data)
+        labelled = ["--labels", labels] if labels else []
+        scaled = ["--scale", settings["scale"]] if settings["scale"] != "auto" else []
+        left_out = labelled if values is not None else []
         say_next(
-            f"isthmus encode {named[0]} {named[1]} -o codes.csv",
-            f"isthmus info {named[0]}" if report else f"isthmus report {named[0]} {named[1]} -o report.html",
-            f"isthmus compare {named[1]}"
-            + (f" --labels {shlex.quote(labels)}" if labels and values is not None else ""),
+            # The model itself remembers which columns were left out; `compare` begins anew.
+            ["encode", output, data, "-o", "codes.csv"],
+            ["info", output] if report else ["report", output, data, "-o", "report.html", *labelled],
+            ["compare", data, *scaled, *column_options(asked), *left_out],
         )
+
+
+def warn_of_unfinished(checkpoint: str | None) -> None:
+    """Tell of an interrupted fit that is about to be lost."""
+    found = [] if checkpoint is None else [Path(checkpoint) / "last.safetensors", *Path(checkpoint).glob(SECOND)]
+    for path in found:
+        try:
+            unfinished = path.exists() and storage.metadata(path)["spec"].get("stopped") == ""
+        except FileFormatError:
+            continue  # nobody could go on from it
+        if unfinished:
+            warnings.warn(
+                f"{checkpoint} holds an unfinished fit; it is started afresh (use --resume to go on)",
+                IsthmusWarning,
+                stacklevel=2,
+            )
 
 
 def how_to_go_on(checkpoint: str | None, words: list[str]) -> str:
@@ -81,14 +105,14 @@ def how_to_go_on(checkpoint: str | None, words: list[str]) -> str:
     return f"Go on from the last checkpoint with: {shlex.join(['isthmus', *again])}"
 
 
-def say_fitted(model: Autoencoder, source: Source, written: Iterable[str]) -> None:
+def say_fitted(model: Autoencoder, source: Source, written: dict[str, bool]) -> None:
     say_errors(model)
     diagnosis = model.diagnose(source)
     for verdict in diagnosis.verdicts:
         if verdict.name == "PCA" or verdict.level == "bad":
             advice = f" Try: {verdict.advice}" if verdict.advice else ""
             line("verdict", verdict.sentence + advice)
-    line("written", ", ".join(f"{path} ({size_in_words(Path(path).stat().st_size)})" for path in written))
+    line("written", ", ".join(f"{path} ({size_of(path, replaced)})" for path, replaced in written.items()))
 
 
 def say_errors(model: Autoencoder) -> None:
@@ -107,7 +131,7 @@ def say_errors(model: Autoencoder) -> None:
 def encode(model_path: str, data: str, output: str, columns: dict[str | int, str]) -> None:
     """The codes of all rows as a file."""
     model = load(model_path)
-    source = matching(model, data, columns)
+    source, replaced = matching(model, data, columns), Path(output).exists()
     codes: Any = model.transform(source)
     names = [f"code_{unit}" for unit in range(model.code_size_)]
     if source.container == "pandas" and not output.lower().endswith(".npy"):
@@ -115,24 +139,19 @@ def encode(model_path: str, data: str, output: str, columns: dict[str | int, str
 
         codes = pd.DataFrame(codes, columns=names, index=source.index)
     write_table(output, codes, names)
-    say_written(output, source.rows, counted(model.code_size_, "number"))
+    say_written(output, replaced, source.rows, counted(model.code_size_, "number"))
 
 
 def reconstruct(model_path: str, data: str, output: str, columns: dict[str | int, str]) -> None:
     """All rows as the model rebuilds them, as a file."""
     model = load(model_path)
     shape = model.form_.layout.shape
-    as_array = output.lower().endswith(".npy")
-    if len(shape) > 1 and not as_array:
+    if len(shape) > 1 and not output.lower().endswith(".npy"):
         raise InputError(f"-o: images are written as .npy, since they fit no table; got {output!r}")
-    source = matching(model, data, columns)
-    rebuilt = model.reconstruct(source)
-    if as_array and not isinstance(rebuilt, np.ndarray):
-        # Columns of truth values beside numbers would make an array of objects, which no .npy file may hold.
-        values = rebuilt.to_numpy()
-        rebuilt = values if values.dtype.kind in "biuf" else rebuilt.to_numpy(dtype=np.float64)
-    write_table(output, rebuilt, model.form_.names)
-    say_written(output, source.rows, " x ".join(map(str, shape)) if len(shape) > 1 else counted(shape[0], "column"))
+    source, replaced = matching(model, data, columns), Path(output).exists()
+    write_table(output, model.reconstruct(source), model.form_.names)
+    each = " x ".join(map(str, shape)) if len(shape) > 1 else counted(shape[0], "column")
+    say_written(output, replaced, source.rows, each)
 
 
 def report(model_path: str, data: str, output: str, columns: dict[str | int, str], labels: str | None) -> None:
@@ -141,16 +160,16 @@ def report(model_path: str, data: str, output: str, columns: dict[str | int, str
     values, columns = labels_of(data, labels, columns)
     source = matching(model, data, columns)
     y = labels_for(source, labels, values)
+    replaced = Path(output).exists()
     model.report(output, source, y)
-    print(f"{output}: open it in a browser; it needs no network")
+    print(f"{output}: open it in a browser; it needs no network ({size_of(output, replaced)})")
 
 
 def export(model_path: str, output: str, part: str) -> None:
     """A part of a model as ONNX."""
+    replaced = Path(output).exists()
     load(model_path).export_onnx(output, part)
-    print(
-        f"{output}: the {part} with its scaling, compared with PyTorch ({size_in_words(Path(output).stat().st_size)})"
-    )
+    print(f"{output}: the {part} with its scaling, compared with PyTorch ({size_of(output, replaced)})")
 
 
 def compare(
@@ -232,7 +251,7 @@ def info_of_data(path: str, columns: dict[str | int, str], every: bool) -> None:
     line("training", f"{len(train):,} rows, {len(held_out):,} held out; batches of {plan.batch_size}, at most "
          f"{plan.epochs} epochs")  # fmt: skip
     line("data digest", digest(source))
-    say_next(f"isthmus fit {shlex.quote(path)} -o model.safetensors --report report.html")
+    say_next(["fit", path, "-o", "model.safetensors", "--report", "report.html", *column_options(columns)])
 
 
 def kind_in_words(method: Any) -> str:
@@ -383,14 +402,29 @@ def short(name: str) -> str:
     return name if len(name) <= NAME else f"{name[: NAME - 3]}..."
 
 
-def say_next(*commands: str) -> None:
+def say_next(*commands: list[str]) -> None:
+    """Commands to copy, each given as its words after ``isthmus``."""
     print("\nNext:")
-    for command in commands:
-        print(f"  {command}")
+    for words in commands:
+        print(f"  {shlex.join(['isthmus', *words])}")
 
 
-def say_written(output: str, rows: int, each: str) -> None:
-    print(f"{output}: {counted(rows, 'row')} of {each} ({size_in_words(Path(output).stat().st_size)})")
+def column_options(columns: dict[str | int, str]) -> list[str]:
+    """``--column NAME=TYPE`` for each column, as words.
+
+    >>> column_options({"id": "ignore"})
+    ['--column', 'id=ignore']
+    """
+    return [word for name, wanted in columns.items() for word in ("--column", f"{name}={wanted}")]
+
+
+def say_written(output: str, replaced: bool, rows: int, each: str) -> None:
+    print(f"{output}: {counted(rows, 'row')} of {each} ({size_of(output, replaced)})")
+
+
+def size_of(path: str, replaced: bool) -> str:
+    """A written file's size, and whether it took the place of another."""
+    return size_in_words(Path(path).stat().st_size) + (", replaced" if replaced else "")
 
 
 def size_in_words(size: int) -> str:

@@ -36,20 +36,30 @@ def diagnose(
 ) -> Diagnosis:
     """Judge a trained composition.
 
-    1. **PCA**: the squared error on held-out rows against that of PCA with the same code size: better below
-       0.98 times, worse above 1.10 times. A code as wide as the data makes PCA exact, so nothing is compared.
-    2. **copying**: rows whose columns were shuffled independently keep every column's values and lose all
+    The first three verdicts judge the fit, by the figures in ``record``, whatever ``x`` is. Where the held-out rows
+    also chose the epoch whose weights were kept, their error flatters the fit a little. The other verdicts judge
+    the composition on the rows given, ``x``.
+
+    1. **PCA** (the fit): the squared error on held-out rows against that of PCA with the same code size: better
+       below 0.98 times, about the same up to 1.02, worse above 1.10 times. Where the difference is less than 2 of
+       its standard errors, or is of fewer than 30 held-out rows, the two cannot be told apart: a note. A code as
+       wide as the data makes PCA exact, so nothing is compared.
+    2. **memorising** (the fit): held-out error above 1.5 times the training error, by more than 1 % of the
+       variance: a note, and bad above 3 times, or above 10 times where it still beats PCA on held-out rows.
+    3. **underfitting** (the fit): held-out error above 90 % of that of predicting the mean though PCA gets below
+       80 %, or above 1.10 times PCA's (a note, bad by more than 1 % of the variance); not where the training
+       error is below half of it, which is memorising.
+    4. **these rows** (the rows given): their error above 1.5 times the held-out error of the fit is a note, above
+       3 times, by more than 1 % of the variance, bad: they differ from the training rows. Fewer than 30 rows
+       get a note at most.
+    5. **copying** (the rows given): rows whose columns were shuffled independently keep every column's values and lose all
        structure between columns. A composition that loses less than 10 % of their variance and rebuilds them
        with at most 3 times the error of real rows (or loses less than 5 %) copies its input: its code says
        nothing about structure. Where columns have no structure to begin with, a narrow code loses much of
-       both, and is not flagged. The error on uniform noise in the columns' ranges is given beside it.
-    3. **memorising**: held-out error above 2 times the training error, by more than 1 % of the variance: a
-       note, and bad above 3 times, or above 10 times where it still beats PCA on held-out rows.
-    4. **underfitting**: held-out error above 90 % of that of predicting the mean though PCA gets below 80 %,
-       or above 1.10 times PCA's (a note, bad by more than 1 % of the variance); not where the training
-       error is below half of it, which is memorising.
-    5. **dead units**: code units whose variance over ``x`` is below 1e-4 of the units' mean variance.
-    6. **output range**: cells of ``x`` that the decoder's output cannot reach; bad above 1 %.
+       both, and is not flagged; one column alone is not judged. The error on uniform noise in the columns' ranges is given beside it.
+    6. **dead units** (the rows given): code units whose variance over ``x`` is below 1e-4 of the units' mean
+       variance.
+    7. **output range** (the rows given): cells of ``x`` that the decoder's output cannot reach; bad above 1 %.
 
     Parameters
     ----------
@@ -78,11 +88,13 @@ def diagnose(
     dead = dead_units(codes)
     outside = unreachable(x, output_reach)
     reported = columns if unit is None else columns * np.square(np.asarray(unit, dtype=np.float64).reshape(-1))
+    held_back = composition.corruption is not None or len(composition.penalties) > 0
     judged = (
         verdicts.pca_verdict(record),
-        verdicts.copying_verdict(error, variance, *shares),
         verdicts.memorising_verdict(record),
-        verdicts.underfitting_verdict(record),
+        verdicts.underfitting_verdict(record, held_back=held_back),
+        verdicts.rows_verdict(record, error, len(x)),
+        verdicts.copying_verdict(error, variance, *shares, size=codes.shape[1], features=layout.features),
         verdicts.dead_verdict(dead, codes.shape[1], len(x)),
         verdicts.range_verdict(outside, output_reach, names),
     )

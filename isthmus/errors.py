@@ -15,6 +15,10 @@ class TrainingError(RuntimeError):
     """Training cannot go on (a cost that is not a number, a checkpoint of other data)."""
 
 
+class ForeignCheckpointError(TrainingError):
+    """The checkpoint to go on from was made with other data or settings."""
+
+
 class MissingExtraError(ImportError):
     """An optional package is needed; the message holds the line that installs it."""
 

@@ -19,10 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from isthmus.checks import place
 from isthmus.composition import Composition
-from isthmus.errors import InputError, MissingExtraError
+from isthmus.data.form import Form, plain_dtype
+from isthmus.errors import DataWarning, InputError, MissingExtraError
 from isthmus.files import written_whole
-from isthmus.records import Batch, Context, Layout
+from isthmus.records import Batch, Context
 from isthmus.version import VERSION
 
 OUTPUTS = {"encoder": "code", "decoder": "reconstruction", "reconstruct": "reconstruction", "score": "score"}
@@ -37,6 +39,12 @@ LARGEST = 1_900_000_000
 CHECKED_ROWS = (1, 7)
 """The batch sizes that are compared; neither is the one that the graph is traced with."""
 
+ROUNDING = 2.0**-24
+"""How much of a number is lost at most when it becomes float32."""
+
+FELT = 1e-3
+"""A loss of more than this, in units of a column's scale, is told."""
+
 
 class Scaling(Protocol):
     """What is read of the scaling: scaled = (x - centre) / scale, per feature."""
@@ -46,6 +54,12 @@ class Scaling(Protocol):
 
     @property
     def scale(self) -> np.ndarray: ...
+
+    @property
+    def low(self) -> np.ndarray: ...
+
+    @property
+    def high(self) -> np.ndarray: ...
 
     @property
     def log_volume(self) -> float: ...
@@ -63,11 +77,16 @@ class Graph(nn.Module):
     scale: Tensor
     inverse: Tensor
     log_volume: Tensor
+    lowest: Tensor
+    highest: Tensor
 
-    def __init__(self, composition: Composition, scaling: Scaling, layout: Layout) -> None:
+    def __init__(self, composition: Composition, scaling: Scaling, form: Form) -> None:
         super().__init__()
         self.composition = composition
-        self.layout = layout
+        self.layout = layout = form.layout
+        self.bounded = any(plain_dtype(name).kind in "iu" for name in form.dtypes)
+        for name, values in zip(("lowest", "highest"), ends(form), strict=True):
+            self.register_buffer(name, torch.from_numpy(values))
         exact, spread = (torch.tensor(values, dtype=torch.float64) for values in (scaling.centre, scaling.scale))
         numbers = {"centre": exact.float(), "rest": exact - exact.float(), "scale": spread, "inverse": 1 / spread}
         for name, values in numbers.items():
@@ -85,7 +104,8 @@ class Graph(nn.Module):
         return Batch(((x - self.centre) - self.rest) * self.inverse, self.layout)
 
     def rebuilt(self, point: Tensor) -> Tensor:
-        return self.composition.rebuild(point, Context(self.layout.shape)) * self.scale + self.centre
+        x = self.composition.rebuild(point, Context(self.layout.shape)) * self.scale + self.centre
+        return torch.minimum(torch.maximum(x, self.lowest), self.highest) if self.bounded else x
 
 
 class Encoder(Graph):
@@ -128,7 +148,7 @@ def export(
     path: str | os.PathLike[str],
     composition: Composition,
     scaling: Scaling,
-    layout: Layout,
+    form: Form,
     part: str,
     code_size: int,
 ) -> Path:
@@ -140,8 +160,8 @@ def export(
     ----------
     path : the file; its folder must exist. Weights are inside it, not beside it.
     composition : stays as it is: a copy on the CPU, in float32 and evaluation mode, is exported.
-    scaling : has ``centre`` and ``scale``, (features,), and ``log_volume``.
-    layout : the shape of one row.
+    scaling : has ``centre``, ``scale``, ``low`` and ``high``, (features,), and ``log_volume``.
+    form : the shape of one row, and its columns' names and types.
     part : what the graph computes, for any number of rows n >= 1, all float32:
 
         - ``"encoder"``: x (n, *shape) -> code (n, code_size);
@@ -163,17 +183,26 @@ def export(
     MissingExtraError
         onnx, onnxscript or onnxruntime is not installed.
 
+    Warns
+    -----
+    DataWarning
+        Columns so far from 0 that float32 loses more than a thousandth of their spread.
+
     Notes
     -----
     Rows arrive as float32, which has about 7 digits: a column around 1e6 that varies by less than 1 is
     rounded before the graph sees it, so that codes and scores of such columns follow the library's own,
     which takes float64 rows, only to that rounding. Pictures are given as their raw values 0..255, as
     float32.
+
+    A reconstruction of whole numbers (uint8, int16, ...) is clipped to the range of its type, as
+    `Autoencoder.reconstruct` does, but it is not rounded: round it before it becomes whole numbers.
     """
     if part not in GRAPHS:
         raise InputError(f"ONNX export: part must be one of {', '.join(GRAPHS)}; got {part!r}")
     onnxruntime = needed_packages()
-    graph = GRAPHS[part](copy.deepcopy(composition).cpu().float(), scaling, layout).eval()
+    graph = GRAPHS[part](copy.deepcopy(composition).cpu().float(), scaling, form).eval()
+    warn_of_rounding(scaling, form)
     size = sum(value.nbytes for value in graph.state_dict().values())
     if size > LARGEST:
         raise InputError(f"ONNX export: the weights take {size / 1e9:.1f} GB; one ONNX file holds at most 2 GB")
@@ -201,6 +230,54 @@ def needed_packages() -> Any:
     except ImportError as error:
         raise MissingExtraError(error.name or "onnx", "onnx", "ONNX export") from error
     return onnxruntime
+
+
+def ends(form: Form) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest float32 number that each column's type holds: whole numbers have ends, others none.
+
+    Returns
+    -------
+    tuple of arrays
+        Both of a row's shape, or (1,) where all columns share one type.
+    """
+    found = []
+    for name in form.dtypes:
+        dtype = plain_dtype(name)
+        low, high = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (-np.inf, np.inf)
+        top = np.float32(high)
+        # The largest 32-bit number is no float32: the nearest one is one too many.
+        found.append((np.float32(low), np.nextafter(top, np.float32(0)) if float(top) > high else top))
+    lowest, highest = np.array(found, dtype=np.float32).T.copy()
+    if len(found) > 1:
+        lowest, highest = lowest.reshape(form.layout.shape), highest.reshape(form.layout.shape)
+    return lowest, highest
+
+
+def warn_of_rounding(scaling: Scaling, form: Form) -> None:
+    """Warn of columns whose values float32 cannot hold to a thousandth of their spread."""
+    largest = np.maximum(np.abs(scaling.low), np.abs(scaling.high))
+    lost = largest / scaling.scale * ROUNDING
+    lost[(scaling.low == scaling.high) & (scaling.low.astype(np.float32) == scaling.low)] = 0
+    dtypes = [plain_dtype(name) for name in form.dtypes]
+    exact = np.array([np.can_cast(dtype, np.float32) for dtype in dtypes])
+    whole = np.array([dtype.kind in "iu" for dtype in dtypes])
+    lost[exact | (whole & (largest * ROUNDING <= 1))] = 0
+    worst = [int(i) for i in np.argsort(-lost, kind="stable") if lost[i] > FELT]
+    if worst:
+        names = listed_places(worst, form)
+        warnings.warn(
+            f"ONNX graphs take and give float32 numbers, which cannot hold {names} well enough: up to "
+            f"{lost[worst[0]]:.2g} of the column's spread is lost, so codes and reconstructions will differ from the "
+            "library's. Subtract the offset, such as the column's mean, before fitting and exporting",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def listed_places(features: list[int], form: Form) -> str:
+    """The first few of these features, in the user's words."""
+    more = f" and {len(features) - 5} more" if len(features) > 5 else ""
+    return ", ".join(place(i, form.layout.shape, form.names) for i in features[:5]) + more
 
 
 def plausible_rows(graph: Graph, n: int) -> Tensor:

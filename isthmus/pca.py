@@ -11,7 +11,8 @@ from torch import Tensor
 
 GRAM_FEATURES = 3000
 """Up to this many features the d x d second moments are summed over all rows; above, rows are sampled."""
-SAMPLED_ROWS = 2000
+SAMPLED_CELLS = 100_000_000
+"""And so many cells of them, at most 2,000 rows."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,18 @@ class PrincipalComponents:
         left = total - np.concatenate([[0.0], np.cumsum(explained)])
         return np.maximum(left, 0.0) / (max(rows, 1) * self.mean.size)
 
+    def row_errors(self, x: Tensor, size: int) -> np.ndarray:
+        """(n,) mean squared error per cell of each row rebuilt from ``size`` components."""
+        centred = x.flatten(1).cpu().double() - torch.from_numpy(self.mean)
+        basis = torch.from_numpy(self.components[:size])
+        left = centred.square().sum(1) - (centred @ basis.T).square().sum(1)
+        return (left.clamp(min=0) / self.mean.size).numpy()
+
 
 def principal_components(blocks: Iterable[Tensor]) -> PrincipalComponents:
     """PCA of rows that come in blocks (n, *shape), exact by their second moments.
 
-    Above `GRAM_FEATURES` features the first `SAMPLED_ROWS` rows are used, by a singular value decomposition.
+    Above `GRAM_FEATURES` features only the first rows are used, by a singular value decomposition.
     """
     rows = 0
     total: Tensor | None = None
@@ -56,8 +64,9 @@ def principal_components(blocks: Iterable[Tensor]) -> PrincipalComponents:
     for block in blocks:
         x = block.flatten(1).float().cpu()
         if x.shape[1] > GRAM_FEATURES:
-            kept.append(x[: SAMPLED_ROWS - sum(map(len, kept))])
-            if sum(map(len, kept)) >= SAMPLED_ROWS:
+            most = max(2, min(2000, SAMPLED_CELLS // x.shape[1]))
+            kept.append(x[: most - sum(map(len, kept))])
+            if sum(map(len, kept)) >= most:
                 break
             continue
         # Scaled rows have means near 0, so second moments in float32 per block lose nothing that matters.

@@ -45,6 +45,7 @@ class Feed:
     ----------
     source, scaling : the rows, and how they are scaled.
     train, held_out : row numbers, sorted.
+    at_once : rows that are looked at together where nothing is learnt.
     row_weight : (rows,) weights with mean 1 over the training rows, or None.
     """
 
@@ -62,10 +63,11 @@ class Feed:
         self.row_weight = None if row_weight is None else torch.from_numpy(row_weight.astype(np.float32))
         # Looked at after every epoch. Without held-out rows some training rows are: for the record, and `target`.
         self.watched = held_out if len(held_out) else train[:: max(1, len(train) // 1000)]
+        self.at_once = max(16, min(4096, 2**22 // source.layout.features))
         self.cached: Tensor | None = None
         self.cached_watched: Tensor | None = None
         if source.random_access and source.rows * source.layout.features * 4 <= CACHE_BYTES:
-            self.cached = torch.cat([scaling.forward(source.read(a, b)) for a, b in stretches(source, 4096)])
+            self.cached = torch.cat([scaling.forward(source.read(a, b)) for a, b in stretches(source, self.at_once)])
 
     def batches(
         self, rows: np.ndarray, batch_size: int, seed: int | None = None, epoch: int = 0, skip: int = 0
@@ -81,17 +83,17 @@ class Feed:
             for raw, chosen in batches(self.source, rows, batch_size, seed=seed, epoch=epoch, skip=skip):
                 yield self.batch(self.scaling.forward(raw), torch.from_numpy(chosen))
 
-    def watched_batches(self, batch_size: int) -> Iterator[Batch]:
-        """The watched rows in batches, from memory where they fit: they lie scattered over all the data."""
+    def watched_batches(self) -> Iterator[Batch]:
+        """The watched rows in large batches, from memory where they fit: they lie scattered over all the data."""
         fits = len(self.watched) * self.source.layout.features * 4 <= CACHE_BYTES
         if self.cached is not None or not fits:
-            yield from self.batches(self.watched, batch_size)
+            yield from self.batches(self.watched, self.at_once)
             return
         if self.cached_watched is None:
-            self.cached_watched = torch.cat([batch.x for batch in self.batches(self.watched, 4096)])
-        for start in range(0, len(self.watched), batch_size):
-            numbers = torch.from_numpy(self.watched[start : start + batch_size])
-            yield self.batch(self.cached_watched[start : start + batch_size], numbers)
+            self.cached_watched = torch.cat([batch.x for batch in self.batches(self.watched, self.at_once)])
+        for start in range(0, len(self.watched), self.at_once):
+            some = slice(start, start + self.at_once)
+            yield self.batch(self.cached_watched[some], torch.from_numpy(self.watched[some]))
 
     def batch(self, x: Tensor, rows: Tensor) -> Batch:
         weight = None if self.row_weight is None else self.row_weight[rows].to(self.device)
@@ -179,14 +181,14 @@ def precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     return contextlib.nullcontext()
 
 
-def evaluate(composition: Composition, feed: Feed, batch_size: int, seed: int) -> Figures:
+def evaluate(composition: Composition, feed: Feed, seed: int) -> Figures:
     """Look at the watched rows without learning from them."""
     cost, loss, cells, squares, count = 0.0, 0.0, 0.0, 0.0, 0.0
     generator = torch.Generator(feed.device).manual_seed(seed)
     unit = torch.from_numpy(feed.scaling.unit.astype(np.float32)).to(feed.device).reshape(feed.source.layout.shape)
     composition.eval()
     with torch.no_grad():
-        for batch in feed.watched_batches(batch_size):
+        for batch in feed.watched_batches():
             trace = composition.trace(batch, Pass(generator, rows=len(feed.train)))
             losses = composition.losses(trace)
             costs = composition.combined(losses, trace)
@@ -322,19 +324,21 @@ def finish_partly(state: State, feed: Feed, plan: Plan) -> None:
 
 def look(state: State, feed: Feed, plan: Plan) -> None:
     """Write a line of history, keep the best weights, and decide whether to go on."""
-    figures = evaluate(state.composition, feed, max(plan.batch_size, 512), plan.seed)
-    seen = max(len(feed.train), 1)
+    figures = evaluate(state.composition, feed, plan.seed)
+    # Out of time within an epoch: only the rows seen since the last look stand in the sums.
+    seen = min(state.position * plan.batch_size, len(feed.train)) if state.position else len(feed.train)
+    epoch = state.epoch + seen / len(feed.train) if state.position else float(state.epoch)
     nan = math.nan
     line = {
-        "epoch": float(state.epoch),
+        "epoch": epoch,
         **{name: float(value) / seen for name, value in state.sums.items()},
         "valid_cost": figures.cost if len(feed.held_out) else nan,
         "valid_rmse": figures.error if len(feed.held_out) else nan,
         "rmse": nan if len(feed.held_out) else figures.error,
-        "learning_rate": plan.rate(float(state.epoch)),
+        "learning_rate": plan.rate(epoch),
         "seconds": state.seconds,
     }
-    if state.epoch and not all(math.isfinite(float(value)) for value in state.sums.values()):
+    if not all(math.isfinite(float(value)) for value in state.sums.values()):
         raise TrainingError(f"the cost is no longer a finite number after epoch {state.epoch}: lower learning_rate")
     past = len(next(iter(state.history.values()), []))
     for name in {**line, **state.history}:

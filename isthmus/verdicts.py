@@ -7,13 +7,17 @@ top of this file. The figure is part of the sentence, so that a reader may judge
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-CLEARLY_BETTER, CLEARLY_WORSE = 0.98, 1.10
-"""Ratios to PCA's squared error: below the first it is better, above the second it is worse."""
+CLEARLY_BETTER, ABOUT_THE_SAME, CLEARLY_WORSE = 0.98, 1.02, 1.10
+"""Ratios to PCA's squared error: below the first it is better, up to the second about the same, above the third
+worse."""
+ENOUGH_ROWS, SURE = 30, 2.0
+"""Fewer held-out rows than the first, or a difference from PCA below 2 standard errors, cannot tell the two apart."""
 EXACT = 1e-6
 """A squared error below this share of the variance is called exact: the rounding of float32, about."""
 COPIES_SHARE, COPIES_RATIO, COPIES_ANYWAY, COPIES_COLUMNS = 0.10, 3.0, 0.05, 0.5
@@ -21,12 +25,20 @@ COPIES_SHARE, COPIES_RATIO, COPIES_ANYWAY, COPIES_COLUMNS = 0.10, 3.0, 0.05, 0.5
 real rows, or lose less than 5 %, however well real rows fare; and half of the columns lose less than 10 % each,
 as otherwise a few columns of large variance are kept, not copied. Columns without anything in common do not fit
 through a narrow code, so that only a code nearly as wide as the data can be flagged."""
-MEMORISED_RATIO, MEMORISED_GAP, MEMORISED_CLEARLY, MEMORISED_GREATLY = 2.0, 0.01, 3.0, 10.0
-"""Memorising: held-out error above 2 times the training error, by more than 1 % of the variance, is a note; bad
-above 3 times, or above 10 times where the held-out error is still below PCA's."""
-UNDERFIT_SHARE, LEARNABLE_SHARE, UNDERFIT_GAP = 0.90, 0.80, 0.01
+NEARLY_AS_WELL, FITS_CLOSER, MEMORISED_RATIO, MEMORISED_CLEARLY, MEMORISED_GREATLY = 1.3, 1.5, 2.0, 3.0, 10.0
+"""Memorising: held-out error up to 1.3 times the training error is nearly as good. Above 1.5 times, by more than
+`WORTH_TELLING`, it is a note, which speaks of learning by heart above 2 times; bad above 3 times, or above 10 times
+where the held-out error is still below PCA's."""
+WORTH_TELLING = 0.01
+"""A difference in squared error of less than 1 % of the variance is no problem, however large the ratio."""
+ROWS_WORSE, ROWS_MUCH_WORSE = 1.5, 3.0
+"""The rows given: above 1.5 times the held-out error of the fit is a note; bad above 3 times, by more than
+`WORTH_TELLING`, of at least `ENOUGH_ROWS` rows."""
+LARGEST_FACTOR = 1_000
+"""Above this a factor says no more than that it is large."""
+UNDERFIT_SHARE, LEARNABLE_SHARE = 0.90, 0.80
 """Underfitting: held-out error above 90 % of the variance where PCA gets below 80 %; behind PCA by more than
-`CLEARLY_WORSE`, it is bad where that is more than 1 % of the variance, and a note otherwise."""
+`CLEARLY_WORSE`, it is bad where that is more than `WORTH_TELLING`, and a note otherwise."""
 DEAD_SHARE, DEAD_MOST = 1e-4, 0.5
 """A code unit is dead below this share of the units' mean variance; bad where half of them are."""
 UNREACHABLE_SHARE = 0.01
@@ -50,6 +62,8 @@ class FitRecord:
         rows; may be empty where PCA was not fitted.
     epochs : epochs trained.
     stopped : why training ended, e.g. ``"all 100 epochs done"``.
+    pca_margin_spread : standard error, over the held-out rows, of the mean difference between the row's squared
+        error per cell and that of PCA of the same code size; NaN where it is unknown.
     """
 
     code_size: int
@@ -62,10 +76,18 @@ class FitRecord:
     pca_errors: np.ndarray
     epochs: int
     stopped: str
+    pca_margin_spread: float = float("nan")
 
     @property
     def has_held_out(self) -> bool:
         return self.held_out_rows > 0 and not math.isnan(self.held_out_error)
+
+    @property
+    def fits_closer(self) -> bool:
+        """Whether training rows fare much better than held-out rows: what `memorising_verdict` notes."""
+        gap = self.held_out_error - self.train_error
+        closer = self.held_out_error > FITS_CLOSER * self.train_error
+        return self.has_held_out and closer and gap > WORTH_TELLING * self.mean_error
 
     @property
     def error(self) -> float:
@@ -100,7 +122,7 @@ class Verdict:
     level : ``"good"``, ``"note"`` (worth knowing) or ``"bad"``.
     sentence : the judgement, with the figure behind it.
     figure : that figure; NaN where there is none.
-    advice : what to try, empty if the level is good.
+    advice : what to try; empty if the level is good, or nothing is to be tried.
     """
 
     name: str
@@ -116,7 +138,9 @@ class Diagnosis:
 
     Attributes
     ----------
-    verdicts : one per question: PCA, copying, memorising, underfitting, dead units, output range.
+    verdicts : one per question. ``PCA``, ``memorising`` and ``underfitting`` judge the fit, by the figures that it
+        left behind; ``these rows``, ``copying``, ``dead units`` and ``output range`` judge the model on the rows
+        given.
     figures : numbers by name; see `diagnose`.
     """
 
@@ -127,6 +151,9 @@ class Diagnosis:
     def good(self) -> bool:
         """Whether no verdict is bad."""
         return not any(verdict.level == "bad" for verdict in self.verdicts)
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return iter(self.verdicts)
 
     def __getitem__(self, name: str) -> Verdict:
         """The verdict of that name."""
@@ -170,33 +197,42 @@ def percent(share: float) -> str:
     >>> percent(0.0312), percent(0.42), percent(0.00001), percent(0)
     ('3.1 %', '42 %', 'less than 0.01 %', '0 %')
     """
+    if share > LARGEST_FACTOR:
+        return f"more than {100 * LARGEST_FACTOR:,} %"
     if 0 < abs(share) < 1e-4:
         return "less than 0.01 %"
     places = 0 if abs(share) >= 0.0995 or share == 0 else 1 if abs(share) >= 0.00995 else 2
-    return f"{100 * share:.{places}f} %"
+    return f"{100 * share:,.{places}f} %"
 
 
 def times(factor: float) -> str:
     """A factor as it would be said: ``3.14`` -> ``"3.1 times"``.
 
-    >>> times(1.27), times(3.14), times(1234.5), times(float("inf"))
-    ('1.27 times', '3.1 times', '1,234 times', 'infinitely many times')
+    >>> times(1.27), times(3.14), times(123.4), times(1234.5)
+    ('1.27 times', '3.1 times', '123 times', 'more than 1,000 times')
     """
-    if math.isinf(factor):
-        return "infinitely many times"
-    return f"{factor:,.{2 if factor < 2 else 1 if factor < 99.5 else 0}f} times"
+    if factor > LARGEST_FACTOR:
+        return f"more than {LARGEST_FACTOR:,} times"
+    return f"{factor:,.{2 if factor < 1.995 else 1 if factor < 99.5 else 0}f} times"
+
+
+def longer(record: FitRecord) -> str:
+    """What to ask for so that training goes on for longer."""
+    return "a larger max_time" if "max_time" in record.stopped else "more epochs"
 
 
 def pca_verdict(record: FitRecord) -> Verdict:
-    """Better or worse than PCA of the same code size."""
+    """Better or worse than PCA of the same code size, where there are held-out rows enough to tell."""
     name, error, pca, size = "PCA", record.error, record.pca_error, record.code_size
     lost = ratio(error, record.mean_error)
     if size >= record.features:
         sentence = (
-            f"The code ({size} units) is as wide as the data ({record.features} columns), where PCA would be exact; "
+            f"The code ({size} unit{'' if size == 1 else 's'}) is as wide as the data ({record.features} "
+            f"column{'' if record.features == 1 else 's'}), where PCA would be exact; "
             f"this model loses {percent(lost)} of the variance of {record.judged_on}."
         )
-        return Verdict(name, "note", sentence, lost, "a smaller code_size, unless a wide code is the purpose.")
+        advice = "a smaller code_size, unless a wide code is the purpose." if size > 1 else ""
+        return Verdict(name, "note", sentence, lost, advice)
     if math.isnan(pca):
         return Verdict(name, "note", "PCA was not fitted beside this model: there is nothing to compare with.", pca)
     components = min(size, len(record.pca_errors) - 1)
@@ -204,28 +240,97 @@ def pca_verdict(record: FitRecord) -> Verdict:
     quotient = record.pca_ratio
     if max(error, pca) <= EXACT * record.mean_error:
         sentence = f"Both this model and {beside} rebuild {record.judged_on} exactly."
-        return Verdict(name, "note", sentence, quotient, "a smaller code_size: the data have fewer dimensions.")
+        advice = "a smaller code_size: the data have fewer dimensions." if size > 1 else ""
+        return Verdict(name, "note", sentence, quotient, advice)
+    if CLEARLY_BETTER <= quotient <= ABOUT_THE_SAME:
+        sentence = (
+            f"On {record.judged_on} its squared error is about the same as that of {beside} ({times(quotient)} it)."
+        )
+        return Verdict(name, "note", sentence, quotient, f"PCA itself, or a larger network and {longer(record)}.")
+    doubt = doubt_of(record)
+    if doubt:
+        few = record.has_held_out and record.held_out_rows < ENOUGH_ROWS
+        rows = (
+            f"{record.held_out_rows} held-out row{'s' if record.held_out_rows > 1 else ''}" if few else record.judged_on
+        )
+        sentence = f"On {rows} its squared error is {beside_pca(quotient)} that of {beside}, but {doubt}."
+        return Verdict(name, "note", sentence, quotient, "more held-out rows (a larger validation_fraction).")
     if quotient < CLEARLY_BETTER:
-        better = percent(1 - quotient) if quotient > 0.5 else times(ratio(1, quotient))
-        sentence = f"On {record.judged_on} its squared error is {better} smaller than that of {beside}."
+        sentence = f"On {record.judged_on} its squared error is {beside_pca(quotient)} that of {beside}."
         return Verdict(name, "good", sentence, quotient)
     worse = quotient > CLEARLY_WORSE
+    how = f"its squared error is {times(quotient)} as large"
+    if pca == 0:
+        how = f"PCA rebuilds them exactly, and this model loses {percent(lost)} of their variance"
+    sentence = f"On {record.judged_on} it is {'worse' if worse else 'no better'} than {beside}: {how}."
+    if not worse:
+        return Verdict(name, "note", sentence, quotient, f"PCA itself, or a larger network and {longer(record)}.")
+    advice = "more rows, a smaller network" if record.fits_closer else f"{longer(record)}, a larger network"
+    return Verdict(name, "bad", sentence, quotient, f"{advice}, or the kind 'linear'.")
+
+
+def beside_pca(quotient: float) -> str:
+    """What a squared error is beside another, as far as "that of": the quotient in words.
+
+    >>> beside_pca(0.8), beside_pca(0.2), beside_pca(1.25), beside_pca(4.0)
+    ('20 % smaller than', '5.0 times smaller than', '25 % larger than', '4.0 times as large as')
+    """
+    if quotient < 1:
+        smaller = percent(1 - quotient) if quotient > 0.5 else times(ratio(1, quotient))
+        return f"{smaller} smaller than"
+    return f"{percent(quotient - 1)} larger than" if quotient < 2 else f"{times(quotient)} as large as"
+
+
+def doubt_of(record: FitRecord) -> str:
+    """Why the held-out rows cannot tell this model from PCA, in words; empty where they can.
+
+    The difference is told with 2 standard errors, which is what decides.
+    """
+    if not record.has_held_out:
+        return "rows that were trained on cannot tell which is better on others"
+    few = record.held_out_rows < ENOUGH_ROWS
+    margin, spread = record.error - record.pca_error, SURE * record.pca_margin_spread
+    if math.isnan(spread):
+        return "so few rows cannot tell them apart" if few else ""
+    told = f"(difference {margin:.2g} ± {spread:.2g})"
+    if abs(margin) <= spread:
+        return f"{'so few' if few else 'these'} rows cannot tell them apart {told}"
+    return f"so few rows are no proof {told}" if few else ""
+
+
+def rows_verdict(record: FitRecord, error: float, rows: int) -> Verdict:
+    """Rows unlike those of the fit: ``error`` is the mean squared error of the ``rows`` rows given."""
+    name, quotient, whole = "these rows", ratio(error, record.error), record.mean_error
+    which = "held-out" if record.has_held_out else "training"
     sentence = (
-        f"On {record.judged_on} it is {'worse' if worse else 'no better'} than {beside}: "
-        f"its squared error is {times(quotient)} as large."
+        f"The rows given lose {percent(ratio(error, whole))} of the variance that the fit's data have; "
+        f"the fit's {which} rows lost {percent(ratio(record.error, whole))}"
     )
-    if worse:
-        return Verdict(name, "bad", sentence, quotient, "more epochs, a larger network, or the kind 'linear'.")
-    return Verdict(name, "note", sentence, quotient, "PCA itself, or a larger network trained for longer.")
+    if not whole > 0:
+        sentence = f"The rows given have a mean squared error of {error:.2g}, the fit's {which} rows {record.error:.2g}"
+    if not quotient > ROWS_WORSE or error <= EXACT * whole:
+        return Verdict(name, "good", f"{sentence}.", quotient)
+    advice = "to look for what has changed (units, columns, source), or to fit again with such rows."
+    if rows < ENOUGH_ROWS:
+        return Verdict(name, "note", f"{sentence}: they differ, or are too few to tell.", quotient, advice)
+    much = quotient > ROWS_MUCH_WORSE and error - record.error > WORTH_TELLING * whole
+    return Verdict(
+        name, "bad" if much else "note", f"{sentence}: they differ from the training rows.", quotient, advice
+    )
 
 
-def copying_verdict(error: float, variance: float, shuffled: float, noise: float, copied: float) -> Verdict:
+def copying_verdict(
+    error: float, variance: float, shuffled: float, noise: float, copied: float, *, size: int, features: int
+) -> Verdict:
     """Copying its input.
 
     ``shuffled`` and ``noise`` are the shares of variance lost on structureless rows, ``copied`` is the share
-    of columns that lose less than `COPIES_SHARE` of theirs when shuffled.
+    of columns that lose less than `COPIES_SHARE` of theirs when shuffled; ``size`` is the code's.
     """
     name = "copying"
+    if features < 2:
+        sentence = "Cannot be judged: one column has nothing in common with others."
+        return Verdict(name, "note", sentence, shuffled)
     if math.isnan(shuffled):
         sentence = "Cannot be judged: the rows given do not vary."
         return Verdict(name, "note", sentence, shuffled, "to diagnose with more rows.")
@@ -236,7 +341,8 @@ def copying_verdict(error: float, variance: float, shuffled: float, noise: float
     alike = shuffled < COPIES_SHARE and shuffled * variance <= COPIES_RATIO * error
     if copied >= COPIES_COLUMNS and (alike or shuffled < COPIES_ANYWAY):
         sentence = f"It copies its input rather than learn what the data have in common: {lost}."
-        return Verdict(name, "bad", sentence, shuffled, "a smaller code_size, or the kind 'denoising' or 'sparse'.")
+        smaller = "a smaller code_size, or " if size > 1 else ""
+        return Verdict(name, "bad", sentence, shuffled, f"{smaller}the kind 'denoising' or 'sparse'.")
     return Verdict(name, "good", f"It does not merely copy its input: {lost}.", shuffled)
 
 
@@ -247,28 +353,44 @@ def memorising_verdict(record: FitRecord) -> Verdict:
         sentence = "Cannot be judged: no rows were held out."
         return Verdict(name, "note", sentence, float("nan"), "to fit with a validation_fraction above 0.")
     quotient = ratio(record.held_out_error, record.train_error)
-    gap = record.held_out_error - record.train_error
-    as_large = f"its squared error is {times(quotient)} as large"
-    if not quotient > MEMORISED_RATIO:  # also where both are 0
-        sentence = f"Held-out rows ({record.held_out_rows:,}) fare nearly as well as training rows: {as_large}."
-        if math.isnan(quotient):
-            sentence = "It rebuilds training rows and held-out rows without any error."
+    if math.isnan(quotient):
+        return Verdict(name, "good", "It rebuilds training rows and held-out rows without any error.", quotient)
+    exact = record.train_error == 0
+    if quotient <= FITS_CLOSER:
+        sentence = f"Held-out rows have {times(quotient)} the squared error of training rows."
+        if quotient <= NEARLY_AS_WELL:
+            well = "no worse than" if quotient <= 1 else "nearly as well as"
+            sentence = (
+                f"Held-out rows ({record.held_out_rows:,}) fare {well} training rows: "
+                f"their squared error is {times(quotient)} as large."
+            )
         return Verdict(name, "good", sentence, quotient)
-    if gap <= MEMORISED_GAP * record.mean_error:
+    if not record.fits_closer:
         lost = percent(ratio(record.held_out_error, record.mean_error))
-        sentence = f"Of held-out rows it loses only {lost} of the variance, though {as_large} as on training rows."
+        though = "training rows are rebuilt exactly" if exact else f"{times(quotient)} as much as of training rows"
+        sentence = f"Of held-out rows it loses only {lost} of the variance, though {though}."
         return Verdict(name, "good", sentence, quotient)
     still = record.held_out_error < record.pca_error
     level = "bad" if quotient > (MEMORISED_GREATLY if still else MEMORISED_CLEARLY) else "note"
-    sentence = (
-        f"It has learnt {'some of ' if level == 'note' else ''}its {record.train_rows:,} training rows by heart: "
-        f"on held-out rows {as_large}{', though still smaller than that of PCA' if still else ''}."
-    )
-    return Verdict(name, level, sentence, quotient, "more rows, a smaller network or code, or the kind 'denoising'.")
+    rows = f"its {record.train_rows:,} training rows"
+    learnt = f"It has learnt {'some of ' if level == 'note' else ''}{rows} by heart"
+    if quotient <= MEMORISED_RATIO:
+        learnt = f"It fits {rows} closer than others"
+    how = f"on held-out rows its squared error is {times(quotient)} as large"
+    if exact:
+        how = "training rows are rebuilt exactly, held-out rows are not"
+    sentence = f"{learnt}: {how}{', though their error is still smaller than that of PCA' if still else ''}."
+    advice = f"more rows, a smaller network{' or code' if record.code_size > 1 else ''}, or the kind 'denoising'."
+    if underfitting_verdict(record).level != "good":  # whose advice would be the opposite
+        advice = "more rows, or the kind 'linear'."
+    return Verdict(name, level, sentence, quotient, advice)
 
 
-def underfitting_verdict(record: FitRecord) -> Verdict:
-    """Not having learnt what could be learnt: the error beside those of the mean and of PCA."""
+def underfitting_verdict(record: FitRecord, *, held_back: bool = False) -> Verdict:
+    """Not having learnt what could be learnt: the error beside those of the mean and of PCA.
+
+    ``held_back`` says that a penalty or a corruption may be the cause.
+    """
     name = "underfitting"
     if not record.mean_error > 0:
         return Verdict(name, "note", "Cannot be judged: the rows do not vary.", float("nan"), "to fit other rows.")
@@ -277,7 +399,11 @@ def underfitting_verdict(record: FitRecord) -> Verdict:
     # A low training error beside a high held-out error is memorising, which is the opposite.
     learns = record.has_held_out and record.train_error < record.held_out_error / MEMORISED_RATIO
     loses = f"it loses {percent(lost)} of the variance of {record.judged_on}"
-    advice = f"more epochs (it ended after {record.epochs}: {record.stopped}), another learning_rate, a larger network."
+    less = "a lower penalty weight or less corruption, " if held_back else ""
+    ended = f"it ended after {record.epochs} epoch{'' if record.epochs == 1 else 's'}: {record.stopped}"
+    advice = f"{longer(record)} ({ended}), {less}another learning_rate, a larger network."
+    if record.fits_closer:  # a larger network, trained for longer, would fit the training rows closer still
+        advice = "more rows, another learning_rate, or the kind 'linear'."
     if not learns and lost > UNDERFIT_SHARE:
         if wide or pca_lost < LEARNABLE_SHARE:
             sentence = f"It has hardly learnt anything: {loses}" + ("." if wide else f", PCA {percent(pca_lost)}.")
@@ -285,10 +411,10 @@ def underfitting_verdict(record: FitRecord) -> Verdict:
         sentence = f"There may be little to learn: {loses}, and PCA of the same size hardly less."
         if math.isnan(pca_lost):
             sentence = f"It has hardly learnt anything, or there is little to learn: {loses}."
-        return Verdict(name, "note", sentence, lost, "a larger code_size, or more epochs.")
+        return Verdict(name, "note", sentence, lost, f"a larger code_size, {less}or {longer(record)}.")
     if not learns and not wide and lost > CLEARLY_WORSE * pca_lost and lost > EXACT:
         sentence = f"It has not learnt all it could: {loses}, PCA of the same size {percent(pca_lost)}."
-        level = "bad" if lost - pca_lost > UNDERFIT_GAP else "note"
+        level = "bad" if lost - pca_lost > WORTH_TELLING else "note"
         return Verdict(name, level, sentence, lost, advice)
     return Verdict(name, "good", f"It has learnt: {loses}.", lost)
 
@@ -303,8 +429,9 @@ def dead_verdict(dead: list[int], size: int, rows: int) -> Verdict:
         return Verdict(name, "good", sentence, 0.0)
     shown = ", ".join(str(unit) for unit in dead[:8]) + (", ..." if len(dead) > 8 else "")
     sentence = f"{len(dead)} of {size} code units are the same for every row (counted from 0: {shown})."
+    advice = "a smaller code_size, or less penalty." if size > 1 else "less penalty, or another learning_rate."
     level = "bad" if len(dead) >= DEAD_MOST * size else "note"
-    return Verdict(name, level, sentence, float(len(dead)), "a smaller code_size, or less penalty.")
+    return Verdict(name, level, sentence, float(len(dead)), advice)
 
 
 def range_verdict(outside: np.ndarray, reach: tuple[float, float] | None, names: tuple[str, ...] | None) -> Verdict:

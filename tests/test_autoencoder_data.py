@@ -269,7 +269,7 @@ def test_the_smallest_data(shape: tuple[int, int]) -> None:
         warnings.simplefilter("ignore" if len(x) == 1 else "error", DataWarning)  # one row makes columns constant
         fitted = estimator(code_size=None, batch_size=64).fit(x)
     assert fitted.code_size_ == 1
-    assert fitted.record_.held_out_rows == (3 if shape == (30, 1) else 0)
+    assert fitted.record_.held_out_rows == (8 if shape == (30, 1) else 0)
     assert np.isfinite(fitted.score_samples(x)).all()
     assert fitted.reconstruct(x).shape == shape
     assert fitted.reconstruct(x[:1]).shape == (1, shape[1])
@@ -329,3 +329,21 @@ def test_onnx_keeps_the_ends(dtype: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(out, expected, atol=0.51 if dtype == "uint8" else 1e-4)
     assert out.min() >= -1e-3
     assert out.max() <= (255 if dtype == "uint8" else 1) * (1 + 1e-5)
+
+
+def test_copies_of_training_rows_among_the_held_out_are_named() -> None:
+    rows = np.random.default_rng(0).normal(size=(50, 6))
+    with pytest.warns(DataWarning, match="held-out rows are exact copies of training rows"):
+        ist.Autoencoder(code_size=2, epochs=1, random_state=0).fit(np.tile(rows, (20, 1)))
+
+
+def test_a_network_that_cannot_fit_this_machine_is_refused_before_training() -> None:
+    image = np.zeros((10, 1000, 1000, 3), dtype=np.uint8)
+    image[::2] = 255
+    with pytest.raises(ist.InputError, match=r"network: 3,000,000 columns .* GB to train; this machine has .*smaller"):
+        ist.Autoencoder(network=ist.Dense((4000,)), epochs=1, random_state=0).fit(image)
+
+
+def test_wide_images_get_narrower_layers_by_themselves() -> None:
+    assert ist.Dense((2.0, 1.0)).resolve(750_000, 8).hidden == (66, 66)
+    assert ist.Dense((2.0, 1.0)).resolve(784, 8).hidden == (1000, 784)

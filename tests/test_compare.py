@@ -40,12 +40,12 @@ def test_order_and_labels(made):
         ("denoising(corruption=Mask(fraction=0.1))", 1),
         ("denoising(corruption=Mask(fraction=0.1))", 3),
     ]
-    assert made.judged_on == "8 held-out rows"
+    assert made.judged_on == "20 held-out rows"
     assert made.unit == "root mean squared per cell, where 1 is each column's standard deviation"
 
 
 def test_pca_is_that_of_scikit_learn_on_the_same_rows(made):
-    train, held_out = split(len(X), 0.1, 5)
+    train, held_out = split(len(X), 0.25, 5)
     scaled = (X - X[train].mean(0)) / X[train].std(0)
     for row in made.rows[:2]:
         pca = PCA(row.code_size).fit(scaled[train])

@@ -86,7 +86,7 @@ def run(path: Path, given: np.ndarray) -> np.ndarray:
 def check(folder: Path, raw: np.ndarray, composition: Composition, scaling: Scaling, part: str) -> Path:
     """Export, and compare with the library for one row, a few and all."""
     path = folder / f"{part}.onnx"
-    assert export(path, composition, scaling, ArraySource(raw).layout, part, CODE_SIZE) == path
+    assert export(path, composition, scaling, ArraySource(raw).form, part, CODE_SIZE) == path
     given, wanted = expected(raw, composition, scaling, part)
     unit = scaling.scale.reshape(raw.shape[1:]) if part in ("decoder", "reconstruct") else np.abs(wanted).max()
     for rows in (1, 2, len(given)):
@@ -180,7 +180,7 @@ def test_nothing_else_is_moved(
     composition.double().train()
     weights = copy.deepcopy(composition.state_dict())
     before = state_of_the_process()
-    export(tmp_path / "e.onnx", composition, scaling, ArraySource(raw).layout, "encoder", CODE_SIZE)
+    export(tmp_path / "e.onnx", composition, scaling, ArraySource(raw).form, "encoder", CODE_SIZE)
     after = state_of_the_process()
     known = before.pop("loggers")
     assert {name: state for name, state in after.pop("loggers").items() if name in known} == known
@@ -204,17 +204,17 @@ def small() -> tuple[Composition, Scaling]:
 
 def test_an_unknown_part(tmp_path: Path, small: tuple[Composition, Scaling]) -> None:
     with pytest.raises(InputError, match="part must be one of encoder, decoder, reconstruct, score; got 'model'"):
-        export(tmp_path / "m.onnx", *small, ArraySource(table()).layout, "model", CODE_SIZE)
+        export(tmp_path / "m.onnx", *small, ArraySource(table()).form, "model", CODE_SIZE)
 
 
 def test_a_wrong_code_size(tmp_path: Path, small: tuple[Composition, Scaling]) -> None:
     with pytest.raises(InputError, match="code_size is 4, but codes have 3 numbers"):
-        export(tmp_path / "m.onnx", *small, ArraySource(table()).layout, "decoder", 4)
+        export(tmp_path / "m.onnx", *small, ArraySource(table()).form, "decoder", 4)
 
 
 def test_a_missing_folder(tmp_path: Path, small: tuple[Composition, Scaling]) -> None:
     with pytest.raises(InputError, match=r"nowhere.m\.onnx.*folder does not exist"):
-        export(tmp_path / "nowhere" / "m.onnx", *small, ArraySource(table()).layout, "encoder", CODE_SIZE)
+        export(tmp_path / "nowhere" / "m.onnx", *small, ArraySource(table()).form, "encoder", CODE_SIZE)
 
 
 @pytest.mark.parametrize(("name", "value"), [("centre", 1e39), ("scale", 1e39), ("scale", 1e-39)])
@@ -226,7 +226,7 @@ def test_columns_that_float32_cannot_hold(
     numbers[2] = value
     changed = replace(scaling, **{name: numbers})
     with pytest.raises(InputError, match=r"feature 2 has the centre .*, too large or too small for float32"):
-        export(tmp_path / "m.onnx", composition, changed, ArraySource(table()).layout, "encoder", CODE_SIZE)
+        export(tmp_path / "m.onnx", composition, changed, ArraySource(table()).form, "encoder", CODE_SIZE)
 
 
 def test_weights_beyond_one_file(
@@ -234,7 +234,7 @@ def test_weights_beyond_one_file(
 ) -> None:
     monkeypatch.setattr(isthmus_onnx, "LARGEST", 100)
     with pytest.raises(InputError, match="one ONNX file holds at most 2 GB"):
-        export(tmp_path / "m.onnx", *small, ArraySource(table()).layout, "encoder", CODE_SIZE)
+        export(tmp_path / "m.onnx", *small, ArraySource(table()).form, "encoder", CODE_SIZE)
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
@@ -243,7 +243,7 @@ def test_a_missing_package(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"needs the package '{package}'.*pip install 'isthmus\[onnx\]'"):
-        export(tmp_path / "m.onnx", *small, ArraySource(table()).layout, "encoder", CODE_SIZE)
+        export(tmp_path / "m.onnx", *small, ArraySource(table()).form, "encoder", CODE_SIZE)
 
 
 def test_importing_takes_none_of_the_packages_in() -> None:
@@ -267,7 +267,7 @@ def test_a_graph_that_says_something_else_is_not_kept(
     monkeypatch.setattr(isthmus_onnx, "write_graph", wrong)
     (tmp_path / "m.onnx").write_bytes(b"old")
     with pytest.raises(InputError, match=r"for 1 random rows ONNX Runtime's code differs from PyTorch's by up to"):
-        export(tmp_path / "m.onnx", composition, scaling, ArraySource(table()).layout, "encoder", CODE_SIZE)
+        export(tmp_path / "m.onnx", composition, scaling, ArraySource(table()).form, "encoder", CODE_SIZE)
     assert (tmp_path / "m.onnx").read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["m.onnx"]
 
@@ -298,7 +298,7 @@ def test_modules_of_ones_own_that_do_not_fit(tmp_path: Path, encoder: type[nn.Li
     scaling = Scaling.fit(ArraySource(table()))
     composition = compose(encoder(5, CODE_SIZE), Plain(), nn.Linear(CODE_SIZE, 5), Squared())
     with pytest.raises(InputError, match=message):
-        export(tmp_path / "m.onnx", composition, scaling, ArraySource(table()).layout, "encoder", CODE_SIZE)
+        export(tmp_path / "m.onnx", composition, scaling, ArraySource(table()).form, "encoder", CODE_SIZE)
     assert list(tmp_path.iterdir()) == []
 
 

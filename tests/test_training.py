@@ -13,6 +13,7 @@ from checks_for_kinds import same_history, same_tensors
 from checks_for_training import FEATURES, PLAN, Recorder, a_feed, a_model, noisy_model, own_modules
 from torch import Tensor, nn
 
+from isthmus import training
 from isthmus.composition import Composition
 from isthmus.errors import TrainingError
 from isthmus.parts.corruptions import GaussianNoise
@@ -104,7 +105,7 @@ def test_early_stopping_restores_the_best_state() -> None:
     assert state.epoch == best + 6 < 400
     assert costs[-1] > costs[best]
     assert state.stopped == f"stopped after epoch {best + 6}: the held-out cost has not fallen since epoch {best}"
-    again = evaluate(model, feed, 512, plan.seed)
+    again = evaluate(model, feed, plan.seed)
     assert again.cost == pytest.approx(costs[best], abs=1e-5)
     assert model.loss.variance.item() == pytest.approx(again.scale.item(), rel=1e-5)
 
@@ -116,9 +117,7 @@ def test_the_best_state_is_restored_without_early_stopping_too() -> None:
     best = int(np.argmin(state.history["valid_cost"]))
     assert best < 60
     assert state.stopped == f"finished 60 epochs; the best held-out cost was in epoch {best}"
-    assert evaluate(model, feed, 512, 3).cost == pytest.approx(
-        min(state.history["valid_cost"]), abs=1e-5
-    )
+    assert evaluate(model, feed, 3).cost == pytest.approx(min(state.history["valid_cost"]), abs=1e-5)
 
 
 def test_epochs_before_the_schedules_end_do_not_count() -> None:
@@ -299,7 +298,9 @@ def test_evaluation_needs_no_training() -> None:
     model, feed = a_model(network=Dense(hidden=(6,), norm="batch")), a_feed()
     train(model, feed, PLAN)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    first, second = (evaluate(model, feed, size, 0) for size in (7, 512))
+    first = evaluate(model, feed, 0)
+    feed.at_once = 7
+    second = evaluate(model, feed, 0)
     assert first.cost == pytest.approx(second.cost, rel=1e-5)
     assert first.error == pytest.approx(second.error, rel=1e-5)
     assert same_tensors(before, model.state_dict())
@@ -307,3 +308,16 @@ def test_evaluation_needs_no_training() -> None:
     with torch.no_grad():
         expected = (model.trace(batch, EVALUATION).out - batch.x).square().mean().sqrt()
     assert second.error == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_cost_of_a_part_of_an_epoch_is_that_of_the_rows_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of time within an epoch: the last line of the history stands between two whole ones."""
+    feed = a_feed(rows=200)
+    plan = replace(PLAN, epochs=3, batch_size=10, max_time=50.0)
+    whole = train(a_model(), feed, plan).history
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(ticks)))
+    part = train(a_model(), feed, plan).history
+    assert 0 < part["epoch"][-1] < 3
+    assert part["epoch"][-1] % 1
+    assert part["cost"][-1] == pytest.approx(whole["cost"][math.ceil(part["epoch"][-1])], rel=0.2)

@@ -27,7 +27,8 @@ def write_table(path: str | os.PathLike[str], table: Any, names: Sequence[str] |
 
     Notes
     -----
-    A pandas index is written where it says more than the row's number.
+    A pandas index is written where it says more than the row's number; a .npy file holds neither it nor the names,
+    and its numbers are of the type that holds those of every column.
     """
     path = Path(path)
     ending = path.suffix.lower()
@@ -38,7 +39,7 @@ def write_table(path: str | os.PathLike[str], table: Any, names: Sequence[str] |
     with written_whole(path) as beside:
         if ending == ".npy":
             with open(beside, "wb") as file:
-                np.save(file, table if isinstance(table, np.ndarray) else table.to_numpy(), allow_pickle=False)
+                np.save(file, as_numbers(table, path), allow_pickle=False)
         elif library_of(table) == "polars":
             table.write_csv(beside) if ending == ".csv" else table.write_parquet(beside)
         else:
@@ -49,6 +50,22 @@ def write_table(path: str | os.PathLike[str], table: Any, names: Sequence[str] |
                 table.to_csv(beside, index=keep_index)
             else:
                 table.rename(columns=str).to_parquet(beside, index=keep_index)
+
+
+def as_numbers(table: Any, path: Path) -> np.ndarray:
+    """An array as it is; a frame as (rows, columns) in the numeric type that its columns have in common."""
+    if library_of(table) not in ("pandas", "polars"):
+        return np.asarray(table)
+    columns = [table[:, i] if library_of(table) == "polars" else table.iloc[:, i] for i in range(table.shape[1])]
+    values = [column.to_numpy() for column in columns]
+    for name, column in zip(table.columns, values, strict=True):
+        if column.dtype.kind not in "biuf":
+            raise InputError(
+                f"{str(path)!r}: column {str(name)!r} holds {column.dtype} values, and a .npy file holds numbers only; "
+                "leave it out, or write .csv or .parquet"
+            )
+    # Not the frame's own to_numpy, which makes Python objects of truth values beside numbers.
+    return np.column_stack(values) if values else np.empty(table.shape)
 
 
 def as_frame(array: Any, names: Sequence[str] | None, path: Path) -> Any:

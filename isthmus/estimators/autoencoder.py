@@ -30,7 +30,7 @@ from isthmus.estimators.fitting import (
     rows_at_once,
     suited,
 )
-from isthmus.estimators.settings import check_folder, number, plan_for, row_weights, seed_of, warn_of_names
+from isthmus.estimators.settings import check_folder, held_out_share, plan_for, row_weights, seed_of, warn_of_names
 from isthmus.parts.activations import REACH
 from isthmus.parts.networks.dense import Dense
 from isthmus.recipes import Kind, Parts
@@ -62,7 +62,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     epochs, batch_size : None = chosen from the number of rows.
     learning_rate, weight_decay : of the optimiser, AdamW with a short warm-up and half a cosine down to 0;
         None = what suits the kind and the number of rows (`linear` has no decay).
-    validation_fraction : share of the rows held out to judge the fit by, in [0, 1); under 10 rows none are.
+    validation_fraction : share of the rows held out to judge the fit by, in [0, 0.9]; None = a tenth, or 100 rows where
+        these are at most a quarter. Never more than 20,000 rows are held out, and none of fewer than 10.
     early_stopping : True (stop when the held-out cost has not fallen for a fifth of the epochs), False, or a
         number of epochs. The best state is restored in any case.
     max_time : seconds after which training stops, anew for each call of ``fit``; None = no limit.
@@ -115,7 +116,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         batch_size: int | None = None,
         learning_rate: float | None = None,
         weight_decay: float | None = None,
-        validation_fraction: float = 0.1,
+        validation_fraction: float | None = None,
         early_stopping: bool | int = True,
         max_time: float | None = None,
         target: float | None = None,
@@ -180,7 +181,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if resume and self.random_state is None and self.checkpoint is not None:
             seed = kept_seed(os.fspath(self.checkpoint))
         seed = seed_of(self.random_state) if seed is None else seed
-        share = number("validation_fraction", self.validation_fraction, 0, 0.9)
+        share = held_out_share(self.validation_fraction, source.rows)
         train, held_out = split(source.rows, share, seed)
         weight = None if sample_weight is None else row_weights(sample_weight, source.rows)
         if weight is not None:
@@ -385,8 +386,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         device = self._device
         for start in range(0, source.rows, size):
             stop = min(start + size, source.rows)
-            x = self.scaling_.forward(source.read(start, stop))
-            yield start, stop, Batch(x.to(device), self.form_.layout)
+            yield start, stop, self._batch(source.read(start, stop), device)
+
+    def _batch(self, raw: np.ndarray, device: torch.device | None = None) -> Batch:
+        return Batch(self.scaling_.forward(raw).to(device or self._device), self.form_.layout)
 
     def _map(self, X: Any, function: Any, shape: tuple[int, ...], given: Any) -> np.ndarray:
         source = self._source(X, given)
@@ -418,10 +421,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def export_onnx(self, path: str | os.PathLike[str], part: str = "encoder") -> Path:
         """Write ``"encoder"``, ``"decoder"``, ``"reconstruct"`` or ``"score"`` as ONNX, scaling included.
 
-        The outputs are compared with PyTorch's before the file is kept. Needs the extra ``isthmus[onnx]``.
+        The outputs are compared with PyTorch's before the file is kept. Reconstructions of whole numbers are
+        clipped to their type's range, as here, but not rounded. Needs the extra ``isthmus[onnx]``.
         """
         check_is_fitted(self, "composition_")
-        return onnx.export(path, self.composition_, self.scaling_, self.form_.layout, part, self.code_size_)
+        return onnx.export(path, self.composition_, self.scaling_, self.form_, part, self.code_size_)
 
     @property
     def _n_features_out(self) -> int:

@@ -19,7 +19,7 @@ from isthmus.data import Scaling, Source, open_source, split
 from isthmus.data.decisions import MODES
 from isthmus.errors import InputError
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.settings import number, seed_of, whole
+from isthmus.estimators.settings import held_out_share, seed_of, whole
 from isthmus.pca import principal_components
 from isthmus.recipes import Kind
 from isthmus.records import Batch
@@ -166,7 +166,7 @@ def compare(
         for size in sizes
     ]
     support = common_support(fits)
-    share = number("validation_fraction", fits[0].validation_fraction, 0, 0.9)
+    share = held_out_share(fits[0].validation_fraction, source.rows)
     train, held_out = split(source.rows, share, seed)
     scaling = Scaling.fit(source, train, mode=mode, support=support, per_column=source.per_column)
     one_unit, unit = error_unit(scaling)
@@ -225,10 +225,10 @@ def pca_rows(
     """PCA with every code size, fitted on the same training rows and judged on the same held-out rows."""
     began = time.perf_counter()
     feed = Feed(source, scaling, train, held_out)
-    pca = principal_components(batch.x for batch in feed.batches(train, 4096))
+    pca = principal_components(batch.x for batch in feed.batches(train, feed.at_once))
     seconds = time.perf_counter() - began
     judged = held_out if len(held_out) else train
-    errors = pca.errors(batch.x for batch in feed.batches(judged, 4096))
+    errors = pca.errors(batch.x for batch in feed.batches(judged, feed.at_once))
     raw = source.take(train[:TIMED_ROWS])
     mean = torch.from_numpy(pca.mean.astype(np.float32))
     rows = []

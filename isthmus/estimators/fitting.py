@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import sys
 import time
 import warnings
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from isthmus import training
 from isthmus.checkpoints import Plan, Saver, State
@@ -63,8 +65,10 @@ class Job:
         """
         began = time.monotonic()
         feed, parts = self.feed, self.parts
-        pca = principal_components(batch.x for batch in feed.batches(feed.train, 4096))
-        pca_errors = pca.errors(batch.x for batch in feed.watched_batches(4096))
+        marks = Marks(feed)
+        pca = principal_components(marks.seen(batch.x) for batch in feed.batches(feed.train, feed.at_once))
+        marks.warn_of_copies()
+        pca_errors = pca.errors(batch.x for batch in feed.watched_batches())
         second = self.second_plan()
         state = self.attempt(parts, self.plan, pca)
         left = self.plan.max_time - (time.monotonic() - began)
@@ -75,16 +79,16 @@ class Job:
             and len(feed.held_out)
             and left > 0
         ):
-            error = scaled_error(state.composition, feed.watched_batches(1024))
+            error = scaled_error(state.composition, feed.watched_batches())
             if self.code_size < len(pca_errors) and error > pca_errors[self.code_size]:
                 if self.verbose:
                     print("no better than PCA on held-out rows: once more, starting from PCA", file=sys.stderr)
                 network = replace(parts.network, linear_path=True, output_activation="identity")
                 linear = replace(parts, network=network)
                 again = self.attempt(linear, replace(second, max_time=left), pca)
-                if scaled_error(again.composition, feed.watched_batches(1024)) <= error:
+                if scaled_error(again.composition, feed.watched_batches()) <= error:
                     state, parts = again, linear
-        return Fitted(state.composition, parts, state.history, self.record(state, pca_errors))
+        return Fitted(state.composition, parts, state.history, self.record(state, pca, pca_errors))
 
     def second_plan(self) -> Plan:
         """The plan of the fit that starts from PCA: its checkpoints lie in a folder of their own."""
@@ -119,22 +123,62 @@ class Job:
             identity=identity,
         )
 
-    def record(self, state: State, pca_errors: np.ndarray) -> FitRecord:
+    def record(self, state: State, pca: PrincipalComponents, pca_errors: np.ndarray) -> FitRecord:
         feed = self.feed
         step = max(1, len(feed.train) // 5000)
-        held_out_error = scaled_error(state.composition, feed.watched_batches(1024))
+        held_out_error = scaled_error(state.composition, feed.watched_batches())
         return FitRecord(
             code_size=self.code_size or code_size_of(state.composition, feed),
             features=feed.source.layout.features,
             train_rows=len(feed.train),
             held_out_rows=len(feed.held_out),
-            train_error=scaled_error(state.composition, feed.batches(feed.train[::step], 1024)),
+            train_error=scaled_error(state.composition, feed.batches(feed.train[::step], feed.at_once)),
             held_out_error=held_out_error if len(feed.held_out) else float("nan"),
             mean_error=float(pca_errors[0]),
             pca_errors=pca_errors,
             epochs=state.epoch,
             stopped=state.stopped,
+            pca_margin_spread=margin_spread(state.composition, pca, self.code_size, feed),
         )
+
+
+class Marks:
+    """A number for every row, equal for equal rows, to find held-out rows that are copies of training rows."""
+
+    MOST = 2_000_000
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        generator = torch.Generator().manual_seed(0)
+        self.direction = torch.randn(feed.source.layout.features, generator=generator, dtype=torch.float64)
+        self.train: list[np.ndarray] = []
+
+    def mark(self, x: Tensor) -> np.ndarray:
+        # Rounded, because the last digits of a sum depend on how many rows are multiplied together.
+        return (x.flatten(1).cpu().double() @ self.direction).numpy().round(9)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """Mark some training rows on their way."""
+        if len(self.feed.train) <= self.MOST:
+            self.train.append(self.mark(x))
+        return x
+
+    def warn_of_copies(self) -> None:
+        """Held-out rows that were trained on flatter every figure.
+
+        Measured numbers hardly ever agree in a whole row by chance; truth values and small counts do.
+        """
+        if not len(self.feed.held_out) or not self.train or self.feed.source.dtype.kind != "f":
+            return
+        held_out = np.concatenate([self.mark(batch.x) for batch in self.feed.watched_batches()])
+        share = float(np.isin(held_out, np.concatenate(self.train)).mean())
+        if share > 0.1:
+            warnings.warn(
+                f"{100 * share:.0f} % of the held-out rows are exact copies of training rows, so held-out figures "
+                "flatter the model. If they are not meant to be there, drop duplicate rows first",
+                DataWarning,
+                stacklevel=2,
+            )
 
 
 def chosen_parts(method: Any, network: Any, replacements: dict[str, Any]) -> Parts | Composition:
@@ -271,6 +315,7 @@ def may_start_at_pca(parts: Parts) -> bool:
 def build(parts: Parts | Composition, layout: Layout, code_size: int, seed: int) -> Composition:
     """A composition with fresh weights, or a copy of the user's own."""
     if isinstance(parts, Parts):
+        check_memory(parts, layout, code_size)
         return parts.build(layout, code_size, torch.Generator().manual_seed(seed))
     composition = copy.deepcopy(parts)
     batch = Batch(torch.zeros(2, *layout.shape), layout)
@@ -287,6 +332,21 @@ def build(parts: Parts | Composition, layout: Layout, code_size: int, seed: int)
             f"code_size is {code_size}, but your modules make codes of {found} numbers: leave code_size out"
         )
     return composition
+
+
+def check_memory(parts: Parts, layout: Layout, code_size: int) -> None:
+    """Refuse a network that this machine cannot train, before its memory is asked for."""
+    if not isinstance(parts.network, Dense):
+        return
+    weights = parts.network.weights(layout.features, code_size)
+    # Weights, gradient, the optimiser's two means and the best state: five numbers of four bytes per weight.
+    need, have = 20 * weights, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if need > 0.8 * have:
+        raise InputError(
+            f"network: {layout.features:,} columns make a network of {weights:,} weights, which needs about "
+            f"{need / 2**30:.0f} GB to train; this machine has {have / 2**30:.0f} GB. Give it smaller layers, such as "
+            "network=Dense((64,)), or smaller rows (images: resize or crop them)"
+        )
 
 
 def described(parts: Parts | Composition) -> str:
@@ -312,6 +372,20 @@ def scaled_error(composition: Composition, batches: Iterable[Batch]) -> float:
     return total / cells
 
 
+def margin_spread(composition: Composition, pca: PrincipalComponents, size: int, feed: Feed) -> float:
+    """Standard error of the mean difference between our error and PCA's on the held-out rows, row by row."""
+    if len(feed.held_out) < 2 or not 0 < size <= len(pca.components):
+        return float("nan")
+    differences = []
+    with torch.no_grad():
+        for batch in feed.watched_batches():
+            out = composition.rebuild(composition.represent(batch), composition.context(batch))
+            ours = (out - batch.x).square().flatten(1).mean(1)
+            differences.append(ours.double().cpu().numpy() - pca.row_errors(batch.x, size))
+    difference = np.concatenate(differences)
+    return float(difference.std(ddof=1) / np.sqrt(len(difference)))
+
+
 def rows_at_once(features: int) -> int:
     """Rows per pass when nothing is learnt: enough to be fast, few enough to stay in the cache."""
-    return int(min(8192, max(256, 2**19 // features)))
+    return int(min(8192, max(16, 2**19 // features)))

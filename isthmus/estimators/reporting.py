@@ -25,14 +25,14 @@ ROWS = 5_000
 
 def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: Any = None) -> Path:
     """Write the page that `Autoencoder.report` promises."""
+    record = model.record_
+    if record is None:
+        raise InputError("report needs a model made by fit: partial_fit keeps no held-out rows to judge by")
     source = model._source(X)
     labels = None if y is None else np.asarray(y)
     if labels is not None and labels.shape != (source.rows,):
         raise InputError(f"y must have one label per row, shape ({source.rows},); got {labels.shape}")
     diagnosis = model.diagnose(source)
-    record = model.record_
-    if record is None:
-        raise InputError("report needs a model made by fit: partial_fit keeps no held-out rows to judge by")
     scores = model.score_samples(source)
     most = max(50, min(ROWS, 20_000_000 // model.n_features_in_))
     spread = np.linspace(0, source.rows - 1, min(source.rows, most)).astype(np.int64)
@@ -60,6 +60,8 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
         codes=np.concatenate(codes),
         diagnosis=diagnosis,
         record=record,
+        warm_epochs=model.composition_.warm_epochs,
+        chosen=chosen_in_words(len(spread), source.rows),
         history={
             **history,
             "valid_rmse": np.asarray(history["valid_rmse"]) / (model.scaling_.unit[0] if shared else 1),
@@ -98,6 +100,14 @@ def data_in_words(rows: int, shape: tuple[int, ...]) -> str:
     if len(shape) == 1:
         return f"{rows:,} rows of {shape[0]:,} column{'s' if shape[0] != 1 else ''}"
     return f"{rows:,} images of {' x '.join(map(str, shape[:2]))} pixels"
+
+
+def chosen_in_words(sampled: int, rows: int) -> str:
+    """
+    >>> chosen_in_words(5000, 10000), chosen_in_words(300, 300)
+    ('a sample of 5,000 of 10,000 and the oddest', '300')
+    """
+    return f"{rows:,}" if sampled == rows else f"a sample of {sampled:,} of {rows:,} and the oddest"
 
 
 def unit_in_words(model: Autoencoder) -> str:

@@ -117,6 +117,14 @@ def epochs_for(rows: int, batch_size: int) -> int:
     return int(min(300, max(20 if steps <= 2000 else 40_000 // steps, math.ceil(4000 / steps), 1)))
 
 
+def held_out_share(validation_fraction: Any, rows: int) -> float:
+    """A tenth where nothing is asked for, but at least 100 rows as long as those are at most a quarter: a handful
+    of rows can neither choose an epoch nor judge a fit."""
+    if validation_fraction is None:
+        return max(0.1, min(100 / max(rows, 1), 0.25))
+    return number("validation_fraction", validation_fraction, 0, 0.9)
+
+
 def weight_decay_for(rows: int) -> float:
     """The fewer the rows, the more they are learnt by heart: 0.3 up to 4,400 rows, then falling with their root.
 

@@ -37,6 +37,12 @@ def row_sums(errors: Tensor, weight: Tensor | None) -> Tensor:
     return errors.flatten(1).sum(1)
 
 
+def check_shapes(out: Tensor, x: Tensor) -> None:
+    """PyTorch would stretch one to the other's shape with no more than a warning."""
+    if out.shape != x.shape:
+        raise InputError(f"the decoder must give the shape of the rows, {tuple(x.shape)}; it gave {tuple(out.shape)}")
+
+
 def cells(x: Tensor, weight: Tensor | None) -> Tensor | float:
     """How many cells each row has: a number, or (n,) where some are missing."""
     return float(x[0].numel()) if weight is None else weight.flatten(1).sum(1)
@@ -188,6 +194,7 @@ class SquaredLoss(ScaledLoss):
     """The module behind `Squared`; ``variance`` is the normal distribution's."""
 
     def errors(self, out: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
+        check_shapes(out, x)
         return row_sums(F.mse_loss(out, x, reduction="none"), weight)
 
     def log_scale(self, variance: Tensor) -> Tensor:
@@ -205,6 +212,7 @@ class AbsoluteLoss(ScaledLoss):
     """The module behind `Absolute`; ``variance`` holds the Laplace distribution's scale b."""
 
     def errors(self, out: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
+        check_shapes(out, x)
         return row_sums(F.l1_loss(out, x, reduction="none"), weight)
 
     def log_scale(self, variance: Tensor) -> Tensor:

@@ -104,7 +104,11 @@ class SizeCurve:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything a report shows; made by `collect`. ``units`` are those of errors, ``value_unit`` of pixels."""
+    """Everything a report shows; made by `collect`.
+
+    ``units`` are those of errors, ``value_unit`` of pixels; ``kept`` is the place in the history of the epoch
+    whose weights were kept, None where no held-out rows chose it.
+    """
 
     title: str
     kind: str
@@ -114,6 +118,8 @@ class ReportData:
     key_figures: tuple[tuple[str, str], ...]
     diagnosis: Diagnosis
     history: dict[str, np.ndarray]
+    kept: int | None
+    held_out: bool
     pictures: Pictures | None
     error_map: np.ndarray | None
     columns: tuple[Column, ...]
@@ -147,6 +153,8 @@ def collect(
     unit_label: str = "",
     scaled_label: str = "scaled units",
     details: Mapping[str, Any] | None = None,
+    warm_epochs: float = 0.0,
+    chosen: str = "",
 ) -> ReportData:
     """Compute what a report shows.
 
@@ -170,6 +178,8 @@ def collect(
     unit_label : the user's unit where all columns share one, e.g. ``"grey levels"``. Where columns have units
         of their own, errors over many columns are in ``scaled_label``, e.g. ``"standard deviations"``.
     details : versions, spec, settings; shown as a table, nested values as JSON.
+    warm_epochs : the epoch from which on the best weights are kept: earlier ones count for nothing.
+    chosen : how the rows were chosen, in words, e.g. ``"a sample of 5,000 of 10,000"``; empty = their number.
 
     Returns
     -------
@@ -186,15 +196,18 @@ def collect(
     columns = cell_names(layout) if names is None else tuple(str(name) for name in names)
     odd = np.argsort(-(row_errors if costs is None else np.asarray(costs)), kind="stable")[:ODDEST]
     images = is_image(layout)
+    past = {name: np.asarray(values, dtype=np.float64).reshape(-1) for name, values in history.items()}
     return ReportData(
         title=title,
         kind=kind,
         data=data,
         units=units,
         value_unit=unit_label or "units of the data",
-        key_figures=key_figures(record, history, diagnosis, units, n),
+        key_figures=key_figures(record, history, diagnosis, units, chosen or f"{n:,}"),
         diagnosis=diagnosis,
-        history={name: np.asarray(values, dtype=np.float64).reshape(-1) for name, values in history.items()},
+        history=past,
+        kept=kept_place(past, warm_epochs),
+        held_out=record.has_held_out,
         pictures=pictures(originals, reconstructions, spaced(n, PICTURES), ids) if images else None,
         error_map=pixel_errors(originals, reconstructions, layout) if images else None,
         columns=() if images else worst_columns(originals, reconstructions, columns),
@@ -211,6 +224,15 @@ def collect(
         odd_pictures=pictures(originals, reconstructions, odd, ids) if images else None,
         details=dict(details or {}),
     )
+
+
+def kept_place(history: Mapping[str, np.ndarray], warm_epochs: float) -> int | None:
+    """The place in the history of the least held-out cost from ``warm_epochs`` on: whose weights were kept."""
+    costs = history.get("valid_cost", np.zeros(0))
+    epochs = history.get("epoch", np.arange(1, len(costs) + 1))[: len(costs)]
+    costs = costs[: len(epochs)]
+    counts = np.isfinite(costs) & (epochs >= warm_epochs)
+    return int(np.where(counts, costs, np.inf).argmin()) if counts.any() else None
 
 
 def is_image(layout: Layout) -> bool:
@@ -263,7 +285,7 @@ def shown(value: float, digits: int = 3, *, padded: bool = False) -> str:
 
 
 def key_figures(
-    record: FitRecord, history: Mapping[str, Any], diagnosis: Diagnosis, units: Units, n: int
+    record: FitRecord, history: Mapping[str, Any], diagnosis: Diagnosis, units: Units, chosen: str
 ) -> tuple[tuple[str, str], ...]:
     """The figures under the title, as label and text."""
 
@@ -286,7 +308,7 @@ def key_figures(
         pairs.append(("training time", duration(float(seconds[-1]))))
     if "parameters" in diagnosis.figures:
         pairs.append(("parameters", f"{diagnosis.figures['parameters']:,.0f}"))
-    pairs.append(("rows in this report", f"{n:,}"))
+    pairs.append(("rows in this report", chosen))
     return tuple(pairs)
 
 

@@ -139,17 +139,37 @@ def learning(data: ReportData) -> str:
         caption = f"{', '.join(terms)}, each with its weight (nats per row)."
         drawn += section("terms", "Terms", figure(plots.curves(epochs, terms, "nats per row", label), caption))
     if "valid_rmse" in history:
-        rmse = {"held out": history["valid_rmse"] * data.units.scale}
-        name = f"RMSE ({data.units.name})"
-        last = f"{shown(float(rmse['held out'][-1]))} {data.units.name}"
-        label = f"Held-out error over the epochs, at the end {last}"
-        content = plots.curves(epochs, rmse, name, label, logarithmic=True)
-        drawn += section("error", "Held-out error", figure(content, f"Error on held-out rows; at the end {last}."))
+        drawn += held_out_error(data, epochs, history["valid_rmse"] * data.units.scale)
     if "learning_rate" in history and np.ptp(history["learning_rate"]) > 0:
         rates = {"learning rate": history["learning_rate"]}
         content = plots.curves(epochs, rates, "learning rate", "Learning rate over the epochs")
         drawn += section("rate", "Learning rate", figure(content, "The length of the optimiser's steps."))
     return drawn
+
+
+def held_out_error(data: ReportData, epochs: np.ndarray, rmse: np.ndarray) -> str:
+    """The error on held-out rows over the epochs, with the epoch whose weights were kept."""
+    unit = data.units.name
+    caption = f"Error on held-out rows; at the end {shown(float(rmse[-1]))} {unit}."
+    mark = None
+    if data.kept is not None and data.kept < min(len(rmse), len(epochs)):
+        error, epoch = shown(float(rmse[data.kept])), f"{epochs[data.kept]:g}"
+        mark = (data.kept, f"kept: epoch {epoch}, {error}")
+        caption = (
+            f"Error on held-out rows. The weights of epoch {epoch} were kept, where the held-out cost was least and "
+            f"this error {error} {unit}; at the end it was {shown(float(rmse[-1]))}."
+        )
+    label = f"Held-out error over the epochs. {caption}"
+    content = plots.curves(epochs, {"held out": rmse}, f"RMSE ({unit})", label, errors=True, mark=mark)
+    return section("error", "Held-out error", figure(content, caption))
+
+
+def honest(data: ReportData) -> str:
+    """Which rows are shown, and which figure to trust about rows that were never seen."""
+    said = "The rows shown are those passed to this report"
+    if not data.held_out:
+        return f"{said}. No row was held out of the fit, so that no figure tells of rows it has not seen."
+    return f"{said}: where these include training rows, the held-out error at the top is the honest figure."
 
 
 def pictures(data: ReportData) -> str:
@@ -171,7 +191,7 @@ def pictures(data: ReportData) -> str:
         items.append(f"<li>{images}<span>{escape(row)}</span></li>")
     lead = (
         "From top to bottom: original, reconstruction, and their difference (blue: rebuilt too dark, orange: too "
-        f"bright, clear: right; full colour is {shown(largest)} {data.value_unit})."
+        f"bright, clear: right; full colour is {shown(largest)} {data.value_unit}). {honest(data)}"
     )
     where = ""
     if data.error_map is not None:
@@ -205,6 +225,7 @@ def columns(data: ReportData) -> str:
     )
     if count == 1:
         lead = "The error is the root mean squared error in the column's own units."
+    lead += f" {honest(data)}"
     heads = ("column", "error", "standard deviation", "variance explained")
     drawn = ""
     if any(not math.isnan(column.lost) for column in data.columns):
@@ -226,7 +247,7 @@ def spread(data: ReportData) -> str:
 def oddest(data: ReportData) -> str:
     """The rows that are rebuilt worst."""
     if data.odd_pictures is None:
-        return section("odd", "The oddest rows", odd_table(data))
+        return section("odd", "The oddest rows", paragraph(honest(data)), odd_table(data))
     ends = (data.odd_pictures.lowest, data.odd_pictures.highest)
     items = "".join(
         "<li>"
@@ -239,7 +260,9 @@ def oddest(data: ReportData) -> str:
         )
     )
     label = f"its {data.code_map.about if data.code_map.groups else 'label'}, " if data.oddest[0].label else ""
-    lead = f"Original above, reconstruction below; then the row, {label}and its error ({data.units.name})."
+    lead = (
+        f"Original above, reconstruction below; then the row, {label}and its error ({data.units.name}). {honest(data)}"
+    )
     return section("odd", "The oddest rows", paragraph(lead), f'<ul class="strip">{items}</ul>')
 
 
@@ -280,7 +303,7 @@ def sizes(data: ReportData) -> str:
         return ""
     caption = (
         f"Error on {data.sizes.judged_on} of PCA at every code size, fitted on the same training rows, and of this "
-        "autoencoder. Below the curve it does better than any linear method of its size."
+        "autoencoder. Below the curve it does better than PCA of its size."
     )
     drawn = figure(plots.size_curve(data.sizes, data.units.name), caption)
     return section("sizes", "Error against code size", drawn)

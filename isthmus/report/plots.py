@@ -133,9 +133,18 @@ def drawing(height: float = 3.7) -> Iterator[Drawing]:
 
 
 def curves(
-    epochs: np.ndarray, lines: dict[str, np.ndarray], ylabel: str, label: str, *, logarithmic: bool = False
+    epochs: np.ndarray,
+    lines: dict[str, np.ndarray],
+    ylabel: str,
+    label: str,
+    *,
+    errors: bool = False,
+    mark: tuple[int, str] | None = None,
 ) -> str:
-    """Lines over epochs: at most two, or as many as there are group colours."""
+    """Lines over epochs: at most two, or as many as there are group colours.
+
+    ``errors`` says that the values cannot be below 0; ``mark`` is a place on the first line, and what to write there.
+    """
     colours = (FIRST, SECOND) if len(lines) <= 2 else GROUPS
     with drawing() as sheet:
         axes = sheet.axes
@@ -151,15 +160,40 @@ def curves(
             )
         axes.set(xlabel="epoch", ylabel=sheet.text(ylabel, 40))
         everything = np.concatenate(list(lines.values()))
-        if logarithmic and np.nanmin(everything) > 0 and np.nanmax(everything) > 20 * np.nanmin(everything):
+        if errors and np.nanmin(everything) > 0 and np.nanmax(everything) > 20 * np.nanmin(everything):
             axes.set_yscale("log")
             plain_logarithms(axes.yaxis)
         else:
             zoom(axes, list(lines.values()))
+            if errors:
+                axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
         axes.xaxis.set_major_locator(whole_numbers())
-        if len(lines) > 1:
-            axes.legend(loc="upper right")
+        if mark is not None:
+            mark_place(sheet, float(epochs[mark[0]]), float(next(iter(lines.values()))[mark[0]]), mark[1])
+        if len(lines) > 1:  # above the axes, where it hides no line
+            sheet.figure.legend(loc="outside upper right", ncols=min(3, len(lines)))
         return sheet.svg(label)
+
+
+def mark_place(sheet: Drawing, x: float, y: float, text: str) -> None:
+    """A point and a thin line up to its text, which stands above the axes, where it hides no line."""
+    axes = sheet.axes
+    left, right = axes.get_xlim()
+    axes.plot([x], [y], marker="o", markersize=8, color=SECOND, linestyle="none", clip_on=False, zorder=3)
+    axes.axvline(x, color=SECOND, linewidth=1, linestyle=(0, (2, 2)))
+    axes.set_xlim(left, right)
+    share = (x - left) / (right - left)
+    axes.annotate(
+        sheet.text(text, 60),
+        (x, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="left" if share < 0.3 else "right" if share > 0.7 else "center",
+        va="bottom",
+        color=SECOND,
+        fontweight="bold",
+    )
 
 
 def whole_numbers() -> MaxNLocator:
@@ -197,16 +231,16 @@ def size_curve(curve: SizeCurve, unit: str) -> str:
         words: dict[str, Any] = {"textcoords": "offset points", "fontweight": "bold"}
         under: dict[str, Any] = {"xytext": (-6, -8), "ha": "right", "va": "top"}
         axes.annotate("PCA", (middle, pca[middle]), color=SECOND, **words, **(under if above else {"xytext": (6, 8)}))
-        right = curve.size > (0.6 if above else 0.3) * max(len(pca) - 1, curve.size)
+        axes.set_ylim(bottom=0)
+        # The point's name is above it where there is no room below: an axis of errors does not go below 0.
+        raised = above or curve.error < 0.14 * axes.get_ylim()[1]
+        right = curve.size > (0.6 if raised else 0.3) * max(len(pca) - 1, curve.size)
         place: dict[str, Any] = {
-            "xytext": (-9 if right else 9, 9 if above else -16),
+            "xytext": (-9 if right else 9, 9 if raised else -16),
             "ha": "right" if right else "left",
         }
         axes.annotate("this autoencoder", (curve.size, curve.error), color=FIRST, **words, **place)
         axes.set(xlabel="code size", ylabel=f"RMSE ({sheet.text(unit, 30)})")
-        axes.set_ylim(bottom=0)
-        low, high = axes.get_ylim()
-        axes.set_ylim(low - 0.12 * (high - low), high)  # room for the label of a point near zero
         axes.xaxis.set_major_locator(whole_numbers())
         label = f"Error against code size: the autoencoder has {shown(curve.error)} {unit} at {curve.size}"
         if curve.size < len(curve.pca):
@@ -328,6 +362,8 @@ def histogram(errors: np.ndarray, unit: str) -> str:
         if wide:
             axes.set_xscale("log")
             plain_logarithms(axes.xaxis)
+        else:
+            axes.set_xlim(left=max(0.0, axes.get_xlim()[0]))
         axes.set(xlabel=f"error of the row (RMSE, {sheet.text(unit, 30)})", ylabel="rows")
         axes.yaxis.set_major_locator(whole_numbers())
         axes.grid(False, axis="x")

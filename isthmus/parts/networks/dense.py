@@ -28,8 +28,8 @@ class Dense:
     ----------
     hidden : the widths of the encoder's hidden layers, from the data towards the code; the decoder has
         them in reverse order. ``()`` makes both a single linear map. A float is a multiple of the number
-        of features: ``(2.0, 1.0)`` on 30 columns is ``(60, 30)``; such widths stay within 64 and 1000 and
-        are never below twice the code.
+        of features: ``(2.0, 1.0)`` on 30 columns is ``(60, 30)``; such widths stay within 64 and 1000, are
+        never below twice the code, and shrink where a layer would have over 50 million weights.
     activation : after every hidden layer: one of ``identity, relu, leaky_relu, elu, selu, gelu, silu,
         softplus, tanh, sigmoid``.
     norm : ``"layer"``, ``"batch"`` or None, before every activation. With ``"batch"`` a row's cost depends
@@ -84,9 +84,15 @@ class Dense:
         def units(width: int | float) -> int:
             if isinstance(width, int):
                 return width
-            return max(min(max(round(width * features), 64), 1000), min(2 * code_size, 4000))
+            most = max(16, min(1000, 50_000_000 // features))
+            return max(min(max(round(width * features), 64), most), min(2 * code_size, 4000))
 
         return replace(self, hidden=tuple(units(width) for width in self.hidden))
+
+    def weights(self, features: int, code_size: int) -> int:
+        """About how many numbers encoder and decoder learn together."""
+        sizes = [features, *map(int, self.resolve(features, code_size).hidden), code_size]
+        return 2 * sum(inputs * outputs for inputs, outputs in itertools.pairwise(sizes))
 
     def build(
         self, layout: Layout, hidden_size: int, code_size: int, out_size: int, generator: torch.Generator
