@@ -127,8 +127,8 @@ SEVERAL_ARRAYS = r"^(('.*') holds several arrays: .*)\. Give the one that is mea
 def to_npy(path: str, key: str) -> str:
     """The command that takes one array out of a .npz file; both words are written as Python writes them.
 
-    >>> to_npy("'all.npz'", "'x'")
-    'python -c "import numpy; numpy.save(\'data.npy\', numpy.load(\'all.npz\')[\'x\'])"'
+    >>> print(to_npy("'all.npz'", "'x'"))
+    python -c "import numpy; numpy.save('data.npy', numpy.load('all.npz')['x'])"
     """
     program = f"import numpy; numpy.save('data.npy', numpy.load({path})[{key}])"
     return "python -c " + (shlex.quote(program) if set(program) & set('"$`\\!') else f'"{program}"')
@@ -213,8 +213,7 @@ def check_data(path: str) -> str:
     """Refuse what only looks like data on a command line: a pipe, and a table under another name."""
     given = Path(path)
     try:
-        pipe = path == "-" or path.startswith(("/dev/", "/proc/")) or given.is_fifo()
-        if pipe:
+        if path == "-" or path.startswith(("/dev/stdin", "/dev/fd/", "/proc/self/fd/")) or given.is_fifo():
             raise InputError(
                 f"{path!r}: reading from a pipe is not supported, because data are read more than once; write them to "
                 "a file first, such as data.csv, and give that"
@@ -476,8 +475,9 @@ def export(
 ) -> None:
     """Write a part of a model as ONNX, scaling included, for programs that know neither Python nor isthmus.
 
-    Reconstructions of whole numbers such as pixels are clipped to the range of their type but not rounded: round
-    them yourself. Rows go in and come out as float32, in the units of the data.
+    Reconstructions of whole numbers, such as pixels, are clipped to the range of
+    their type but not rounded: that is left to you. Rows go in and come out as
+    float32, in the units of the data.
 
     \b
     isthmus export cells.safetensors -o encoder.onnx --part encoder

@@ -6,7 +6,6 @@ import shlex
 import shutil
 import textwrap
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 

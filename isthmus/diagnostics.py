@@ -52,11 +52,12 @@ def diagnose(
     4. **these rows** (the rows given): their error above 1.5 times the held-out error of the fit is a note, above
        3 times, by more than 1 % of the variance, bad: they differ from the training rows. Fewer than 30 rows
        get a note at most.
-    5. **copying** (the rows given): rows whose columns were shuffled independently keep every column's values and lose all
-       structure between columns. A composition that loses less than 10 % of their variance and rebuilds them
-       with at most 3 times the error of real rows (or loses less than 5 %) copies its input: its code says
+    5. **copying** (the rows given): rows whose columns were shuffled independently keep every column's values and
+       lose all structure between columns. A composition that loses less than 10 % of their variance and rebuilds
+       them with at most 3 times the error of real rows (or loses less than 5 %) copies its input: its code says
        nothing about structure. Where columns have no structure to begin with, a narrow code loses much of
-       both, and is not flagged; one column alone is not judged. The error on uniform noise in the columns' ranges is given beside it.
+       both, and is not flagged; one column alone is not judged. The error on uniform noise in the columns'
+       ranges is given beside it.
     6. **dead units** (the rows given): code units whose variance over ``x`` is below 1e-4 of the units' mean
        variance.
     7. **output range** (the rows given): cells of ``x`` that the decoder's output cannot reach; bad above 1 %.

@@ -85,8 +85,8 @@ class Graph(nn.Module):
         self.composition = composition
         self.layout = layout = form.layout
         self.bounded = any(plain_dtype(name).kind in "iu" for name in form.dtypes)
-        for name, values in zip(("lowest", "highest"), ends(form), strict=True):
-            self.register_buffer(name, torch.from_numpy(values))
+        for name, end in zip(("lowest", "highest"), ends(form), strict=True):
+            self.register_buffer(name, torch.from_numpy(end))
         exact, spread = (torch.tensor(values, dtype=torch.float64) for values in (scaling.centre, scaling.scale))
         numbers = {"centre": exact.float(), "rest": exact - exact.float(), "scale": spread, "inverse": 1 / spread}
         for name, values in numbers.items():

@@ -61,7 +61,7 @@ class FitRecord:
     pca_errors : (K + 1,) held-out error of PCA with 0, 1, ... K components fitted on the same training
         rows; may be empty where PCA was not fitted.
     epochs : epochs trained.
-    stopped : why training ended, e.g. ``"all 100 epochs done"``.
+    stopped : why training ended, e.g. ``"finished 100 epochs"``.
     pca_margin_spread : standard error, over the held-out rows, of the mean difference between the row's squared
         error per cell and that of PCA of the same code size; NaN where it is unknown.
     """
@@ -400,7 +400,9 @@ def underfitting_verdict(record: FitRecord, *, held_back: bool = False) -> Verdi
     learns = record.has_held_out and record.train_error < record.held_out_error / MEMORISED_RATIO
     loses = f"it loses {percent(lost)} of the variance of {record.judged_on}"
     less = "a lower penalty weight or less corruption, " if held_back else ""
-    ended = f"it ended after {record.epochs} epoch{'' if record.epochs == 1 else 's'}: {record.stopped}"
+    ended = f"after {record.epochs} epoch{'' if record.epochs == 1 else 's'} it {record.stopped}"
+    if record.stopped.startswith("finished"):
+        ended = f"it {record.stopped}"
     advice = f"{longer(record)} ({ended}), {less}another learning_rate, a larger network."
     if record.fits_closer:  # a larger network, trained for longer, would fit the training rows closer still
         advice = "more rows, another learning_rate, or the kind 'linear'."

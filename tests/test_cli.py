@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -100,6 +101,13 @@ def test_help_lists_the_commands():
     assert re.findall(r"^│ (\w+) ", said, flags=re.MULTILINE) == COMMANDS
 
 
+def test_help_says_what_to_expect():
+    flat = " ".join(run("demo", "--help").stdout.split())
+    assert "about a minute, less on a quiet machine" in flat
+    flat = " ".join(run("export", "--help").stdout.split())
+    assert "clipped to the range of their type but not rounded" in flat
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_shows_an_example(command):
     said = run(command, "--help").stdout
@@ -145,6 +153,44 @@ def test_fit_says_how_good_it_is_and_what_comes_next(home, tmp_path):
     assert re.findall(r"^  isthmus (\w+)", said, flags=re.MULTILINE) == ["encode", "report", "compare"]
 
 
+def next_commands(said: str) -> list[list[str]]:
+    return [shlex.split(line)[1:] for line in said.split("\n") if line.startswith("  isthmus ")]
+
+
+def test_what_comes_next_can_be_copied(home, tmp_path, monkeypatch):
+    """With a column and labels left out, a scaling, and names that a shell would split."""
+    data = tmp_path / "my data.csv"
+    frame = pd.read_csv(home / "labelled.csv").assign(**{"time stamp": [f"t{i}" for i in range(60)]})
+    frame.to_csv(data, index=False)
+    monkeypatch.chdir(tmp_path)
+    left_out = ["--column", "time stamp=ignore"]
+    words = [*left_out, "--labels", "group", "--scale", "unit", "--epochs", 1, "--code-size", 2]
+    encode, report, compare = next_commands(run("fit", data, "-o", "m.safetensors", *words).stdout)
+    assert compare == ["compare", str(data), "--scale", "unit", *left_out, "--labels", "group"]
+    assert report == ["report", "m.safetensors", str(data), "-o", "report.html", "--labels", "group"]
+    run(*encode)
+    assert (tmp_path / "codes.csv").exists()
+    run(*compare, "--code-sizes", "1", "--methods", "linear", *TINY)
+    (fit,) = next_commands(run("info", data, *left_out, "--column", "group=ignore").stdout)
+    assert fit[-4:] == [*left_out, "--column", "group=ignore"]
+
+
+def test_a_file_written_over_is_told(home, tmp_path):
+    model, codes, rebuilt, page = (tmp_path / name for name in ("m.safetensors", "c.csv", "r.npy", "r.html"))
+    commands = [
+        ["fit", home / "data.csv", "-o", model, "--epochs", 1, "--code-size", 2],
+        ["encode", model, home / "data.csv", "-o", codes],
+        ["reconstruct", model, home / "data.csv", "-o", rebuilt],
+        ["report", model, home / "data.csv", "-o", page],
+    ]
+    for words in commands:
+        assert "replaced" not in run(*words).stdout
+        again = " ".join(run(*words).stdout.split())
+        assert re.search(
+            rf"{re.escape(str(words[words.index('-o') + 1]))}.*\(\d[\d.]* (bytes|kB|MB), replaced\)", again
+        )
+
+
 def test_quiet_says_nothing(home, tmp_path):
     result = run("fit", home / "data.csv", "-o", tmp_path / "m.safetensors", *TINY)
     assert result.output == ""
@@ -184,8 +230,22 @@ def test_resume_goes_on(home, tmp_path):
     words = ["fit", home / "data.csv", "-o", tmp_path / "m.safetensors", "--checkpoint", tmp_path / "state"]
     run(*words, "--epochs", 3, "--max-time", 1e-9, "--quiet")
     assert ist.load(tmp_path / "m.safetensors").record_.epochs == 1
-    run(*words, "--epochs", 3, "--quiet", "--resume")
+    assert run(*words, "--epochs", 3, "--quiet", "--resume").stderr == ""
     assert ist.load(tmp_path / "m.safetensors").record_.epochs == 3
+    other = run("fit", home / "labelled.csv", "--labels", "group", *words[2:], "--epochs", 4, "--resume", code=2)
+    assert "belongs to another fit" in other.stderr
+    assert "or leave out --resume" in other.stderr
+
+
+def test_an_unfinished_fit_is_not_lost_silently(home, tmp_path):
+    state = tmp_path / "state"
+    words = ["fit", home / "data.csv", "-o", tmp_path / "m.safetensors", "--checkpoint", state, "--quiet"]
+    assert run(*words, "--epochs", 3, "--max-time", 1e-9).stderr == ""
+    note = f"note: {state} holds an unfinished fit; it is started afresh (use --resume to go on)\n"
+    assert run(*words, "--epochs", 1).stderr == note
+    assert run(*words, "--epochs", 1).stderr == ""  # that one was finished
+    (state / "last.safetensors").write_bytes(b"damaged")
+    assert run(*words, "--epochs", 1).stderr == ""
 
 
 def test_notes_are_single_lines(tmp_path):
@@ -329,7 +389,7 @@ def test_info_of_a_model(home):
         f"kind undercomplete with {knobs}. {RECIPES['undercomplete'].summary}",
         f"dense 6-{'-'.join(map(str, network.hidden))}-2 and its mirror image, activation {network.activation}",
         "2 numbers per row for 6;",
-        "54 trained on, 6 held out",
+        f"{record.train_rows} trained on, {record.held_out_rows} held out",
         "training finished 1 epoch",
         f"held-out error {record.held_out_error**0.5:.4g} root mean squared",
         f"PCA's {record.pca_error**0.5:.4g} with 2 components",
@@ -431,7 +491,18 @@ MISTAKES = [
     (["encode", "{bad}/none.safetensors", "{home}/data.csv", "-o", "{out}/c.csv"], "does not exist"),
     (["encode", "{home}/csv.safetensors", "{home}/data.csv", "-o", "{out}/c.xlsx"], "must end in .csv or .parquet"),
     (["encode", "{home}/csv.safetensors", "{home}/data.csv", "-o", "{home}/data.csv"], "is what is read"),
-    (["encode", "{home}/csv.safetensors", "{bad}/narrow.csv", "-o", "{out}/c.csv"], "yet now missing"),
+    (
+        ["encode", "{home}/csv.safetensors", "{bad}/narrow.csv", "-o", "{out}/c.csv"],
+        "Missing columns: blood pressure, income, pulse, weight.",
+    ),
+    (["encode", "{home}/csv.safetensors", "{bad}/other.csv", "-o", "{out}/c.csv"], "New columns: bmi, extra. Missing"),
+    (["fit", "-", "-o", "{out}/m.safetensors"], "'-': reading from a pipe is not supported"),
+    (["fit", "/dev/stdin", "-o", "{out}/m.safetensors"], "write them to a file first"),
+    (["info", "{bad}/pipe"], "reading from a pipe is not supported"),
+    (["fit", "{bad}/iris.data", "-o", "{out}/m.safetensors"], "the ending '.data' does not say"),
+    (["info", "{bad}/named.txt"], "rename it to 'named.csv'"),
+    (["info", "{bad}/bare"], "a name without an ending does not say"),
+    (["fit", "{bad}/all.npz", "-o", "{out}/m.safetensors"], 'Save the one that is meant: python -c "import numpy; '),
     (["encode", "{home}/npy.safetensors", "{home}/images", "-o", "{out}/c.csv"], "expecting (6,)"),
     (["info", "{bad}/corrupt.safetensors"], "truncated or was altered"),
     (["info", "{home}/nothing.npy"], "there is no file or folder"),
@@ -451,6 +522,12 @@ def bad(home, tmp_path_factory) -> Path:
     (bad / "empty.csv").write_text("")
     (bad / "gaps.csv").write_text("a,b\n" + "1,2\n3,4\n" * 6 + "5,\n")
     (bad / "narrow.csv").write_text("age,height\n1,2\n3,4\n")
+    (bad / "other.csv").write_text(",".join(["bmi", "extra", *COLUMNS[1:]]) + "\n" + "1,2,3,4,5,6,7\n" * 3)
+    (bad / "iris.data").write_text("5.1,3.5,1.4\n4.9,3.0,1.4\n")
+    (bad / "named.txt").write_text("a b\n1 2\n3 4\n")
+    (bad / "bare").write_text("1;2\n3;4\n")
+    os.mkfifo(bad / "pipe")
+    np.savez(bad / "all.npz", left=np.zeros((4, 2)), right=np.ones((4, 2)))
     (bad / "notes.docx").write_text("words")
     (bad / "two.txt").write_text("a\nb\n")
     (bad / "folder.safetensors").mkdir()
@@ -467,6 +544,13 @@ def test_mistakes(home, bad, tmp_path, words, message):
     result = run(*(word.format(home=home, bad=bad, out=tmp_path) for word in words), code=2)
     assert message in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_that_takes_an_array_out_works(bad, tmp_path):
+    said = run("info", bad / "all.npz", code=2).stderr
+    command = said[said.index("python -c ") + len("python ") :].strip()
+    subprocess.run([sys.executable, *shlex.split(command)], cwd=tmp_path, check=True, timeout=60)
+    np.testing.assert_array_equal(np.load(tmp_path / "data.npy"), np.zeros((4, 2)))
 
 
 def test_an_output_is_refused_before_anything_is_fitted(home, tmp_path, monkeypatch):

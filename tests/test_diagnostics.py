@@ -51,13 +51,17 @@ def fit(
     ]
     errors_of = [float(evaluate(model, layout, rows)[1].mean()) if len(rows) else math.nan for rows in (train, held)]
     sizes = (code_size, x.shape[1], len(train), held_out)
-    record = FitRecord(*sizes, *errors_of, float(errors[0]), np.array(errors), epochs, "all epochs done")
+    record = FitRecord(*sizes, *errors_of, float(errors[0]), np.array(errors), epochs, f"finished {epochs} epochs")
     return model, layout, record
 
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[Composition, Layout, FitRecord]:
     return fit(DIGITS, 10, (96,), epochs=50)
+
+
+def copying(*figures: float, size: int = 2, features: int = 10) -> verdicts.Verdict:
+    return verdicts.copying_verdict(*figures, size=size, features=features)
 
 
 def record(**changes: object) -> FitRecord:
@@ -71,9 +75,10 @@ def test_an_undercomplete_fit_of_digits_is_good(digits: tuple[Composition, Layou
     found = diagnose(model, layout, DIGITS, fitted)
     assert [(verdict.name, verdict.level) for verdict in found.verdicts] == [
         ("PCA", "good"),
-        ("copying", "good"),
         ("memorising", "good"),
         ("underfitting", "good"),
+        ("these rows", "good"),
+        ("copying", "good"),
         ("dead units", "good"),
         ("output range", "good"),
     ]
@@ -144,15 +149,15 @@ def test_columns_without_structure_are_no_copying_and_little_to_learn() -> None:
 
 def test_one_column_of_large_variance_is_no_copying() -> None:
     # A fifth of the columns holds 99 % of the variance, and it is all that is kept.
-    assert verdicts.copying_verdict(0.02, 1.0, 0.02, 0.02, 0.2).level == "good"
-    assert verdicts.copying_verdict(0.02, 1.0, 0.02, 0.02, 0.8).level == "bad"
+    assert copying(0.02, 1.0, 0.02, 0.02, 0.2).level == "good"
+    assert copying(0.02, 1.0, 0.02, 0.02, 0.8).level == "bad"
 
 
 def test_copying_thresholds() -> None:
-    assert verdicts.copying_verdict(0.04, 1.0, 0.099, 0.1, 1.0).level == "bad"  # less than 3 times the real error
-    assert verdicts.copying_verdict(0.03, 1.0, 0.099, 0.1, 1.0).level == "good"  # more than 3 times
-    assert verdicts.copying_verdict(0.09, 1.0, 0.101, 0.1, 1.0).level == "good"  # more than a tenth lost
-    assert verdicts.copying_verdict(0.0001, 1.0, 0.049, 0.1, 1.0).level == "bad"
+    assert copying(0.04, 1.0, 0.099, 0.1, 1.0).level == "bad"  # less than 3 times the real error
+    assert copying(0.03, 1.0, 0.099, 0.1, 1.0).level == "good"  # more than 3 times
+    assert copying(0.09, 1.0, 0.101, 0.1, 1.0).level == "good"  # more than a tenth lost
+    assert copying(0.0001, 1.0, 0.049, 0.1, 1.0).level == "bad"
 
 
 def test_twenty_images_learnt_by_heart() -> None:
@@ -164,23 +169,106 @@ def test_twenty_images_learnt_by_heart() -> None:
     assert found["underfitting"].level == "good"  # what it did is the opposite
 
 
-def test_memorising_thresholds() -> None:
-    assert verdicts.memorising_verdict(record(train_error=0.11)).level == "good"
-    assert verdicts.memorising_verdict(record(train_error=0.099)).level == "note"
-    assert verdicts.memorising_verdict(record(train_error=0.019)).level == "bad"
-    assert verdicts.memorising_verdict(record(train_error=0.2, held_out_error=0.61)).level == "bad"
-    assert verdicts.memorising_verdict(record(train_error=0.25, held_out_error=0.61)).level == "note"
-    nearly_perfect = verdicts.memorising_verdict(record(train_error=1e-6, held_out_error=1e-4))
-    assert nearly_perfect.level == "good"
-    assert "only 0.01 %" in nearly_perfect.sentence
-    assert math.isnan(verdicts.memorising_verdict(record(train_error=0.0, held_out_error=0.0)).figure)
+@pytest.mark.parametrize(
+    ("train", "held_out", "level", "sentence"),
+    [
+        (0.25, 0.2, "good", "Held-out rows (100) fare no worse than training rows: their squared error is 0.80 times"),
+        (0.2, 0.26, "good", "Held-out rows (100) fare nearly as well as training rows: their squared error is 1.30 "),
+        (0.2, 0.28, "good", "Held-out rows have 1.40 times the squared error of training rows."),
+        (0.2, 0.3, "good", "Held-out rows have 1.50 times the squared error of training rows."),
+        (0.2, 0.32, "note", "It fits its 900 training rows closer than others: on held-out rows its squared error is "),
+        (0.25, 0.61, "note", "It has learnt some of its 900 training rows by heart: on held-out rows its squared "),
+        (0.2, 0.61, "bad", "It has learnt its 900 training rows by heart: on held-out rows its squared error is 3.0"),
+        (0.021, 0.2, "note", "It has learnt some of its 900 training rows by heart: on held-out rows its squared "),
+        (0.019, 0.2, "bad", "It has learnt its 900 training rows by heart: on held-out rows its squared error is 10."),
+        (0.0001, 0.2, "bad", "It has learnt its 900 training rows by heart: on held-out rows its squared error is mor"),
+        (0.0, 0.61, "bad", "It has learnt its 900 training rows by heart: training rows are rebuilt exactly, held-ou"),
+        (0.005, 0.014, "good", "Of held-out rows it loses only 1.4 % of the variance, though 2.8 times as much as of "),
+        (0.0, 0.009, "good", "Of held-out rows it loses only 0.90 % of the variance, though training rows are "),
+        (0.0, 0.0, "good", "It rebuilds training rows and held-out rows without any error."),
+    ],
+)  # fmt: skip
+def test_memorising_thresholds(train: float, held_out: float, level: str, sentence: str) -> None:
+    found = verdicts.memorising_verdict(record(train_error=train, held_out_error=held_out))
+    assert (found.level, found.sentence[: len(sentence)]) == (level, sentence)
+    assert "infinit" not in found.sentence
+
+
+def test_a_factor_is_not_absurdly_precise() -> None:
+    assert verdicts.times(1000.0) == "1,000 times"
+    assert verdicts.times(1e9) == verdicts.times(math.inf) == "more than 1,000 times"
+    assert verdicts.percent(1e9) == verdicts.percent(math.inf) == "more than 100,000 %"
+    assert verdicts.times(1.999) == "2.0 times"
+
+
+def test_advice_does_not_contradict_itself() -> None:
+    """Both fit the training rows too closely and are behind PCA: no larger network, and no longer training."""
+    both = record(train_error=0.3, held_out_error=0.5)
+    found = [verdicts.pca_verdict(both), verdicts.memorising_verdict(both), verdicts.underfitting_verdict(both)]
+    assert [verdict.level for verdict in found] == ["bad", "note", "bad"]
+    assert [verdict.advice for verdict in found] == [
+        "more rows, a smaller network, or the kind 'linear'.",
+        "more rows, or the kind 'linear'.",
+        "more rows, another learning_rate, or the kind 'linear'.",
+    ]
+
+
+def test_a_code_of_one_unit_is_not_to_be_smaller() -> None:
+    one = {"code_size": 1, "pca_errors": np.array([1.0, 0.5])}
+    found = [
+        verdicts.pca_verdict(record(features=1, **one)),
+        verdicts.pca_verdict(record(**{**one, "pca_errors": np.zeros(2), "held_out_error": 0.0})),
+        verdicts.memorising_verdict(record(train_error=0.019, **one)),
+        copying(0.04, 1.0, 0.03, 0.1, 1.0, size=1),
+        verdicts.dead_verdict([0], 1, 100),
+    ]
+    assert [verdict.level for verdict in found] == ["note", "note", "bad", "bad", "bad"]
+    assert [verdict.advice for verdict in found] == [
+        "",
+        "",
+        "more rows, a smaller network, or the kind 'denoising'.",
+        "the kind 'denoising' or 'sparse'.",
+        "less penalty, or another learning_rate.",
+    ]
+    assert found[0].sentence.startswith("The code (1 unit) is as wide as the data (1 column), ")
+    assert copying(0.0, 1.0, 0.0, 0.0, 1.0, size=1, features=1).level == "note"
+
+
+def test_rows_unlike_those_of_the_fit() -> None:
+    assert verdicts.rows_verdict(record(), 0.3, 100).level == "good"
+    assert verdicts.rows_verdict(record(), 0.31, 100).level == "note"
+    assert verdicts.rows_verdict(record(), 0.61, 100).level == "bad"
+    assert verdicts.rows_verdict(record(), 0.61, 29).level == "note"
+    near = verdicts.rows_verdict(record(held_out_error=0.001), 0.009, 100)
+    assert (near.level, near.figure) == ("note", pytest.approx(9.0))  # much worse, but little is lost
+    told = verdicts.rows_verdict(record(held_out_error=0.22, mean_error=2.0), 1.04, 100)
+    assert told.sentence == (
+        "The rows given lose 52 % of the variance that the fit's data have; the fit's held-out rows lost 11 %: "
+        "they differ from the training rows."
+    )
+    assert told.advice.startswith("to look for what has changed")
+    alone = verdicts.rows_verdict(record(held_out_rows=0, held_out_error=math.nan), 0.18, 100)
+    assert alone.sentence.endswith("the fit's training rows lost 18 %.")
+
+
+def test_other_rows_are_told_from_those_of_the_fit(digits: tuple[Composition, Layout, FitRecord]) -> None:
+    model, layout, fitted = digits
+    other = 2 * DIGITS.flip(0)[:200] - 1
+    found = diagnose(model, layout, other, fitted)
+    assert found["these rows"].level == "bad"
+    assert found["these rows"].figure == pytest.approx(found.figures["scaled_rmse"] ** 2 / fitted.held_out_error)
+    assert [found[name].level for name in ("PCA", "memorising", "underfitting")] == ["good"] * 3  # they judge the fit
 
 
 def test_no_held_out_rows_are_said_to_be_missing() -> None:
     alone = record(held_out_rows=0, held_out_error=math.nan)
     assert verdicts.memorising_verdict(alone).sentence == "Cannot be judged: no rows were held out."
     pca = verdicts.pca_verdict(alone)
-    assert pca.sentence.startswith("On training rows (none were held out) its squared error is 2.2 times smaller")
+    assert pca.level == "note"
+    assert pca.sentence == (
+        "On training rows (none were held out) its squared error is 2.2 times smaller than that of PCA with 2 "
+        "components, but rows that were trained on cannot tell which is better on others."
+    )
     assert pca.figure == pytest.approx(0.18 / 0.4)
 
 
@@ -194,17 +282,72 @@ def test_pca_thresholds() -> None:
     assert verdicts.pca_verdict(record(pca_errors=np.zeros(0))).level == "note"
     exact = verdicts.pca_verdict(record(held_out_error=1e-8, pca_errors=np.array([1.0, 0.0, 0.0])))
     assert (exact.level, "exactly" in exact.sentence) == ("note", True)
-    assert (
-        "PCA with 1 component:" in verdicts.pca_verdict(record(code_size=5, pca_errors=np.array([0.1, 0.1]))).sentence
+    fewer = verdicts.pca_verdict(record(code_size=5, pca_errors=np.array([0.1, 0.1])))
+    assert fewer.sentence == (
+        "On held-out rows it is worse than PCA with 1 component: its squared error is 2.0 times as large."
     )
+    perfect = verdicts.pca_verdict(record(pca_errors=np.array([1.0, 0.0, 0.0])))
+    assert perfect.sentence.endswith("PCA rebuilds them exactly, and this model loses 20 % of their variance.")
+    assert "more than 1,000 times smaller" in verdicts.pca_verdict(record(held_out_error=0.0)).sentence
+
+
+@pytest.mark.parametrize("error", [0.393, 0.4, 0.407])
+def test_about_the_same_as_pca(error: float) -> None:
+    found = verdicts.pca_verdict(record(held_out_error=error))
+    assert found.level == "note"
+    assert "its squared error is about the same as that of PCA with 2 components" in found.sentence
+    assert "no better" in verdicts.pca_verdict(record(held_out_error=0.409)).sentence
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "spread", "level", "sentence"),
+    [
+        (30, 0.32, 0.039, "good", "On held-out rows its squared error is 20 % smaller than that of {}."),
+        (30, 0.32, 0.041, "note", "On held-out rows its squared error is 20 % smaller than that of {}, but these rows "
+                                  "cannot tell them apart (difference -0.08 ± 0.082)."),
+        (17, 0.32, 0.06, "note", "On 17 held-out rows its squared error is 20 % smaller than that of {}, but so few "
+                                 "rows cannot tell them apart (difference -0.08 ± 0.12)."),
+        (17, 0.32, 0.01, "note", "On 17 held-out rows its squared error is 20 % smaller than that of {}, but so few "
+                                 "rows are no proof (difference -0.08 ± 0.02)."),
+        (29, 0.32, math.nan, "note", "On 29 held-out rows its squared error is 20 % smaller than that of {}, but so "
+                                     "few rows cannot tell them apart."),
+        (30, 0.32, math.nan, "good", "On held-out rows its squared error is 20 % smaller than that of {}."),
+        (30, 0.5, 0.04, "bad", "On held-out rows it is worse than {}: its squared error is 1.25 times as large."),
+        (30, 0.5, 0.06, "note", "On held-out rows its squared error is 25 % larger than that of {}, but these rows "
+                                "cannot tell them apart (difference 0.1 ± 0.12)."),
+        (1, 1.2, math.nan, "note", "On 1 held-out row its squared error is 3.0 times as large as that of {}, but so "
+                                   "few rows cannot tell them apart."),
+    ],
+)  # fmt: skip
+def test_rows_too_few_to_tell_from_pca(rows: int, error: float, spread: float, level: str, sentence: str) -> None:
+    found = verdicts.pca_verdict(record(held_out_rows=rows, held_out_error=error, pca_margin_spread=spread))
+    assert (found.level, found.sentence) == (level, sentence.format("PCA with 2 components"))
+    assert found.figure == pytest.approx(error / 0.4)
 
 
 def test_an_untrained_network_underfits() -> None:
     model, layout, fitted = fit(DIGITS, 10, (96,), epochs=0)
     found = diagnose(model, layout, DIGITS, fitted)
     assert found["underfitting"].level == "bad"
-    assert found["underfitting"].advice.startswith("more epochs (it ended after 0: all epochs done)")
+    assert found["underfitting"].advice.startswith("more epochs (it finished 0 epochs)")
     assert found["PCA"].level == "bad"
+    assert "less corruption" not in found["underfitting"].advice
+    held_back = replace_corruption(model)
+    assert (
+        "a lower penalty weight or less corruption"
+        in diagnose(held_back, layout, DIGITS, fitted)["underfitting"].advice
+    )
+
+
+def replace_corruption(model: Composition) -> Composition:
+    return compose(model.encoder, model.bottleneck, model.decoder, model.loss, corruption=Mask(0.4))
+
+
+def test_training_that_ran_out_of_time_asks_for_more() -> None:
+    late = record(train_error=0.45, held_out_error=0.45, stopped="stopped after 3 s (max_time), in epoch 2")
+    for verdict in (verdicts.underfitting_verdict(late), verdicts.pca_verdict(late)):
+        assert verdict.advice.startswith("a larger max_time")
+        assert "more epochs" not in verdict.advice
 
 
 def test_underfitting_thresholds() -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,19 @@ def test_polars_frames_are_written(tmp_path: Path) -> None:
     for name in ("t.csv", "t.parquet", "t.npy"):
         write_table(tmp_path / name, frame)
         np.testing.assert_array_equal(everything(open_source(tmp_path / name)), frame.to_numpy())
+
+
+@pytest.mark.parametrize("library", [pd, polars])
+def test_a_frame_of_several_types_becomes_plain_numbers(tmp_path: Path, library: Any) -> None:
+    truth, small, wide = np.array([True, False]), np.array([1.5, 2.5], dtype=np.float32), np.array([3, 4])
+    for columns, dtype in (({"a": truth, "b": small}, "float32"), ({"a": truth, "b": wide}, "int64")):
+        write_table(tmp_path / "t.npy", library.DataFrame(columns))
+        got = np.load(tmp_path / "t.npy", allow_pickle=False)
+        assert got.dtype == dtype
+        assert got.tolist() == np.column_stack([columns["a"], columns["b"]]).tolist()
+    with pytest.raises(InputError, match=r"t.npy': column 'name' holds object values, and a .npy file holds numbers"):
+        write_table(tmp_path / "t.npy", library.DataFrame({"a": truth, "name": ["x", "y"]}))
+    assert np.load(tmp_path / "t.npy").dtype == "int64"
 
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import copy
 import itertools
 import logging
 import random
+import re
 import subprocess
 import sys
 import warnings
@@ -14,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from isthmus import onnx as isthmus_onnx
 from isthmus.composition import Composition, compose
+from isthmus.data import open_source
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources import ArraySource
-from isthmus.errors import InputError, MissingExtraError
+from isthmus.errors import DataWarning, InputError, MissingExtraError
 from isthmus.onnx import export
 from isthmus.parts.activations import ACTIVATIONS
 from isthmus.parts.bottlenecks.plain import Plain
@@ -149,7 +152,67 @@ def test_a_far_offset_costs_no_more_than_the_rounding_of_the_rows(tmp_path: Path
     assert (raw.astype(np.float32) == raw).all()
     composition, scaling = fitted(raw, Dense(hidden=(8,)))
     assert (np.abs(scaling.centre - scaling.centre.astype(np.float32)) > 0.01 * scaling.scale).any()
-    check(tmp_path, raw, composition, scaling, "encoder")
+    with pytest.warns(DataWarning, match="Subtract the offset"):  # the type of the rows, float64, does not tell
+        check(tmp_path, raw, composition, scaling, "encoder")
+    # Rows that are float32 already lose nothing, and neither do whole numbers of up to 24 bits.
+    for exact in (raw.astype(np.float32), (8 * raw).astype(np.int32)):
+        export(tmp_path / "e.onnx", *fitted(exact, Dense()), ArraySource(exact).form, "encoder", CODE_SIZE)
+
+
+def test_columns_too_far_from_0_are_named(tmp_path: Path) -> None:
+    """A value of 1e9 is rounded to a multiple of 64: what float32 rows lose shows in the codes."""
+    raw = table() * [1, 1e3, 1e-4, 1, 1]
+    raw[:, [1, 3]] += [1e9, 1e5]
+    raw = np.column_stack([raw, np.full(len(raw), 1e9)])  # a constant that float32 holds
+    with pytest.warns(DataWarning, match="constant"):
+        composition, scaling = fitted(raw, Dense(hidden=(8,)))
+    source = open_source(pd.DataFrame(raw, columns=["a", "far", "c", "less far", "e", "constant"]))
+    wanted = r"cannot hold column 'far', column 'less far' well enough: up to (\d+) of .*Subtract the offset"
+    with pytest.warns(DataWarning, match=wanted) as caught:
+        export(tmp_path / "e.onnx", composition, scaling, source.form, "encoder", CODE_SIZE)
+    lost = 1e9 * 2.0**-24 / scaling.scale[1]
+    assert float(re.search(wanted, str(caught[0].message))[1]) == pytest.approx(lost, rel=0.02)
+    given, codes = expected(raw, composition, scaling, "encoder")
+    assert np.abs(run(tmp_path / "e.onnx", given) - codes).max() > 1
+
+
+@pytest.mark.parametrize("part", ["reconstruct", "decoder"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int64"])
+def test_whole_numbers_stay_within_their_type(tmp_path: Path, dtype: str, part: str) -> None:
+    """Rounded, the graph's output is the library's: also where the network goes beyond the ends."""
+    limits = np.iinfo(dtype)
+    draw = np.random.default_rng(4)
+    if dtype == "int64":
+        raw = draw.integers(-(2**20), 2**20, size=(50, 5), dtype=dtype)
+    else:
+        raw = draw.choice(np.array([limits.min, limits.max], dtype=dtype), size=(50, 5))
+    form = ArraySource(raw).form
+    composition, scaling = fitted(raw, Dense(hidden=(8,)))
+    export(tmp_path / "g.onnx", composition, scaling, form, part, CODE_SIZE)
+    given, free = expected(raw, composition, scaling, part)
+    got = run(tmp_path / "g.onnx", given)
+    if dtype == "int64":  # nothing comes near the ends
+        np.testing.assert_allclose(got, free, rtol=1e-5, atol=1e-4 * scaling.scale.max())
+        return
+    assert free.min() < limits.min - 5
+    assert free.max() > limits.max + 5
+    assert (got.min(), got.max()) == (limits.min, limits.max)
+    off = np.abs(got - free.clip(limits.min, limits.max))
+    assert off.max() < 0.01
+    assert (got % 1 != 0).any()  # rounding is left to the user
+    near = np.abs(free % 1 - 0.5) < 0.01
+    assert (np.rint(got) == form.wrap(free))[~near].all()
+
+
+def test_the_ends_of_columns_of_several_types() -> None:
+    """Floats have no ends; those that float32 does not hold are the nearest within."""
+    frame = pd.DataFrame({"a": np.zeros(3), "b": np.zeros(3, "int16"), "c": np.zeros(3, "int32"), "d": [True] * 3})
+    lowest, highest = isthmus_onnx.ends(open_source(frame).form)
+    assert lowest.dtype == highest.dtype == np.float32
+    assert lowest.tolist() == [-np.inf, -(2.0**15), -(2.0**31), -np.inf]
+    assert highest.tolist() == [np.inf, 2.0**15 - 1, 2.0**31 - 128, np.inf]
+    lowest, highest = isthmus_onnx.ends(ArraySource(np.zeros((3, 2), dtype="int64")).form)
+    assert (lowest.tolist(), highest.tolist()) == ([-(2.0**63)], [2.0**63 - 2.0**39])
 
 
 def state_of_the_process() -> dict[str, Any]:

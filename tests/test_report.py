@@ -326,6 +326,60 @@ def test_drawing_changes_no_setting_and_follows_none() -> None:
     assert not re.search(r"#0\d0\d\d\d", plain)  # every stand-in colour was replaced
 
 
+def test_the_epoch_that_was_kept_is_marked() -> None:
+    best = {**HISTORY, "valid_cost": [3.1, 1.6, 1.7]}
+    text = page.render(made(history=best))
+    assert ">kept: epoch 2, 0.2</text>" in text
+    assert "The weights of epoch 2 were kept, where the held-out cost was least and this error 0.2 scaled units" in text
+    assert made(history=best).kept == 1
+    assert made(history=best, warm_epochs=3.0).kept == 2
+    assert made(history={**best, "valid_cost": [np.nan] * 3}).kept is None
+    assert made(history={"epoch": [1.0], "cost": [2.0]}).kept is None
+
+
+def test_no_axis_of_errors_goes_below_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[float] = []
+
+    def svg(drawn: plots.Drawing, _label: str) -> str:
+        found.extend((drawn.axes.get_xlim()[0], drawn.axes.get_ylim()[0]))
+        return ""
+
+    monkeypatch.setattr(plots.Drawing, "svg", svg)
+    plots.size_curve(figures.SizeCurve(np.array([1.0, 0.5, 0.01, 0.0]), 3, 0.0, "held-out rows"), "mm")
+    plots.curves(np.arange(4), {"held out": np.array([1.0, 0.5, 0.0, 0.1])}, "RMSE", "RMSE", errors=True)
+    plots.histogram(np.linspace(0.001, 1, 100), "mm")
+    assert [found[1], found[3], found[4]] == [0.0, 0.0, 0.0]
+
+
+def test_what_the_page_says_of_the_rows_it_shows() -> None:
+    honest = "where these include training rows, the held-out error at the top is the honest figure."
+    for shape in ((5,), (4, 6)):
+        assert page.render(made(shape=shape)).count(honest) == 2
+    alone = page.render(made(record=record(5, 3, held_out_rows=0, held_out_error=float("nan"))))
+    assert honest not in alone
+    assert alone.count("No row was held out of the fit") == 2
+    assert made().key_figures[-1] == ("rows in this report", "30")
+    assert made(chosen="a sample of 3 of 9").key_figures[-1] == ("rows in this report", "a sample of 3 of 9")
+    text = page.render(made())
+    assert "Below the curve it does better than PCA of its size." in text
+    assert "any linear method" not in text
+
+
+def test_a_model_says_how_its_rows_were_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from isthmus import Autoencoder
+    from isthmus.estimators import reporting
+
+    x = np.random.default_rng(0).normal(size=(200, 4))
+    settings: dict[str, Any] = {"code_size": 2, "epochs": 2, "random_state": 0, "verbose": False}
+    model = Autoencoder("linear", **settings).fit(x)
+    monkeypatch.setattr(reporting, "ROWS", 60)
+    text = model.report(tmp_path / "report.html", x).read_text(encoding="utf-8")
+    assert "<dd>a sample of 60 of 200 and the oddest</dd>" in text
+    partly = Autoencoder("linear", **settings).partial_fit(x)
+    with pytest.raises(InputError, match=r"^report needs a model made by fit: partial_fit keeps no held-out rows"):
+        partly.report(tmp_path / "none.html", x)
+
+
 def test_a_tick_keeps_its_digits() -> None:
     drawn = plots.curves(np.arange(5), {"rate": np.linspace(0.00125, 0.00225, 5)}, "rate", "rate")
     ticks = [float(tick) for tick in re.findall(r">(0\.\d+)</text>", drawn)]

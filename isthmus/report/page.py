@@ -157,8 +157,10 @@ def held_out_error(data: ReportData, epochs: np.ndarray, rmse: np.ndarray) -> st
         mark = (data.kept, f"kept: epoch {epoch}, {error}")
         caption = (
             f"Error on held-out rows. The weights of epoch {epoch} were kept, where the held-out cost was least and "
-            f"this error {error} {unit}; at the end it was {shown(float(rmse[-1]))}."
+            f"this error {error} {unit}"
         )
+        last = data.kept == len(rmse) - 1
+        caption += ", the last epoch." if last else f"; at the end it was {shown(float(rmse[-1]))}."
     label = f"Held-out error over the epochs. {caption}"
     content = plots.curves(epochs, {"held out": rmse}, f"RMSE ({unit})", label, errors=True, mark=mark)
     return section("error", "Held-out error", figure(content, caption))
