@@ -306,7 +306,7 @@ def test_suspect_files_are_used_with_a_note(tmp_path: Path) -> None:
         (planted(1e30), ["column 'height' holds 1e+30", "too large to calculate with"]),
         (planted(np.inf), ["contains infinity: column 'height' (1)"]),
         (planted(np.nan), ["column 'height' (1)", "SimpleImputer"]),
-        (FRAME[["age", "height"]], ["yet now missing: - weight"]),
+        (FRAME[["age", "height"]], ["Missing columns: weight."]),
     ],
     ids=["huge", "infinity", "NaN", "narrow"],
 )
