@@ -321,3 +321,16 @@ def test_the_cost_of_a_part_of_an_epoch_is_that_of_the_rows_seen(monkeypatch: py
     assert 0 < part["epoch"][-1] < 3
     assert part["epoch"][-1] % 1
     assert part["cost"][-1] == pytest.approx(whole["cost"][math.ceil(part["epoch"][-1])], rel=0.2)
+
+
+def test_a_device_clips_as_the_cpu_does() -> None:
+    """What runs on a GPU, where nothing may wait for the gradient's length, here on the CPU's own tensors."""
+    state = begin(a_model(), PLAN, a_feed())
+    state.steps, state.usual_norm = 10, 2.0
+    gradients = [torch.full((3,), 100.0), torch.full((4,), -100.0)]
+    training.shorten_there(state, gradients, torch.nn.utils.get_total_norm(gradients))
+    assert float(torch.nn.utils.get_total_norm(gradients)) == pytest.approx(CLIP * 2.0, rel=1e-5)
+    assert float(state.usual_norm) == pytest.approx(2.0 + (CLIP * 2.0 - 2.0) / 11, rel=1e-5)
+    short = [torch.ones(4)]
+    training.shorten_there(state, short, torch.nn.utils.get_total_norm(short))
+    assert short[0].tolist() == [1.0] * 4
