@@ -5,7 +5,7 @@
 2. Scoring 20,000 x 30 rows with 30-256-64-8-64-256-30 beside the bare forward passes in the same batches. Bar for
    float32: at most 1.2 x; float64 and 30-64-32-8 are printed beside.
 
-    python benchmarks/bench_speed.py [--repeats 3]
+    python benchmarks/bench_speed.py [--repeats 5]
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def scoring(repeats: int) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--repeats", type=int, default=3)
+    arguments.add_argument("--repeats", type=int, default=5)
     arguments.add_argument("--only", choices=("epochs", "scoring"))
     chosen = arguments.parse_args()
     if chosen.only != "scoring":
