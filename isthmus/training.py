@@ -22,7 +22,7 @@ from isthmus.checkpoints import OUT_OF_TIME, Plan, Saver, State
 from isthmus.composition import Composition, Unaware
 from isthmus.data.batches import batches
 from isthmus.data.scaling import Scaling
-from isthmus.data.sources import Source
+from isthmus.data.sources import Source, stretches
 from isthmus.errors import TrainingError
 from isthmus.progress import Progress
 from isthmus.records import Batch, Pass
@@ -67,7 +67,9 @@ class Feed:
         self.cached: Tensor | None = None
         self.cached_watched: Tensor | None = None
         if source.random_access and source.rows * source.layout.features * 4 <= CACHE_BYTES:
-            self.cached = torch.cat([scaling.forward(source.read(a, b)) for a, b in stretches(source, self.at_once)])
+            self.cached = torch.cat(
+                [scaling.forward(source.read(a, b)) for a, b in stretches(source.rows, self.at_once)]
+            )
 
     def batches(
         self, rows: np.ndarray, batch_size: int, seed: int | None = None, epoch: int = 0, skip: int = 0
@@ -98,12 +100,6 @@ class Feed:
     def batch(self, x: Tensor, rows: Tensor) -> Batch:
         weight = None if self.row_weight is None else self.row_weight[rows].to(self.device)
         return Batch(x.to(self.device), self.source.layout, row_weight=weight, rows=rows)
-
-
-def stretches(source: Source, size: int) -> Iterator[tuple[int, int]]:
-    """The source's rows in stretches of at most ``size``."""
-    for start in range(0, source.rows, size):
-        yield start, min(start + size, source.rows)
 
 
 @dataclass(frozen=True)

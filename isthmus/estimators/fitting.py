@@ -143,12 +143,18 @@ class Job:
 
 
 class Marks:
-    """A number for every row, equal for equal rows, to find held-out rows that are copies of training rows."""
+    """A number for every row, equal for equal rows, to find held-out rows that are copies of training rows.
+
+    Measured numbers hardly ever agree in a whole row by chance; truth values and small counts do, so only floats are
+    marked.
+    """
 
     MOST = 2_000_000
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
+        floats = feed.source.dtype.kind == "f"
+        self.wanted = floats and len(feed.held_out) > 0 and 0 < len(feed.train) <= self.MOST
         generator = torch.Generator().manual_seed(0)
         self.direction = torch.randn(feed.source.layout.features, generator=generator, dtype=torch.float64)
         self.train: list[np.ndarray] = []
@@ -159,16 +165,13 @@ class Marks:
 
     def seen(self, x: Tensor) -> Tensor:
         """Mark some training rows on their way."""
-        if len(self.feed.train) <= self.MOST:
+        if self.wanted:
             self.train.append(self.mark(x))
         return x
 
     def warn_of_copies(self) -> None:
-        """Held-out rows that were trained on flatter every figure.
-
-        Measured numbers hardly ever agree in a whole row by chance; truth values and small counts do.
-        """
-        if not len(self.feed.held_out) or not self.train or self.feed.source.dtype.kind != "f":
+        """Held-out rows that were trained on flatter every figure."""
+        if not self.wanted:
             return
         held_out = np.concatenate([self.mark(batch.x) for batch in self.feed.watched_batches()])
         share = float(np.isin(held_out, np.concatenate(self.train)).mean())
