@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from isthmus.estimators.files import load
     from isthmus.parts.bottlenecks.plain import Plain
     from isthmus.parts.corruptions import GaussianNoise, Mask, RowSwap, SaltPepper
-    from isthmus.parts.losses import Absolute, Bernoulli, Squared
+    from isthmus.parts.losses.categories import Bernoulli
+    from isthmus.parts.losses.scaled import Absolute, Squared
     from isthmus.parts.networks.dense import Dense
-    from isthmus.parts.penalties import L1, WeightDecay
+    from isthmus.parts.penalties.sparsity import L1
+    from isthmus.parts.penalties.weights import WeightDecay
     from isthmus.parts.schedules import Ramp
     from isthmus.recipes import RECIPES, Kind, Parts
     from isthmus.records import Batch, Code, Context, Layout, Pass, Seen, Trace
@@ -48,9 +50,11 @@ HOMES = {
     "isthmus.estimators.files": "load",
     "isthmus.parts.bottlenecks.plain": "Plain",
     "isthmus.parts.corruptions": "GaussianNoise Mask RowSwap SaltPepper",
-    "isthmus.parts.losses": "Absolute Bernoulli Squared",
+    "isthmus.parts.losses.categories": "Bernoulli",
+    "isthmus.parts.losses.scaled": "Absolute Squared",
     "isthmus.parts.networks.dense": "Dense",
-    "isthmus.parts.penalties": "L1 WeightDecay",
+    "isthmus.parts.penalties.sparsity": "L1",
+    "isthmus.parts.penalties.weights": "WeightDecay",
     "isthmus.parts.schedules": "Ramp",
     "isthmus.recipes": "RECIPES Kind Parts",
     "isthmus.records": "Batch Code Context Layout Pass Seen Trace",

@@ -252,7 +252,7 @@ def compose(
     Examples
     --------
     >>> from isthmus.parts.bottlenecks.plain import Plain
-    >>> from isthmus.parts.losses import Squared
+    >>> from isthmus.parts.losses.scaled import Squared
     >>> model = compose(nn.Linear(4, 2), Plain(), nn.Linear(2, 4), Squared())
     >>> from isthmus.records import Layout
     >>> batch = Batch(torch.zeros(3, 4), Layout((4,), ("column",)))

@@ -21,9 +21,9 @@ from isthmus.composition import Composition, built, compose
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.corruptions import GaussianNoise
-from isthmus.parts.losses import Squared
+from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
-from isthmus.parts.penalties import L1
+from isthmus.parts.penalties.sparsity import L1
 from isthmus.records import Layout, Schedule
 
 

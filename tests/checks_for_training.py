@@ -12,7 +12,7 @@ from isthmus.composition import Composition, compose
 from isthmus.data import ArraySource, Scaling
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.corruptions import GaussianNoise
-from isthmus.parts.losses import Squared
+from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
 from isthmus.progress import Progress
 from isthmus.recipes import Parts

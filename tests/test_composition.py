@@ -15,8 +15,9 @@ from isthmus.composition import Composition, Unaware, compose, mean_over_rows
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.corruptions import GaussianNoise, Mask
-from isthmus.parts.losses import Bernoulli, Squared
-from isthmus.parts.penalties import L1
+from isthmus.parts.losses.categories import Bernoulli
+from isthmus.parts.losses.scaled import Squared
+from isthmus.parts.penalties.sparsity import L1
 from isthmus.parts.schedules import Ramp
 from isthmus.records import Batch, Code, Context, Layout, Pass, Trace
 

@@ -17,7 +17,7 @@ from isthmus.composition import Composition, compose
 from isthmus.diagnostics import Diagnosis, FitRecord, dead_units, diagnose, evaluate
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.corruptions import Mask
-from isthmus.parts.losses import Squared
+from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
 from isthmus.records import Batch, Layout, Pass
 

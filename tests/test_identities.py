@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 import isthmus as ist
 from isthmus.parts.corruptions import GaussianNoise, Mask, RowSwap, SaltPepper
-from isthmus.parts.losses import Squared
+from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
-from isthmus.parts.penalties import L1, WeightDecay
+from isthmus.parts.penalties.sparsity import L1
+from isthmus.parts.penalties.weights import WeightDecay
 from isthmus.pca import largest_angle, principal_components
 from isthmus.records import Batch, Pass
 

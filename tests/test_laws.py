@@ -30,7 +30,7 @@ from checks_for_kinds import (
 from sklearn.base import clone
 
 from isthmus import recipes
-from isthmus.parts.losses import Bernoulli
+from isthmus.parts.losses.categories import Bernoulli
 from isthmus.recipes import RECIPES, Kind, Parts
 from isthmus.records import Batch, Pass, from_json, to_json
 

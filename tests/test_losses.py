@@ -11,7 +11,8 @@ import scipy.stats
 import torch
 
 from isthmus.errors import InputError
-from isthmus.parts.losses import FLOOR, Absolute, Bernoulli, Squared
+from isthmus.parts.losses.categories import Bernoulli
+from isthmus.parts.losses.scaled import FLOOR, Absolute, Squared
 from isthmus.records import EVALUATION, Batch, Code, Context, Layout, Seen, Trace
 
 LEARNED = {"squared": Squared, "absolute": Absolute}

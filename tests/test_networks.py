@@ -14,7 +14,7 @@ from isthmus.composition import compose
 from isthmus.errors import InputError
 from isthmus.parts.activations import ACTIVATIONS, REACH
 from isthmus.parts.bottlenecks.plain import Plain
-from isthmus.parts.losses import Squared
+from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense, DenseDecoder, DenseEncoder, dropped, start_at
 from isthmus.pca import principal_components
 from isthmus.recipes import Parts

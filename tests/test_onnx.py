@@ -29,7 +29,8 @@ from isthmus.errors import DataWarning, InputError, MissingExtraError
 from isthmus.onnx import export
 from isthmus.parts.activations import ACTIVATIONS
 from isthmus.parts.bottlenecks.plain import Plain
-from isthmus.parts.losses import Absolute, Bernoulli, Squared
+from isthmus.parts.losses.categories import Bernoulli
+from isthmus.parts.losses.scaled import Absolute, Squared
 from isthmus.parts.networks.dense import Dense
 from isthmus.records import Batch, Context
 from isthmus.version import VERSION

@@ -12,9 +12,10 @@ from torch import nn
 from isthmus.composition import compose
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.plain import Plain
-from isthmus.parts.losses import Squared
+from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
-from isthmus.parts.penalties import L1, WeightDecay
+from isthmus.parts.penalties.sparsity import L1
+from isthmus.parts.penalties.weights import WeightDecay
 from isthmus.parts.schedules import Ramp
 from isthmus.records import Batch, Layout, Pass
 

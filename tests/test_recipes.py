@@ -10,9 +10,10 @@ from isthmus import recipes
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.corruptions import GaussianNoise, Mask
-from isthmus.parts.losses import Bernoulli, Squared
+from isthmus.parts.losses.categories import Bernoulli
+from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
-from isthmus.parts.penalties import L1
+from isthmus.parts.penalties.sparsity import L1
 from isthmus.parts.schedules import Ramp
 from isthmus.recipes import RECIPES, Kind, Parts
 from isthmus.records import Layout

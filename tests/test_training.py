@@ -17,9 +17,9 @@ from isthmus import training
 from isthmus.composition import Composition
 from isthmus.errors import TrainingError
 from isthmus.parts.corruptions import GaussianNoise
-from isthmus.parts.losses import Squared
+from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
-from isthmus.parts.penalties import L1
+from isthmus.parts.penalties.sparsity import L1
 from isthmus.parts.schedules import Ramp
 from isthmus.progress import Progress
 from isthmus.records import EVALUATION, Pass, Trace

@@ -24,7 +24,7 @@ from isthmus.diagnostics import FitRecord
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.settings import whole
 from isthmus.parts.bottlenecks.plain import Plain
-from isthmus.parts.losses import Absolute, Squared
+from isthmus.parts.losses.scaled import Absolute, Squared
 from isthmus.parts.networks.dense import Dense, DenseDecoder, DenseEncoder, start_at
 from isthmus.pca import PrincipalComponents, principal_components
 from isthmus.progress import progress

@@ -1,16 +1,4 @@
-"""Reconstruction losses: minus the log-likelihood of a row, in nats, constants included.
-
-The contract (what `composition.py` asks of a loss):
-
-    cost(out, x, weight) -> (n,)     nats per row, summed over features
-    mean(out)                        the expected x
-    sample(out, generator)           a draw of x
-    width(features)                  numbers per row that the decoder must emit
-    support                          "real", or "unit" for data in [0, 1]
-    after_step(trace, terms), best(mean_cost, cells)     only where a scale is learned
-
-What a user writes (`Squared()`) is a frozen part; where something is learned, ``build()`` makes the module.
-"""
+"""Squared and absolute error, with a scale that is learned as a running mean."""
 
 from __future__ import annotations
 
@@ -21,31 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.errors import InputError
+from isthmus.parts.losses.common import cells, check_shapes, row_sums
 from isthmus.records import Trace, part
 
 LOG_TWO_PI = math.log(2 * math.pi)
 
 FLOOR = 1e-6
 """The least variance (in scaled units) a loss learns: the rounding of float32 data, about."""
-
-
-def row_sums(errors: Tensor, weight: Tensor | None) -> Tensor:
-    """(n, ...) -> (n,): the sum over a row's cells, missing ones left out."""
-    if weight is not None:
-        # where, not a product: a missing cell may hold NaN.
-        errors = torch.where(weight > 0, errors * weight, torch.zeros_like(errors))
-    return errors.flatten(1).sum(1)
-
-
-def check_shapes(out: Tensor, x: Tensor) -> None:
-    """PyTorch would stretch one to the other's shape with no more than a warning."""
-    if out.shape != x.shape:
-        raise InputError(f"the decoder must give the shape of the rows, {tuple(x.shape)}; it gave {tuple(out.shape)}")
-
-
-def cells(x: Tensor, weight: Tensor | None) -> Tensor | float:
-    """How many cells each row has: a number, or (n,) where some are missing."""
-    return float(x[0].numel()) if weight is None else weight.flatten(1).sum(1)
 
 
 @part
@@ -99,32 +69,6 @@ class Absolute:
 
     def build(self) -> ScaledLoss:
         return AbsoluteLoss(self.scale)
-
-
-@part
-class Bernoulli:
-    """Cross-entropy of cells in [0, 1]; the decoder's output is the logit of the mean.
-
-        cost = sum -x log p - (1 - x) log (1 - p),   p = sigmoid(out)
-
-    On grey cells the cost has a floor above 0: it is a likelihood only for cells that are 0 or 1.
-    """
-
-    @property
-    def support(self) -> str:
-        return "unit"
-
-    def width(self, features: int) -> int:
-        return features
-
-    def cost(self, out: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
-        return row_sums(F.binary_cross_entropy_with_logits(out, x, reduction="none"), weight)
-
-    def mean(self, out: Tensor) -> Tensor:
-        return torch.sigmoid(out)
-
-    def sample(self, out: Tensor, generator: torch.Generator) -> Tensor:
-        return torch.bernoulli(torch.sigmoid(out), generator=generator)
 
 
 class ScaledLoss(nn.Module):
