@@ -28,16 +28,27 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from isthmus.estimators.autoencoder import Autoencoder
+    from isthmus.estimators.citation import citation
     from isthmus.estimators.comparison import compare
+    from isthmus.estimators.field import vector_field
     from isthmus.estimators.files import load
+    from isthmus.papers import Paper
     from isthmus.parts.bottlenecks.plain import Plain
-    from isthmus.parts.corruptions import GaussianNoise, Mask, RowSwap, SaltPepper
-    from isthmus.parts.losses.categories import Bernoulli
+    from isthmus.parts.bottlenecks.sparse import BatchTopK, JumpReLU, TopK
+    from isthmus.parts.bottlenecks.zeroed import Zeroed
+    from isthmus.parts.corruptions import GaussianNoise, Mask, MaskPatches, RowSwap, SaltPepper
+    from isthmus.parts.losses.categories import Bernoulli, Categorical
+    from isthmus.parts.losses.cosine import Cosine
+    from isthmus.parts.losses.counts import Multinomial, NegativeBinomial, Poisson, ZeroInflatedNegativeBinomial
+    from isthmus.parts.losses.grouped import GroupedHuber
+    from isthmus.parts.losses.robust import Huber, StudentT
     from isthmus.parts.losses.scaled import Absolute, Squared
     from isthmus.parts.networks.dense import Dense
-    from isthmus.parts.penalties.sparsity import L1
+    from isthmus.parts.penalties.contractive import Contractive, HigherOrderContractive
+    from isthmus.parts.penalties.sparsity import L1, KLSparsity, Saturating
     from isthmus.parts.penalties.weights import WeightDecay
-    from isthmus.parts.schedules import Ramp
+    from isthmus.parts.pretraining import Boltzmann, Greedy
+    from isthmus.parts.schedules import Between, Ramp
     from isthmus.recipes import RECIPES, Kind, Parts
     from isthmus.records import Batch, Code, Context, Layout, Pass, Seen, Trace
 
@@ -46,16 +57,27 @@ HOMES = {
     "isthmus.diagnostics": "Diagnosis Verdict",
     "isthmus.errors": "CollapseWarning DataWarning FileFormatError InputError MissingExtraError TrainingError",
     "isthmus.estimators.autoencoder": "Autoencoder",
+    "isthmus.estimators.citation": "citation",
     "isthmus.estimators.comparison": "compare",
+    "isthmus.estimators.field": "vector_field",
     "isthmus.estimators.files": "load",
+    "isthmus.papers": "Paper",
     "isthmus.parts.bottlenecks.plain": "Plain",
-    "isthmus.parts.corruptions": "GaussianNoise Mask RowSwap SaltPepper",
-    "isthmus.parts.losses.categories": "Bernoulli",
+    "isthmus.parts.bottlenecks.sparse": "BatchTopK JumpReLU TopK",
+    "isthmus.parts.bottlenecks.zeroed": "Zeroed",
+    "isthmus.parts.corruptions": "GaussianNoise Mask MaskPatches RowSwap SaltPepper",
+    "isthmus.parts.losses.categories": "Bernoulli Categorical",
+    "isthmus.parts.losses.cosine": "Cosine",
+    "isthmus.parts.losses.counts": "Multinomial NegativeBinomial Poisson ZeroInflatedNegativeBinomial",
+    "isthmus.parts.losses.grouped": "GroupedHuber",
+    "isthmus.parts.losses.robust": "Huber StudentT",
     "isthmus.parts.losses.scaled": "Absolute Squared",
     "isthmus.parts.networks.dense": "Dense",
-    "isthmus.parts.penalties.sparsity": "L1",
+    "isthmus.parts.penalties.contractive": "Contractive HigherOrderContractive",
+    "isthmus.parts.penalties.sparsity": "L1 KLSparsity Saturating",
     "isthmus.parts.penalties.weights": "WeightDecay",
-    "isthmus.parts.schedules": "Ramp",
+    "isthmus.parts.pretraining": "Boltzmann Greedy",
+    "isthmus.parts.schedules": "Between Ramp",
     "isthmus.recipes": "RECIPES Kind Parts",
     "isthmus.records": "Batch Code Context Layout Pass Seen Trace",
 }

@@ -48,7 +48,7 @@ class Plan:
 
     def rate(self, epoch: float) -> float:
         """The learning rate: a short warm-up, then half a cosine down to 0."""
-        done = epoch / self.epochs
+        done = epoch / max(self.epochs, 1)
         warm = min(1.0, done / self.warm_up + 1e-3) if self.warm_up else 1.0
         return self.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * min(done, 1.0)))
 

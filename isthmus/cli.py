@@ -118,6 +118,7 @@ IN_THE_SHELL = {
     "Feature names seen at fit time, yet now missing": "Missing columns",
     "save it as CSV, or give pandas.read_excel(...)": "save it as CSV",
     "fit without resume": "leave out --resume",
+    "give the same for these rows, given=...": "give the same for these rows with --given COLUMN|FILE",
 }
 """What the library says to those who write Python, and what it means on a command line."""
 
@@ -274,6 +275,16 @@ Labels = Annotated[
         help="A column of DATA, or a file with one label per row: left out of the fit, used to colour the report.",
     ),
 ]
+GivenNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--given",
+        metavar="COLUMN|FILE",
+        help="What each row is given, so that its code need not hold it: a column of DATA, which is then left out, or "
+        "a file with one value per row. Can be repeated; a model fitted with it needs it always.",
+        rich_help_panel="Data",
+    ),
+]
 Scale = Annotated[
     str,
     typer.Option(help="How columns are scaled: auto, standard, common, unit or none.", rich_help_panel="Data"),
@@ -347,6 +358,7 @@ def fit(
     scale: Scale = "auto",
     column: Columns = None,
     labels: Labels = None,
+    given: GivenNames = None,
     report: Annotated[
         str | None, typer.Option(metavar="FILE", help="Also write a report, an .html file, about these rows.")
     ] = None,
@@ -409,12 +421,22 @@ def fit(
     kind = kind_of(method, knobs or [], network)
     columns = columns_of(column or [])
     commands.fit(
-        data, output, {**kind, **settings}, columns, labels=labels, report=report, resume=resume, words=context.obj
+        data,
+        output,
+        {**kind, **settings},
+        columns,
+        labels=labels,
+        given=commands.Given(data, tuple(given or ())),
+        report=report,
+        resume=resume,
+        words=context.obj,
     )
 
 
 @app.command()
-def encode(model: ModelFile, data: DataFile, output: TableFile, column: Columns = None) -> None:
+def encode(
+    model: ModelFile, data: DataFile, output: TableFile, column: Columns = None, given: GivenNames = None
+) -> None:
     """Write the code of every row: a few numbers that stand for it, to plot, cluster or search by.
 
     \b
@@ -425,11 +447,13 @@ def encode(model: ModelFile, data: DataFile, output: TableFile, column: Columns 
     from isthmus import commands
     from isthmus.assignments import columns_of
 
-    commands.encode(model, data, output, columns_of(column or []))
+    commands.encode(model, data, output, columns_of(column or []), commands.Given(data, tuple(given or ())))
 
 
 @app.command()
-def reconstruct(model: ModelFile, data: DataFile, output: TableFile, column: Columns = None) -> None:
+def reconstruct(
+    model: ModelFile, data: DataFile, output: TableFile, column: Columns = None, given: GivenNames = None
+) -> None:
     """Write every row as the model rebuilds it, in the units and columns of DATA: repaired, or smoothed.
 
     \b
@@ -440,7 +464,7 @@ def reconstruct(model: ModelFile, data: DataFile, output: TableFile, column: Col
     from isthmus import commands
     from isthmus.assignments import columns_of
 
-    commands.reconstruct(model, data, output, columns_of(column or []))
+    commands.reconstruct(model, data, output, columns_of(column or []), commands.Given(data, tuple(given or ())))
 
 
 @app.command()
@@ -452,6 +476,7 @@ def report(
     ],
     column: Columns = None,
     labels: Labels = None,
+    given: GivenNames = None,
 ) -> None:
     """Write one HTML page that says how good a model is: curves, rebuilt rows, odd rows, verdicts in plain words.
 
@@ -462,7 +487,8 @@ def report(
     from isthmus import commands
     from isthmus.assignments import columns_of
 
-    commands.report(model, data, output, columns_of(column or []), labels)
+    beside = commands.Given(data, tuple(given or ()))
+    commands.report(model, data, output, columns_of(column or []), labels, beside)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import textwrap
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,35 +46,36 @@ def fit(
     columns: dict[str | int, str],
     *,
     labels: str | None,
+    given: Given,
     report: str | None,
     resume: bool,
     words: list[str],
 ) -> None:
     """Fit, save, report, and say how it went; ``words`` is the command line, for the hint how to go on."""
     asked = columns
-    values, columns = labels_of(data, labels, columns)
+    values, columns = labels_of(data, labels, given.left_out(columns))
     source = open_source(data, argument=data, columns=columns)
-    y = labels_for(source, labels, values)
+    y, beside = labels_for(source, labels, values), given.values(source)
     if not resume:
         warn_of_unfinished(settings["checkpoint"])
     written = {path: Path(path).exists() for path in (output, report) if path is not None}
     model = Autoencoder(columns=columns or None, **settings)
     try:
-        model.fit(source, resume=resume)
+        model.fit(source, given=beside, resume=resume)
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(how_to_go_on(settings["checkpoint"], words)) from interrupt
     model.save(output)
     if report is not None:
-        model.report(report, source, y)
+        model.report(report, source, y, given=beside)
     if settings["verbose"]:
-        say_fitted(model, source, written)
+        say_fitted(model, source, beside, written)
         labelled = ["--labels", labels] if labels else []
         scaled = ["--scale", settings["scale"]] if settings["scale"] != "auto" else []
         left_out = labelled if values is not None else []
         say_next(
             # The model itself remembers which columns were left out; `compare` begins anew.
-            ["encode", output, data, "-o", "codes.csv"],
-            ["info", output] if report else ["report", output, data, "-o", "report.html", *labelled],
+            ["encode", output, data, "-o", "codes.csv", *given.words],
+            ["info", output] if report else ["report", output, data, "-o", "report.html", *given.words, *labelled],
             ["compare", data, *scaled, *column_options(asked), *left_out],
         )
 
@@ -104,9 +106,9 @@ def how_to_go_on(checkpoint: str | None, words: list[str]) -> str:
     return f"Go on from the last checkpoint with: {shlex.join(['isthmus', *again])}"
 
 
-def say_fitted(model: Autoencoder, source: Source, written: dict[str, bool]) -> None:
+def say_fitted(model: Autoencoder, source: Source, given: Any, written: dict[str, bool]) -> None:
     say_errors(model)
-    diagnosis = model.diagnose(source)
+    diagnosis = model.diagnose(source, given=given)
     for verdict in diagnosis.verdicts:
         if verdict.name == "PCA" or verdict.level == "bad":
             advice = f" Try: {verdict.advice}" if verdict.advice else ""
@@ -127,11 +129,11 @@ def say_errors(model: Autoencoder) -> None:
     line("PCA's", f"{factor * record.pca_error**0.5:.4g} with {components}, on the same {record.judged_on}")
 
 
-def encode(model_path: str, data: str, output: str, columns: dict[str | int, str]) -> None:
+def encode(model_path: str, data: str, output: str, columns: dict[str | int, str], given: Given) -> None:
     """The codes of all rows as a file."""
     model = load(model_path)
-    source, replaced = matching(model, data, columns), Path(output).exists()
-    codes: Any = model.transform(source)
+    source, replaced = matching(model, data, given.left_out(columns)), Path(output).exists()
+    codes: Any = model.transform(source, given=given.values(source))
     names = [f"code_{unit}" for unit in range(model.code_size_)]
     if source.container == "pandas" and not output.lower().endswith(".npy"):
         import pandas as pd
@@ -141,26 +143,28 @@ def encode(model_path: str, data: str, output: str, columns: dict[str | int, str
     say_written(output, replaced, source.rows, counted(model.code_size_, "number"))
 
 
-def reconstruct(model_path: str, data: str, output: str, columns: dict[str | int, str]) -> None:
+def reconstruct(model_path: str, data: str, output: str, columns: dict[str | int, str], given: Given) -> None:
     """All rows as the model rebuilds them, as a file."""
     model = load(model_path)
     shape = model.form_.layout.shape
     if len(shape) > 1 and not output.lower().endswith(".npy"):
         raise InputError(f"-o: images are written as .npy, since they fit no table; got {output!r}")
-    source, replaced = matching(model, data, columns), Path(output).exists()
-    write_table(output, model.reconstruct(source), model.form_.names)
+    source, replaced = matching(model, data, given.left_out(columns)), Path(output).exists()
+    write_table(output, model.reconstruct(source, given=given.values(source)), model.form_.names)
     each = " x ".join(map(str, shape)) if len(shape) > 1 else counted(shape[0], "column")
     say_written(output, replaced, source.rows, each)
 
 
-def report(model_path: str, data: str, output: str, columns: dict[str | int, str], labels: str | None) -> None:
+def report(
+    model_path: str, data: str, output: str, columns: dict[str | int, str], labels: str | None, given: Given
+) -> None:
     """The report of a model about rows."""
     model = load(model_path)
-    values, columns = labels_of(data, labels, columns)
+    values, columns = labels_of(data, labels, given.left_out(columns))
     source = matching(model, data, columns)
     y = labels_for(source, labels, values)
     replaced = Path(output).exists()
-    model.report(output, source, y)
+    model.report(output, source, y, given=given.values(source))
     print(f"{output}: open it in a browser; it needs no network ({size_of(output, replaced)})")
 
 
@@ -194,7 +198,7 @@ def methods() -> None:
         line(name, recipe.summary)
         if recipe.knobs:
             line("", "knobs: " + ", ".join(f"{knob}={default!r}" for knob, default in recipe.knobs.items()))
-        line("", recipe.paper)
+        line("", str(recipe.paper))
         print()
     print("Use one: isthmus fit DATA -o model.safetensors --method sparse --set weight=0.5")
 
@@ -310,7 +314,7 @@ def matching(model: Autoencoder, data: str, columns: dict[str | int, str]) -> So
 
 
 def labels_of(
-    data: str, labels: str | None, columns: dict[str | int, str]
+    data: str, labels: str | None, columns: dict[str | int, str], option: str = "--labels"
 ) -> tuple[np.ndarray | None, dict[str | int, str]]:
     """The labels that are a column of the data, and ``columns`` with that column left out."""
     if labels is None:
@@ -320,19 +324,51 @@ def labels_of(
         return values, {**columns, labels: "ignore"}
     if not Path(labels).is_file():
         hint = did_you_mean(labels, names) if names else ""
-        raise InputError(f"--labels: {labels!r} is neither a column of {data!r} nor a file.{hint}")
+        raise InputError(f"{option}: {labels!r} is neither a column of {data!r} nor a file.{hint}")
     return None, columns
 
 
-def labels_for(source: Source, labels: str | None, values: np.ndarray | None) -> np.ndarray | None:
+def labels_for(
+    source: Source, labels: str | None, values: np.ndarray | None, option: str = "--labels"
+) -> np.ndarray | None:
     """One label per row: those of a column, or those in a file."""
     if labels is None:
         return None
-    y = labels_in(Path(labels), source.rows) if values is None else values
+    y = labels_in(Path(labels), source.rows, option) if values is None else values
     if y.shape != (source.rows,):
         got = f"{len(y):,}" if y.ndim == 1 else f"an array of shape {y.shape}"
-        raise InputError(f"--labels: {labels!r} must hold one label per row, {source.rows:,}; it holds {got}")
+        raise InputError(f"{option}: {labels!r} must hold one value per row, {source.rows:,}; it holds {got}")
     return y
+
+
+@dataclass(frozen=True)
+class Given:
+    """What ``--given`` names: columns of the data, which are then left out of it, or files."""
+
+    data: str
+    names: tuple[str, ...]
+
+    def left_out(self, columns: dict[str | int, str]) -> dict[str | int, str]:
+        for name in self.names:
+            columns = labels_of(self.data, name, columns, "--given")[1]
+        return columns
+
+    def values(self, source: Source) -> Any:
+        """One value per row, or a frame of them where several are named; None where none is."""
+        found = {}
+        for name in self.names:
+            values = labels_of(self.data, name, {}, "--given")[0]
+            found[name] = labels_for(source, name, values, "--given")
+        if len(found) < 2:
+            return next(iter(found.values()), None)
+        import pandas as pd
+
+        return pd.DataFrame(found)
+
+    @property
+    def words(self) -> list[str]:
+        """The options again, for a command to copy."""
+        return [word for name in self.names for word in ("--given", name)]
 
 
 def separator_of(path: str) -> str | None:
@@ -363,25 +399,25 @@ def column_of(data: str, name: str) -> tuple[np.ndarray | None, list[str]]:
     return None, []
 
 
-def labels_in(path: Path, rows: int) -> np.ndarray:
+def labels_in(path: Path, rows: int, option: str) -> np.ndarray:
     """The labels in a file: one column of text or numbers, with or without a name, a .npy array, or an idx file."""
     name = path.name.lower()
     if name.endswith(".npy"):
         try:
             return np.load(path, allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise InputError(f"--labels: {str(path)!r} is not a whole .npy file of labels: {error}") from error
+            raise InputError(f"{option}: {str(path)!r} is not a whole .npy file of labels: {error}") from error
     if "ubyte" in name or name.endswith((".idx", ".idx.gz")):
         return read_idx(path)
     if is_text_table(name) or name.endswith(".txt"):
         frame, named = read_csv(path, separator_of(name))
         if frame.shape[1] != 1:
-            raise InputError(f"--labels: {str(path)!r} must hold one column; it holds {frame.shape[1]}")
+            raise InputError(f"{option}: {str(path)!r} must hold one column; it holds {frame.shape[1]}")
         values = frame.iloc[:, 0].to_numpy()
         # Labels that are words begin like a file whose column has a name: their number tells the two apart.
         first = [frame.columns[0]] if named and len(values) == rows - 1 else []
         return np.array([*first, *values], dtype=object) if first else values
-    raise InputError(f"--labels: {str(path)!r} must be a .csv, .tsv, .txt, .npy or idx file with one label per row")
+    raise InputError(f"{option}: {str(path)!r} must be a .csv, .tsv, .txt, .npy or idx file with one label per row")
 
 
 # ---------------------------------------------------------------------- lines on the terminal

@@ -8,8 +8,10 @@ objective  = mean over rows of cost + sum of weight * penalty
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 
 from isthmus.errors import InputError
 from isthmus.parts.schedules import at, ends
-from isthmus.records import EVALUATION, Batch, Code, Context, Pass, Schedule, Seen, Trace
+from isthmus.records import EVALUATION, Batch, Code, Context, Layout, Pass, Schedule, Seen, Trace
 
 
 class Unaware(nn.Module):
@@ -66,20 +68,31 @@ class Composition(nn.Module):
         self.loss = loss
         self.corruption = corruption
         self.penalties = tuple(penalties)
+        # Those that keep state, registered so that they are moved and saved with the rest.
+        self.learning_penalties = nn.ModuleList(p for p in self.penalties if isinstance(p, nn.Module))
         self.rate = rate
-        wanted = {getattr(penalty, "layer", "code") for penalty in self.penalties} - {"code"}
-        unknown = wanted - set(self.layer_names())
-        if unknown:
-            raise InputError(
-                f"penalties: no layer is called {sorted(unknown)[0]!r}; this composition has 'code' and "
-                + ", ".join(self.layer_names())
-            )
-        self.watched = tuple(sorted(wanted))
+        self.watched = self.layers_of_penalties()
+        for penalty in self.penalties:
+            if hasattr(penalty, "check"):
+                penalty.check(self)
+
+    def layers_of_penalties(self) -> tuple[str, ...]:
+        """The layers whose activations the penalties read, all of which must exist."""
+        wanted = sorted({getattr(penalty, "layer", "code") for penalty in self.penalties} - {"code"})
+        known = self.layer_names()
+        for name in wanted:
+            if name not in known:
+                near = difflib.get_close_matches(name, ["code", *known], n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise InputError(
+                    f"penalties: no layer is called {name!r}.{hint} This composition has 'code' and {', '.join(known)}"
+                )
+        return tuple(wanted)
 
     def layer_names(self) -> list[str]:
         """The layers whose activations a penalty may ask for by name."""
         leaves = [name for name, module in self.named_modules() if name and not list(module.children())]
-        return [name for name in leaves if name.split(".")[0] != "loss"]
+        return [name for name in leaves if name.split(".")[0] in ("encoder", "bottleneck", "decoder")]
 
     @property
     def warm_epochs(self) -> float:
@@ -88,13 +101,23 @@ class Composition(nn.Module):
         knobs = [value for part in parts if part is not None for value in vars(part).values()]
         return max(ends(value) for value in (self.rate, 0.0, *knobs))
 
-    def context(self, batch: Batch, pass_: Pass = EVALUATION) -> Context:
-        return Context(tuple(batch.x.shape[1:]), batch.given, batch.lengths, pass_=pass_)
+    def context(self, batch: Batch, pass_: Pass = EVALUATION, level: Tensor | None = None) -> Context:
+        """What the parts may read beside the rows; without a ``level`` the encoder is told the least that there is."""
+        if level is None and getattr(self.corruption, "tell", False):
+            level = batch.x.new_full((len(batch),), self.corruption.least)
+        total = self.loss.total(batch.visible()) if hasattr(self.loss, "total") else None
+        return Context(tuple(batch.x.shape[1:]), batch.given, batch.lengths, level=level, total=total, pass_=pass_)
+
+    def view(self, batch: Batch, seen: Seen | None = None) -> Tensor:
+        """What the encoder is shown: the visible cells, as the loss wants them seen (counts: their logarithm)."""
+        x = batch.visible(None if seen is None else seen.x)
+        # Hidden once more: a missing cell is 0 to the encoder, whatever a value of 0 looks like.
+        return batch.visible(self.loss.view(x)) if hasattr(self.loss, "view") else x
 
     def encode(self, batch: Batch, context: Context | None = None, seen: Seen | None = None) -> tuple[Tensor, Code]:
         """What the encoder emits, and the code that the bottleneck makes of it."""
         context = self.context(batch) if context is None else context
-        hidden = self.encoder(batch.visible(None if seen is None else seen.x), context)
+        hidden = self.encoder(self.view(batch, seen), context)
         return hidden, self.bottleneck(hidden, context)
 
     def decode(self, code: Code, context: Context) -> Tensor:
@@ -110,7 +133,7 @@ class Composition(nn.Module):
         seen = Seen(batch.x)
         if self.corruption is not None and pass_.training:
             seen = self.corruption(batch, pass_)
-        context = self.context(batch, pass_)
+        context = self.context(batch, pass_, seen.level)
         with self.watching() as activations:
             hidden, code = self.encode(batch, context, seen)
             out = self.decode(code, context)
@@ -123,7 +146,7 @@ class Composition(nn.Module):
     def losses(self, trace: Trace) -> Tensor:
         """The reconstruction loss alone: (n,), or (draws, n) where the bottleneck drew several codes."""
         # visible: a missing cell may hold NaN, and the gradient of 0 * NaN is NaN whatever `where` picks.
-        x, weight = trace.batch.visible(), trace.batch.weight
+        x, weight = trace.batch.visible(), trace.weight
         if trace.code.draws:
             return torch.stack([self.loss.cost(out, x, weight) for out in trace.out])
         return self.loss.cost(trace.out, x, weight)
@@ -162,11 +185,11 @@ class Composition(nn.Module):
         if hasattr(self.bottleneck, "start"):
             with torch.no_grad():
                 context = self.context(batch)
-                self.bottleneck.start(self.encoder(batch.visible(), context))
+                self.bottleneck.start(self.encoder(self.view(batch), context))
 
     def after_step(self, trace: Trace, terms: dict[str, Tensor]) -> None:
         """Let parts that keep running figures follow the step just made."""
-        for part in (self.loss, self.bottleneck):
+        for part in (self.loss, self.bottleneck, *self.penalties):
             if hasattr(part, "after_step"):
                 part.after_step(trace, terms)
 
@@ -178,7 +201,7 @@ class Composition(nn.Module):
 
     def rebuild(self, point: Tensor, context: Context) -> Tensor:
         """(n, *shape): the expected x of a code."""
-        return self.loss.mean(self.decoder(self.z_of(point), context))
+        return self.loss.mean(self.decoder(self.z_of(point), context), context)
 
     def z_of(self, point: Tensor) -> Tensor:
         """What the decoder reads for a code as `represent` gives it; the bottleneck says so where they differ
@@ -226,7 +249,8 @@ def repeated(context: Context, draws: int) -> Context:
     def tile(value: Tensor | None) -> Tensor | None:
         return None if value is None else value.repeat(draws, *[1] * (value.ndim - 1))
 
-    return Context(context.shape, tile(context.given), tile(context.lengths), tile(context.teacher), context.pass_)
+    tiled: dict[str, Any] = {n: tile(getattr(context, n)) for n in ("given", "lengths", "teacher", "level", "total")}
+    return replace(context, **tiled)
 
 
 def compose(
@@ -259,9 +283,10 @@ def compose(
     >>> model.cost(model.trace(batch)).shape
     torch.Size([3])
     """
-    return Composition(encoder, built(bottleneck), decoder, built(loss), built(corruption), tuple(penalties), rate)
+    ready = tuple(built(penalty) for penalty in penalties)
+    return Composition(encoder, built(bottleneck), decoder, built(loss), built(corruption), ready, rate)
 
 
-def built(part: Any) -> Any:
-    """A part that learns comes as a frozen description with ``build()``; others are used as they are."""
-    return part.build() if hasattr(part, "build") and not isinstance(part, nn.Module) else part
+def built(part: Any, layout: Layout | None = None) -> Any:
+    """A part that learns comes as a frozen description with ``build(layout)``; others are used as they are."""
+    return part.build(layout) if hasattr(part, "build") and not isinstance(part, nn.Module) else part

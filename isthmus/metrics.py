@@ -1,6 +1,8 @@
-"""Figures about arrays: how far a reconstruction is from the rows it rebuilds."""
+"""Figures about arrays: how far reconstructions are from their rows, and what codes keep of them."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -71,3 +73,118 @@ def psnr(x: np.ndarray, out: np.ndarray, peak: float) -> float:
 def squared_differences(x: np.ndarray, out: np.ndarray) -> np.ndarray:
     """(x - out)^2 in float64, so that whole numbers such as uint8 pixels neither wrap around nor overflow."""
     return np.square(np.asarray(x, dtype=np.float64) - np.asarray(out, dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class Activity:
+    """How much the units of a code are used; a unit is active in a row where it is not exactly zero.
+
+    Attributes
+    ----------
+    shares : (units,) the share of the rows in which each unit is active.
+    mean : the mean absolute value over all rows and units.
+    active_units : active units per row, in the mean.
+    """
+
+    shares: np.ndarray
+    mean: float
+    active_units: float
+
+    @property
+    def sparse(self) -> bool:
+        """Whether some unit is zero in some rows and not in others: what a plain code never is."""
+        return bool(((self.shares > 0) & (self.shares < 1)).any())
+
+    @property
+    def never(self) -> np.ndarray:
+        """The numbers of the units that are active in no row."""
+        return np.flatnonzero(self.shares == 0)
+
+    @property
+    def always(self) -> np.ndarray:
+        """The numbers of the units that are active in every row."""
+        return np.flatnonzero(self.shares == 1)
+
+
+def activity(codes: np.ndarray) -> Activity:
+    """How often each unit of the codes (n, units) is not exactly zero.
+
+    Examples
+    --------
+    >>> found = activity(np.array([[0.0, 1.0, 0.0], [0.0, 2.0, 3.0]]))
+    >>> found.shares, found.never, found.always, found.mean, found.active_units
+    (array([0. , 1. , 0.5]), array([0]), array([1]), 1.0, 1.5)
+    """
+    codes = np.asarray(codes)
+    shares = (codes != 0).mean(axis=0)
+    return Activity(shares, float(np.abs(codes).mean(dtype=np.float64)), float(shares.sum()))
+
+
+def trustworthiness(x: np.ndarray, codes: np.ndarray, neighbours: int = 10) -> float:
+    """Whether rows that are near in the codes are near in the data: 1 where all are, about 0.5 by chance.
+
+        T(k) = 1 - 2 / (n k (2n - 3k - 1)) * sum over rows i, and over j among the k nearest of i in the codes,
+               of max(0, rank of j by its distance from i in the data - k)
+
+    Parameters
+    ----------
+    x, codes : (n, *) rows and their codes. Memory grows with n squared: about 100 MB for 2,000 rows.
+    neighbours : k, 1 <= k < n / 2.
+
+    References
+    ----------
+    Venna & Kaski 2001, Neighborhood preservation in nonlinear projection methods.
+
+    Examples
+    --------
+    >>> x = np.arange(8.0)[:, None]
+    >>> trustworthiness(x, -3 * x, 2)
+    1.0
+    """
+    return kept_order(distances(x), distances(codes), neighbours)
+
+
+def continuity(x: np.ndarray, codes: np.ndarray, neighbours: int = 10) -> float:
+    """Whether rows that are near in the data stay near in the codes: `trustworthiness` the other way round.
+
+    Examples
+    --------
+    >>> x = np.arange(8.0)[:, None]
+    >>> continuity(x, np.abs(x - 3.5), 2) > trustworthiness(x, np.abs(x - 3.5), 2)  # folded, not torn
+    True
+    """
+    return kept_order(distances(codes), distances(x), neighbours)
+
+
+def kept_order(far: np.ndarray, near: np.ndarray, neighbours: int) -> float:
+    """The formula of `trustworthiness`: the ranks by the distances ``far`` of the nearest by ``near``."""
+    n, k = len(far), neighbours
+    if not 1 <= k < n / 2:
+        raise ValueError(f"neighbours must be at least 1 and below half of the {n} rows; got {k}")
+    ranks = np.empty((n, n), dtype=np.int32)
+    np.put_along_axis(ranks, far.argsort(axis=1, kind="stable"), np.arange(1, n + 1, dtype=np.int32)[None], axis=1)
+    nearest = near.argsort(axis=1, kind="stable")[:, :k]
+    excess = np.maximum(0, np.take_along_axis(ranks, nearest, axis=1).astype(np.int64) - k).sum()
+    return float(1 - 2 / (n * k * (2 * n - 3 * k - 1)) * excess)
+
+
+def nearest_accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
+    """The share of rows whose nearest other row, by the codes (n, *), has the same label: leave-one-out 1-NN.
+
+    Examples
+    --------
+    >>> nearest_accuracy(np.array([0.0, 1.0, 5.0, 6.5])[:, None], np.array(["a", "a", "b", "c"]))
+    0.5
+    """
+    labels = np.asarray(labels)
+    return float((labels[distances(codes).argmin(axis=1)] == labels).mean())
+
+
+def distances(x: np.ndarray) -> np.ndarray:
+    """(n, n) squared distances between rows (n, *), in float64; infinite from a row to itself."""
+    flat = np.asarray(x, dtype=np.float64).reshape(len(x), -1)
+    flat = flat - flat.mean(axis=0)  # |a - b|^2 as |a|^2 - 2 a.b + |b|^2 cancels less where rows lie about 0
+    squares = np.square(flat).sum(axis=1)
+    found = np.maximum(squares[:, None] + squares - 2 * flat @ flat.T, 0.0)
+    np.fill_diagonal(found, np.inf)
+    return found

@@ -10,8 +10,9 @@ import copy
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -98,42 +99,44 @@ class Graph(nn.Module):
                     f"{spread[feature]:g}, too large or too small for float32; rescale it before the fit"
                 )
             self.register_buffer(name, as_float32.reshape(layout.shape).clone())
-        self.register_buffer("log_volume", torch.tensor(float(scaling.log_volume)))
+        on_sphere = getattr(composition.loss, "on_sphere", False)
+        self.register_buffer("log_volume", torch.tensor(0.0 if on_sphere else float(scaling.log_volume)))
 
-    def batch(self, x: Tensor) -> Batch:
-        return Batch(((x - self.centre) - self.rest) * self.inverse, self.layout)
+    def batch(self, x: Tensor, given: Tensor | None) -> Batch:
+        return Batch(((x - self.centre) - self.rest) * self.inverse, self.layout, given=given)
 
-    def rebuilt(self, point: Tensor) -> Tensor:
-        x = self.composition.rebuild(point, Context(self.layout.shape)) * self.scale + self.centre
+    def rebuilt(self, point: Tensor, context: Context) -> Tensor:
+        x = self.composition.rebuild(point, context) * self.scale + self.centre
         return torch.minimum(torch.maximum(x, self.lowest), self.highest) if self.bounded else x
 
 
 class Encoder(Graph):
     """(n, *shape) -> (n, code_size)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.composition.represent(self.batch(x))
+    def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
+        return self.composition.represent(self.batch(x, given))
 
 
 class Decoder(Graph):
     """(n, code_size) -> (n, *shape)."""
 
-    def forward(self, code: Tensor) -> Tensor:
-        return self.rebuilt(code)
+    def forward(self, code: Tensor, given: Tensor | None = None) -> Tensor:
+        return self.rebuilt(code, Context(self.layout.shape, given=given))
 
 
 class Reconstruct(Graph):
     """(n, *shape) -> (n, *shape)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.rebuilt(self.composition.represent(self.batch(x)))
+    def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
+        batch = self.batch(x, given)
+        return self.rebuilt(self.composition.represent(batch), self.composition.context(batch))
 
 
 class Score(Graph):
     """(n, *shape) -> (n,): the log-density of a row in the user's units."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return -self.composition.point_cost(self.batch(x)) - self.log_volume
+    def forward(self, x: Tensor, given: Tensor | None = None) -> Tensor:
+        return -self.composition.point_cost(self.batch(x, given)) - self.log_volume
 
 
 GRAPHS: dict[str, type[Graph]] = {
@@ -151,6 +154,7 @@ def export(
     form: Form,
     part: str,
     code_size: int,
+    given_size: int = 0,
 ) -> Path:
     """Write one part of a fitted composition as an ONNX file that takes rows in the user's units.
 
@@ -169,6 +173,8 @@ def export(
         - ``"reconstruct"``: x -> reconstruction;
         - ``"score"``: x -> score (n,), minus the row's cost in nats, as a density in the user's units.
     code_size : numbers in one code.
+    given_size : numbers that each row is given; the graph then takes them as its second input, "given"
+        (n, given_size), encoded as `Conditions` does.
 
     Returns
     -------
@@ -208,16 +214,18 @@ def export(
         raise InputError(f"ONNX export: the weights take {size / 1e9:.1f} GB; one ONNX file holds at most 2 GB")
     with written_whole(path) as beside:
         rows = plausible_rows(graph, sum(CHECKED_ROWS))
+        conditions = (torch.eye(given_size)[torch.arange(len(rows)) % given_size],) if given_size else ()
         with torch.no_grad():
-            codes = graph.composition.represent(graph.batch(rows))
+            codes = graph.composition.represent(graph.batch(rows, *(conditions or (None,))))
             if codes.shape[1:] != (code_size,):
                 raise InputError(f"ONNX export: code_size is {code_size}, but codes have {codes.shape[1]} numbers")
-            given = codes if part == "decoder" else rows
-            write_graph(graph, given, part, beside)
+            inputs = {"code" if part == "decoder" else "x": codes if part == "decoder" else rows}
+            inputs |= dict(zip(("given",), conditions, strict=False))
+            write_graph(graph, inputs, part, beside)
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = 1  # a few rows: a pool of threads would only be started and ended
             session = onnxruntime.InferenceSession(beside, options, providers=["CPUExecutionProvider"])
-            compare(graph, given, part, session)
+            compare(graph, inputs, part, session)
     return Path(path)
 
 
@@ -284,28 +292,34 @@ def plausible_rows(graph: Graph, n: int) -> Tensor:
     """(n, *shape) random rows in the user's units, spread as the scaling says that rows are."""
     draw = np.random.default_rng(0)
     shape = (n, *graph.layout.shape)
-    unit = getattr(graph.composition.loss, "support", "real") == "unit"
-    scaled = torch.from_numpy(draw.uniform(size=shape) if unit else draw.standard_normal(shape))
+    drawn: dict[str, Callable[..., Any]] = {
+        "unit": draw.uniform,
+        "count": partial(draw.poisson, 3.0),
+        "category": partial(draw.integers, 2),
+    }
+    scaled = torch.from_numpy(drawn.get(graph.composition.loss.support, draw.standard_normal)(size=shape))
     return (scaled * graph.scale.double() + graph.centre.double()).float()
 
 
-def write_graph(graph: Graph, given: Tensor, part: str, path: Path) -> None:
-    """Trace ``graph`` with ``given`` and write it, any number of rows allowed, weights inside the file."""
+def write_graph(graph: Graph, inputs: dict[str, Tensor], part: str, path: Path) -> None:
+    """Trace ``graph`` with ``inputs`` and write it, any number of rows allowed, weights inside the file."""
+    rows = torch.export.Dim("n")
     try:
         with quiet():
             program = torch.onnx.export(
                 graph,
-                (given,),
+                tuple(inputs.values()),
                 dynamo=True,
-                input_names=["code" if part == "decoder" else "x"],
+                input_names=list(inputs),
                 output_names=[OUTPUTS[part]],
-                dynamic_shapes=({0: torch.export.Dim("n")},),
+                dynamic_shapes=tuple({0: rows} for _ in inputs),
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
         raise InputError(
-            "ONNX export: this network cannot be written as ONNX; a module of your own does something that "
-            f"torch.onnx does not know. It says: {str(error.__cause__ or error).partition(chr(10))[0]}"
+            f"ONNX export: {part!r} of this model cannot be written as ONNX, which lacks a function that it or a module "
+            "of your own needs (such as the logarithm of the Gamma function, in scores of counts). It says: "
+            f"{str(error.__cause__ or error).partition(chr(10))[0]}"
         ) from error
     program = cast(torch.onnx.ONNXProgram, program)
     # The exporter notes where each step stands in the source: paths of this machine, which are nobody's business.
@@ -315,21 +329,22 @@ def write_graph(graph: Graph, given: Tensor, part: str, path: Path) -> None:
     program.save(path, external_data=False)
 
 
-def compare(graph: Graph, given: Tensor, part: str, session: Any) -> None:
+def compare(graph: Graph, inputs: dict[str, Tensor], part: str, session: Any) -> None:
     """Raise an error if ONNX Runtime's outputs are not PyTorch's.
 
     They may differ by `TOLERANCE` units, and by 1e-6 of their value, the rounding of float32. A unit is
     a feature's scale for a reconstruction; for codes and scores it is the largest one's size.
     """
-    (entry,) = session.get_inputs()
+    entry = session.get_inputs()[0]
     if isinstance(entry.shape[0], int):
         raise InputError(
-            f"ONNX export: the graph came out for exactly {entry.shape[0]} rows at a time, because a module of your "
-            "own turns the number of rows into a constant; write x.shape[0] where it has len(x) or int(...)"
+            f"ONNX export: the graph came out for exactly {entry.shape[0]} rows at a time, because a part turns the "
+            "number of rows into a constant: in a module of your own, write x.shape[0] where it has len(x) or int(...)"
         )
-    for rows in given.split(CHECKED_ROWS):
-        expected = graph(rows)
-        got = torch.from_numpy(session.run([OUTPUTS[part]], {entry.name: rows.numpy()})[0])
+    for pieces in zip(*(values.split(CHECKED_ROWS) for values in inputs.values()), strict=True):
+        expected = graph(*pieces)
+        named = {name: piece.numpy() for name, piece in zip(inputs, pieces, strict=True)}
+        got = torch.from_numpy(session.run([OUTPUTS[part]], named)[0])
         if got.shape != expected.shape:
             raise InputError(
                 f"ONNX export: ONNX Runtime's {OUTPUTS[part]} has the shape {tuple(got.shape)}, "
@@ -339,8 +354,8 @@ def compare(graph: Graph, given: Tensor, part: str, session: Any) -> None:
         difference, allowed = (got - expected).abs(), TOLERANCE * unit + 1e-6 * expected.abs()
         if not bool((difference <= allowed).all()):
             raise InputError(
-                f"ONNX export: for {len(rows)} random rows ONNX Runtime's {OUTPUTS[part]} differs from PyTorch's by up "
-                f"to {float(difference.max()):.3g}, where at most {float(allowed.min()):.3g} is allowed"
+                f"ONNX export: on {len(expected)} random rows ONNX Runtime's {OUTPUTS[part]} differs from PyTorch's by "
+                f"up to {float(difference.max()):.3g}, where at most {float(allowed.min()):.3g} is allowed"
             )
 
 

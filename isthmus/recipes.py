@@ -4,7 +4,7 @@ A recipe returns `Parts`: what to build once the data's width is known. Calling 
 ``recipes.denoising(corruption=Mask(0.3))``, gives a `Kind`: its name and knobs, which is what
 `Autoencoder` takes, a grid search varies (``method__corruption``) and a model file stores.
 
-To add a kind: write a function here with ``@recipe("paper")``. The command line, the report, the laws and the
+To add a kind: write a function here with ``@recipe(paper)``. The command line, the report, the laws and the
 table of kinds find it in `RECIPES`.
 """
 
@@ -17,13 +17,20 @@ from typing import Any
 
 import torch
 
+from isthmus import papers
 from isthmus.composition import Composition, built, compose
 from isthmus.errors import InputError
+from isthmus.papers import Paper
 from isthmus.parts.bottlenecks.plain import Plain
-from isthmus.parts.corruptions import GaussianNoise
+from isthmus.parts.bottlenecks.sparse import BatchTopK, JumpReLU, TopK
+from isthmus.parts.corruptions import GaussianNoise, Mask, MaskPatches
+from isthmus.parts.losses.grouped import GroupedHuber
+from isthmus.parts.losses.robust import Huber
 from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
-from isthmus.parts.penalties.sparsity import L1
+from isthmus.parts.penalties.contractive import Contractive, HigherOrderContractive
+from isthmus.parts.penalties.sparsity import L1, KLSparsity, Saturating
+from isthmus.parts.pretraining import Boltzmann, Greedy
 from isthmus.records import Layout, Schedule
 
 
@@ -32,7 +39,8 @@ class Parts:
     """What a kind is made of, before sizes are known.
 
     ``code_share`` is the code size as a share of the features where the user names none, ``learning_rate``
-    and ``weight_decay`` (see `Plan`; None = chosen from the number of rows) what suits the kind.
+    and ``weight_decay`` (see `Plan`; None = chosen from the number of rows) what suits the kind, ``pretraining``
+    what is done layer by layer before all are trained as one.
     """
 
     network: Any = Dense(hidden=(2.0, 1.0), activation="silu")
@@ -44,21 +52,24 @@ class Parts:
     code_share: float = 0.25
     learning_rate: float = 2e-3
     weight_decay: float | None = None
+    pretraining: Any = None
 
     def code_size(self, features: int) -> int:
         """The code size for data of this width: a share of it, at most 32 where that narrows the data."""
         size = max(1, round(self.code_share * features))
         return size if self.code_share >= 1 else min(size, 32)
 
-    def build(self, layout: Layout, code_size: int, generator: torch.Generator) -> Composition:
-        """Make the composition, with fresh weights drawn from ``generator``."""
-        loss, bottleneck = built(self.loss), built(self.bottleneck)
+    def build(self, layout: Layout, code_size: int, generator: torch.Generator, given_size: int = 0) -> Composition:
+        """Make the composition, with fresh weights drawn from ``generator``, for rows given so many numbers each."""
+        parts = {name: built(getattr(self, name), layout) for name in ("bottleneck", "loss", "corruption")}
+        penalties = tuple(built(penalty, layout) for penalty in self.penalties)
         network = self.network.resolve(layout.features, code_size)
-        hidden_size, out_size = bottleneck.width(code_size), loss.width(layout.features)
-        encoder, decoder = network.build(layout, hidden_size, code_size, out_size, generator)
-        return compose(
-            encoder, bottleneck, decoder, loss, corruption=self.corruption, penalties=self.penalties, rate=self.rate
-        )
+        hidden_size, out_size = parts["bottleneck"].width(code_size), parts["loss"].width(layout.features)
+        # Named only where something is given or told, so that a network of one's own may do without them.
+        more = {"given_size": given_size, "told": getattr(self.corruption, "tell", False)}
+        more = {name: value for name, value in more.items() if value}
+        encoder, decoder = network.build(layout, hidden_size, code_size, out_size, generator, **more)
+        return compose(encoder, decoder=decoder, penalties=penalties, rate=self.rate, **parts)
 
 
 RECIPES: dict[str, Recipe] = {}
@@ -71,7 +82,7 @@ class Recipe:
 
     name: str
     function: Callable[..., Parts]
-    paper: str
+    paper: Paper
 
     @property
     def knobs(self) -> dict[str, Any]:
@@ -130,7 +141,7 @@ class Kind:
     __hash__ = None  # type: ignore[assignment]  # knobs may change
 
 
-def recipe(paper: str) -> Callable[[Callable[..., Parts]], Callable[..., Kind]]:
+def recipe(paper: Paper) -> Callable[[Callable[..., Parts]], Callable[..., Kind]]:
     """Register a function as a named kind; calling it then gives the `Kind` with those knobs."""
 
     def register(function: Callable[..., Parts]) -> Callable[..., Kind]:
@@ -147,39 +158,116 @@ def recipe(paper: str) -> Callable[[Callable[..., Parts]], Callable[..., Kind]]:
     return register
 
 
-@recipe("Baldi & Hornik 1989, Neural networks and principal component analysis")
+@recipe(papers.BALDI_1989)
 def linear(tied: bool = False) -> Parts:
     """One linear map each way: learns the span of the principal components."""
     return Parts(network=Dense(hidden=(), activation="identity", tied=tied), learning_rate=1e-2, weight_decay=0.0)
 
 
-@recipe("Rumelhart, Hinton & Williams 1986, Learning internal representations by error propagation")
+@recipe(papers.RUMELHART_1986)
 def undercomplete(activation: str = "silu") -> Parts:
     """A code narrower than the data: the plain autoencoder, and the one to start with."""
     return Parts(network=Dense(hidden=(2.0, 1.0), activation=activation))
 
 
-@recipe("Vincent et al. 2010, Stacked denoising autoencoders (section 3: why overcomplete codes need a constraint)")
+@recipe(papers.VINCENT_2010)
 def overcomplete(activation: str = "relu") -> Parts:
     """A code wider than the data; by itself it may copy its input, so judge it, or add a corruption or penalty."""
     return Parts(network=Dense(hidden=(), activation=activation), bottleneck=Plain(activation), code_share=2.0)
 
 
-@recipe("Hinton & Salakhutdinov 2006, Reducing the dimensionality of data with neural networks")
+@recipe(papers.HINTON_2006)
 def deep(activation: str = "silu", norm: str | None = "layer") -> Parts:
     """The 784-1000-500-250-30 shape, scaled to the data."""
     shape = (1000 / 784, 500 / 784, 250 / 784)
     return Parts(network=Dense(hidden=shape, activation=activation, norm=norm))
 
 
-@recipe("Vincent et al. 2008, Extracting and composing robust features with denoising autoencoders")
+@recipe(papers.VINCENT_2008)
 def denoising(corruption: Any = GaussianNoise(0.5)) -> Parts:
     """Rebuilds clean rows from damaged ones."""
     return Parts(corruption=corruption)
 
 
-@recipe("Olshausen & Field 1996, Emergence of simple-cell receptive field properties by learning a sparse code")
+@recipe(papers.HE_2022)
+def masked(fraction: Any = 0.5, patch: int | None = None, kept_weight: float = 0.1) -> Parts:
+    """Rebuilds hidden cells of tables, or with ``patch`` hidden squares of images, from those that are left."""
+    if patch is None:
+        return Parts(corruption=Mask(fraction, kept_weight=kept_weight))
+    return Parts(corruption=MaskPatches(fraction, patch, kept_weight=kept_weight))
+
+
+@recipe(papers.ZHOU_2017)
+def robust(rows: bool = False) -> Parts:
+    """Sets apart what it cannot rebuild, cells or with ``rows`` whole rows, so that outliers teach it nothing."""
+    return Parts(loss=GroupedHuber() if rows else Huber())
+
+
+@recipe(papers.OLSHAUSEN_1996)
 def sparse(weight: Schedule = 0.1, activation: str = "relu") -> Parts:
     """An overcomplete code of which each row uses few units, by an L1 penalty."""
     network = Dense(hidden=(), activation=activation)
     return Parts(network=network, bottleneck=Plain(activation), penalties=(L1(weight),), code_share=2.0)
+
+
+@recipe(papers.NG_2011)
+def kl_sparse(target: float = 0.05, weight: Schedule = 1.0) -> Parts:
+    """An overcomplete code of sigmoid units, each of which is active in a few rows: KL to a target activation."""
+    network = Dense(hidden=(), activation="sigmoid")
+    return Parts(network=network, bottleneck=Plain("sigmoid"), penalties=(KLSparsity(target, weight),), code_share=2.0)
+
+
+@recipe(papers.MAKHZANI_2014)
+def top_k(k: float = 0.05) -> Parts:
+    """An overcomplete code of which each row keeps the k largest activations, a number or a share of the code."""
+    return Parts(network=Dense(hidden=(), activation="relu", tied=True), bottleneck=TopK(k), code_share=2.0)
+
+
+@recipe(papers.BUSSMANN_2024)
+def batch_top_k(k: float = 0.05) -> Parts:
+    """As top_k, with k units per row in the mean over a batch: rich rows use more of them than poor ones."""
+    return Parts(network=Dense(hidden=(), activation="relu", tied=True), bottleneck=BatchTopK(k), code_share=2.0)
+
+
+@recipe(papers.RAJAMANOHARAN_2024)
+def jump_relu(price: float = 1.0) -> Parts:
+    """An overcomplete code whose units are active above a threshold that each learns; active units are paid for."""
+    network = Dense(hidden=(), activation="relu", tied=True)
+    return Parts(network=network, bottleneck=JumpReLU(price), code_share=2.0)
+
+
+@recipe(papers.GOROSHIN_2013)
+def saturating(weight: Schedule = 0.1, activation: str = "saturated_linear") -> Parts:
+    """An overcomplete code pushed to where its activation is flat, so that small changes of a row change nothing."""
+    return Parts(
+        network=Dense(hidden=(), activation=activation),
+        bottleneck=Plain(activation),
+        penalties=(Saturating(weight, activation),),
+        code_share=2.0,
+    )
+
+
+@recipe(papers.RIFAI_2011)
+def contractive(weight: Schedule = 0.1) -> Parts:
+    """A code that changes little where its row does: the Jacobian's squared norm is a penalty."""
+    return Parts(penalties=(Contractive(weight),))
+
+
+@recipe(papers.RIFAI_2011_HIGHER)
+def higher_order_contractive(weight: Schedule = 0.1, curvature: Schedule = 1.0) -> Parts:
+    """As contractive, with a second penalty on how fast the Jacobian itself changes."""
+    return Parts(penalties=(Contractive(weight), HigherOrderContractive(curvature)))
+
+
+@recipe(papers.VINCENT_2010)
+def stacked(corruption: Any = Mask(0.25), penalties: Any = (), tied: bool = False) -> Parts:
+    """Layers trained one by one, each to repair its damaged input, then all as one."""
+    network = Dense(hidden=(2.0, 1.0), activation="sigmoid", tied=tied)
+    return Parts(network=network, bottleneck=Plain("sigmoid"), pretraining=Greedy(corruption, penalties))
+
+
+@recipe(papers.HINTON_2006)
+def deep_belief(steps: int = 1, tied: bool = False) -> Parts:
+    """Layers trained one by one as restricted Boltzmann machines, then all as one."""
+    network = Dense(hidden=(2.0, 1.0), activation="sigmoid", tied=tied)
+    return Parts(network=network, bottleneck=Plain("sigmoid"), pretraining=Boltzmann(steps))

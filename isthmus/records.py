@@ -27,12 +27,20 @@ PARTS: dict[str, type] = {}
 
 @dataclass_transform(frozen_default=True)
 def part(cls: type[T]) -> type[T]:
-    """Make ``cls`` a frozen dataclass that may be named in a model file."""
-    made = dataclass(frozen=True)(cls)
+    """Make ``cls`` a frozen dataclass that may be named in a model file; it is printed as it would be written."""
+    made = dataclass(frozen=True, repr=False)(cls)
+    cast(Any, made).__repr__ = written
     if made.__name__ in PARTS and PARTS[made.__name__].__qualname__ != made.__qualname__:
         raise TypeError(f"a part called {made.__name__!r} exists already: model files name parts by their class")
     PARTS[made.__name__] = made
     return made
+
+
+def written(value: Any) -> str:
+    """A part as one would write it: what is at its default is left out, what goes by its name alone comes last."""
+    chosen = [f for f in fields(value) if getattr(value, f.name) != f.default]
+    chosen.sort(key=lambda f: bool(f.kw_only))
+    return f"{type(value).__name__}({', '.join(f'{f.name}={getattr(value, f.name)!r}' for f in chosen)})"
 
 
 def to_json(value: Any) -> Any:
@@ -160,6 +168,8 @@ class Context:
     shape : the shape of one row of the data, what a decoder must rebuild.
     given, lengths : as in `Batch`.
     teacher : the true sequence, for decoders that are shown it while training.
+    level : (n,) strength of each row's corruption, for encoders that are told it; None = not told.
+    total : (n,) what the loss keeps of each row's size (the number of counts), for its mean; None = unknown.
     pass_ : the circumstances of the pass (dropout reads its generator).
     """
 
@@ -167,15 +177,27 @@ class Context:
     given: Tensor | None = None
     lengths: Tensor | None = None
     teacher: Tensor | None = None
+    level: Tensor | None = None
+    total: Tensor | None = None
     pass_: Pass = EVALUATION
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The input as the encoder sees it, and which cells a corruption changed (None = none)."""
+    """The input as the encoder sees it.
+
+    Attributes
+    ----------
+    x : the corrupted rows.
+    changed : same shape, which cells a corruption changed; None = none.
+    level : (n,) how strong the corruption of each row was, where the network is to be told.
+    weight : same shape as x, weight of each cell in the loss of this pass; None = all 1.
+    """
 
     x: Tensor
     changed: Tensor | None = None
+    level: Tensor | None = None
+    weight: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -214,6 +236,19 @@ class Trace:
     pass_: Pass
     composition: nn.Module
     activations: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def weight(self) -> Tensor | None:
+        """Weight of each cell in the loss: 0 where it is missing, or where the corruption leaves it out of account."""
+        if self.batch.weight is None or self.seen.weight is None:
+            return self.seen.weight if self.batch.weight is None else self.batch.weight
+        return self.batch.weight * self.seen.weight
+
+    @property
+    def mean_cells(self) -> float:
+        """Cells per row that the loss counts, in the mean."""
+        weight = self.weight
+        return self.batch.layout.features if weight is None else float(weight.sum()) / len(self.batch)
 
 
 Schedule = float | Callable[[float], float]

@@ -47,6 +47,7 @@ class Feed:
     train, held_out : row numbers, sorted.
     at_once : rows that are looked at together where nothing is learnt.
     row_weight : (rows,) weights with mean 1 over the training rows, or None.
+    given : (rows, conditions) float32, what each row is given, or None.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class Feed:
         held_out: np.ndarray,
         row_weight: np.ndarray | None = None,
         device: str = "cpu",
+        given: np.ndarray | None = None,
     ) -> None:
         self.source, self.scaling, self.device = source, scaling, device
+        self.given = None if given is None else torch.from_numpy(given)
         self.train, self.held_out = train, held_out
         self.row_weight = None if row_weight is None else torch.from_numpy(row_weight.astype(np.float32))
         # Looked at after every epoch. Without held-out rows some training rows are: for the record, and `target`.
@@ -98,8 +101,10 @@ class Feed:
             yield self.batch(self.cached_watched[some], torch.from_numpy(self.watched[some]))
 
     def batch(self, x: Tensor, rows: Tensor) -> Batch:
-        weight = None if self.row_weight is None else self.row_weight[rows].to(self.device)
-        return Batch(x.to(self.device), self.source.layout, row_weight=weight, rows=rows)
+        weight, given = (
+            None if values is None else values[rows].to(self.device) for values in (self.row_weight, self.given)
+        )
+        return Batch(x.to(self.device), self.source.layout, row_weight=weight, given=given, rows=rows)
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,7 @@ def evaluate(composition: Composition, feed: Feed, seed: int) -> Figures:
             losses = composition.losses(trace)
             costs = composition.combined(losses, trace)
             weight = torch.ones_like(costs) if batch.row_weight is None else batch.row_weight
-            mean = composition.loss.mean(trace.out)
+            mean = composition.loss.mean(trace.out, trace.context)
             error = (mean if mean.ndim == batch.x.ndim else mean[0]) - batch.x
             row_squares = (error * unit).square().flatten(1).mean(1)
             if losses.ndim > 1:
@@ -197,7 +202,7 @@ def evaluate(composition: Composition, feed: Feed, seed: int) -> Figures:
             sums = torch.stack([(v * weight).sum(dtype=torch.float64) for v in (costs, losses, row_squares)]).tolist()
             cost, loss, squares = cost + sums[0], loss + sums[1], squares + sums[2]
             mass = float(weight.sum())
-            cells += batch.mean_cells * mass
+            cells += trace.mean_cells * mass
             count += mass
     composition.train()
     count = count or 1.0

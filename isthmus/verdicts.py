@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,6 @@ ENOUGH_ROWS, SURE = 30, 2.0
 """Fewer held-out rows than the first, or a difference from PCA below 2 standard errors, cannot tell the two apart."""
 EXACT = 1e-6
 """A squared error below this share of the variance is called exact: the rounding of float32, about."""
-COPIES_SHARE, COPIES_RATIO, COPIES_ANYWAY, COPIES_COLUMNS = 0.10, 3.0, 0.05, 0.5
-"""Copying: rows without structure lose less than 10 % of their variance and have at most 3 times the error of
-real rows, or lose less than 5 %, however well real rows fare; and half of the columns lose less than 10 % each,
-as otherwise a few columns of large variance are kept, not copied. Columns without anything in common do not fit
-through a narrow code, so that only a code nearly as wide as the data can be flagged."""
 NEARLY_AS_WELL, FITS_CLOSER, MEMORISED_RATIO, MEMORISED_CLEARLY, MEMORISED_GREATLY = 1.3, 1.5, 2.0, 3.0, 10.0
 """Memorising: held-out error up to 1.3 times the training error is nearly as good. Above 1.5 times, by more than
 `WORTH_TELLING`, it is a note, which speaks of learning by heart above 2 times; bad above 3 times, or above 10 times
@@ -34,15 +29,15 @@ WORTH_TELLING = 0.01
 ROWS_WORSE, ROWS_MUCH_WORSE = 1.5, 3.0
 """The rows given: above 1.5 times the held-out error of the fit is a note; bad above 3 times, by more than
 `WORTH_TELLING`, of at least `ENOUGH_ROWS` rows."""
+EXACTLY = 1e-4
+"""Fewer training rows than columns that lose less than this share of their variance, though PCA loses more than
+`WORTH_TELLING`, were learnt by heart, as far as anyone can tell without held-out rows."""
+BY_HEART = "more rows, a smaller network, or the kind 'denoising'."
 LARGEST_FACTOR = 1_000
 """Above this a factor says no more than that it is large."""
 UNDERFIT_SHARE, LEARNABLE_SHARE = 0.90, 0.80
 """Underfitting: held-out error above 90 % of the variance where PCA gets below 80 %; behind PCA by more than
 `CLEARLY_WORSE`, it is bad where that is more than `WORTH_TELLING`, and a note otherwise."""
-DEAD_SHARE, DEAD_MOST = 1e-4, 0.5
-"""A code unit is dead below this share of the units' mean variance; bad where half of them are."""
-UNREACHABLE_SHARE = 0.01
-"""The share of cells outside the output's range above which the verdict is bad."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +134,7 @@ class Diagnosis:
     Attributes
     ----------
     verdicts : one per question. ``PCA``, ``memorising`` and ``underfitting`` judge the fit, by the figures that it
-        left behind; ``these rows``, ``copying``, ``dead units`` and ``output range`` judge the model on the rows
-        given.
+        left behind; the others judge the model on the rows given.
     figures : numbers by name; see `diagnose`.
     """
 
@@ -214,6 +208,14 @@ def times(factor: float) -> str:
     if factor > LARGEST_FACTOR:
         return f"more than {LARGEST_FACTOR:,} times"
     return f"{factor:,.{2 if factor < 1.995 else 1 if factor < 99.5 else 0}f} times"
+
+
+def in_words(verdict: Verdict) -> Verdict:
+    """A verdict on squared errors, of a model whose loss makes something else small: a note at most."""
+    if verdict.level == "good":
+        return verdict
+    sentence = f"{verdict.sentence} Its loss makes another figure small, so that this is no more than a hint."
+    return replace(verdict, level="note", sentence=sentence)
 
 
 def longer(record: FitRecord) -> str:
@@ -319,37 +321,28 @@ def rows_verdict(record: FitRecord, error: float, rows: int) -> Verdict:
     )
 
 
-def copying_verdict(
-    error: float, variance: float, shuffled: float, noise: float, copied: float, *, size: int, features: int
-) -> Verdict:
-    """Copying its input.
+def memorising_verdict(record: FitRecord, error: float = float("nan")) -> Verdict:
+    """Knowing its training rows by heart: the held-out error beside the training error.
 
-    ``shuffled`` and ``noise`` are the shares of variance lost on structureless rows, ``copied`` is the share
-    of columns that lose less than `COPIES_SHARE` of theirs when shuffled; ``size`` is the code's.
+    ``error`` is the mean squared error of the rows given: all there is to compare with where none were held out.
     """
-    name = "copying"
-    if features < 2:
-        sentence = "Cannot be judged: one column has nothing in common with others."
-        return Verdict(name, "note", sentence, shuffled)
-    if math.isnan(shuffled):
-        sentence = "Cannot be judged: the rows given do not vary."
-        return Verdict(name, "note", sentence, shuffled, "to diagnose with more rows.")
-    lost = (
-        f"of real rows it loses {percent(error / variance)} of the variance, of rows with their columns shuffled "
-        f"{percent(shuffled)}, of noise {percent(noise)}"
-    )
-    alike = shuffled < COPIES_SHARE and shuffled * variance <= COPIES_RATIO * error
-    if copied >= COPIES_COLUMNS and (alike or shuffled < COPIES_ANYWAY):
-        sentence = f"It copies its input rather than learn what the data have in common: {lost}."
-        smaller = "a smaller code_size, or " if size > 1 else ""
-        return Verdict(name, "bad", sentence, shuffled, f"{smaller}the kind 'denoising' or 'sparse'.")
-    return Verdict(name, "good", f"It does not merely copy its input: {lost}.", shuffled)
-
-
-def memorising_verdict(record: FitRecord) -> Verdict:
-    """Knowing its training rows by heart: the held-out error beside the training error."""
     name = "memorising"
     if not record.has_held_out:
+        quotient, gap = ratio(error, record.train_error), error - record.train_error
+        if quotient > MEMORISED_CLEARLY and gap > WORTH_TELLING * record.mean_error:
+            sentence = (
+                f"It has learnt its {record.train_rows:,} training rows by heart, or the rows given are of another "
+                f"kind: their squared error is {times(quotient)} as large, and no rows were held out to tell."
+            )
+            return Verdict(name, "bad", sentence, quotient, BY_HEART)
+        few, pca_lost = record.train_rows < record.features, ratio(record.pca_error, record.mean_error)
+        if few and record.train_error < EXACTLY * record.mean_error and pca_lost > WORTH_TELLING:
+            sentence = (
+                f"It rebuilds its {record.train_rows:,} training rows all but exactly, of which PCA of the same size "
+                f"loses {percent(pca_lost)} of the variance: fewer rows than columns, learnt by heart for all that "
+                "can be told, as no rows were held out."
+            )
+            return Verdict(name, "bad", sentence, ratio(record.train_error, record.mean_error), BY_HEART)
         sentence = "Cannot be judged: no rows were held out."
         return Verdict(name, "note", sentence, float("nan"), "to fit with a validation_fraction above 0.")
     quotient = ratio(record.held_out_error, record.train_error)
@@ -419,33 +412,3 @@ def underfitting_verdict(record: FitRecord, *, held_back: bool = False) -> Verdi
         level = "bad" if lost - pca_lost > WORTH_TELLING else "note"
         return Verdict(name, level, sentence, lost, advice)
     return Verdict(name, "good", f"It has learnt: {loses}.", lost)
-
-
-def dead_verdict(dead: list[int], size: int, rows: int) -> Verdict:
-    """Code units that say nothing: ``dead`` holds their numbers."""
-    name = "dead units"
-    if rows < 2:
-        return Verdict(name, "note", "Cannot be judged from one row.", float("nan"), "to diagnose with more rows.")
-    if not dead:
-        sentence = f"All {size} code units are in use." if size > 1 else "The code's one unit is in use."
-        return Verdict(name, "good", sentence, 0.0)
-    shown = ", ".join(str(unit) for unit in dead[:8]) + (", ..." if len(dead) > 8 else "")
-    sentence = f"{len(dead)} of {size} code units are the same for every row (counted from 0: {shown})."
-    advice = "a smaller code_size, or less penalty." if size > 1 else "less penalty, or another learning_rate."
-    level = "bad" if len(dead) >= DEAD_MOST * size else "note"
-    return Verdict(name, level, sentence, float(len(dead)), advice)
-
-
-def range_verdict(outside: np.ndarray, reach: tuple[float, float] | None, names: tuple[str, ...] | None) -> Verdict:
-    """An output that cannot reach the data: ``outside`` is the share of each column's cells out of reach."""
-    name, share = "output range", float(outside.mean())
-    if reach is None or share == 0:
-        return Verdict(name, "good", "The decoder's output can reach every value in these rows.", 0.0)
-    worst = int(outside.argmax())
-    column = repr(names[worst]) if names is not None else f"number {worst}"
-    sentence = (
-        f"The decoder's output lies between {reach[0]:.4g} and {reach[1]:.4g} (scaled), and {percent(share)} of the "
-        f"cells do not; most of all those of column {column} ({percent(float(outside[worst]))})."
-    )
-    level = "bad" if share > UNREACHABLE_SHARE else "note"
-    return Verdict(name, level, sentence, share, "the output_activation 'identity', or a scaling into that range.")

@@ -13,6 +13,7 @@ from torch import Tensor
 from isthmus.composition import Composition
 from isthmus.errors import InputError
 from isthmus.parts.corruptions import GaussianNoise, Mask, RowSwap, SaltPepper
+from isthmus.parts.schedules import Between
 from isthmus.recipes import RECIPES, Kind, Parts
 from isthmus.records import Batch, Layout, Pass
 
@@ -36,6 +37,8 @@ CORRUPTIONS = {
     "noise": GaussianNoise(0.5),
     "salt and pepper": SaltPepper(0.4),
     "row swap": RowSwap(0.4),
+    "told noise": GaussianNoise(Between(0.1, 1.0, log=True), tell=True),
+    "masked alone": Mask(0.4, kept_weight=0.0),
 }
 
 EVERY_NETWORK_BY_DEFAULT = ("undercomplete",)
@@ -62,11 +65,16 @@ class Case:
     def code_size(self) -> int:
         return CODE_SIZE if self.parts.code_share < 1 else 2 * FEATURES
 
-    def build(self, seed: int = 0, **changes: Any) -> Composition:
+    def excused(self, law: str) -> bool:
+        """Whether a part says that its nature breaks the law, and why: ``couples_rows``, ``estimates_gradient``."""
+        parts = self.parts
+        return any(getattr(part, law, "") for part in (parts.bottleneck, parts.loss, *parts.penalties))
+
+    def build(self, seed: int = 0, given_size: int = 0, **changes: Any) -> Composition:
         """A fresh composition in training mode, with some of its parts changed."""
         parts = replace(self.parts, **changes)
         try:
-            return parts.build(LAYOUT, self.code_size, generator(seed)).train()
+            return parts.build(LAYOUT, self.code_size, generator(seed), given_size).train()
         except InputError as error:
             if self.network == "default":
                 raise

@@ -133,7 +133,7 @@ def test_methods_lists_every_kind_with_knobs_and_paper():
     for name, recipe in RECIPES.items():
         assert re.search(rf"^{name} ", said, flags=re.MULTILINE)
         assert " ".join(recipe.summary.split()) in flat
-        assert recipe.paper in flat
+        assert str(recipe.paper) in flat
         for knob, default in recipe.knobs.items():
             assert f"{knob}={default!r}" in flat
     assert max(map(len, said.split("\n"))) <= 80

@@ -265,10 +265,17 @@ def test_the_caller_may_share_modules_between_parts() -> None:
 
 
 def test_a_layer_name_that_is_not_there_says_which_are() -> None:
+    def build(layer: str) -> None:
+        compose(nn.Linear(4, 2), Plain(), nn.Linear(2, 4), Squared(), penalties=[L1(0.1, layer=layer)])
+
     with pytest.raises(
-        InputError, match=r"no layer is called 'loss'; this composition has 'code' and encoder.module, de"
+        InputError, match=r"no layer is called 'loss'\. This composition has 'code' and encoder.module, de"
     ):
-        compose(nn.Linear(4, 2), Plain(), nn.Linear(2, 4), Squared(), penalties=[L1(0.1, layer="loss")])
+        build("loss")
+    with pytest.raises(
+        InputError, match=r"no layer is called 'encoder.modul'\. Did you mean 'encoder.module'\? This comp"
+    ):
+        build("encoder.modul")
 
 
 def test_mean_over_rows() -> None:

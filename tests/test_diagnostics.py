@@ -14,7 +14,11 @@ from sklearn.decomposition import PCA
 
 from isthmus import verdicts
 from isthmus.composition import Composition, compose
-from isthmus.diagnostics import Diagnosis, FitRecord, dead_units, diagnose, evaluate
+from isthmus.diagnostics import Diagnosis, FitRecord, diagnose
+from isthmus.diagnostics.copying import copying_verdict
+from isthmus.diagnostics.probe import Probe
+from isthmus.diagnostics.reach import range_verdict
+from isthmus.diagnostics.usage import dead_units, dead_verdict
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.corruptions import Mask
 from isthmus.parts.losses.scaled import Squared
@@ -49,7 +53,9 @@ def fit(
     errors = [
         np.square(judged - pca.mean_ - codes[:, :k] @ pca.components_[:k]).mean() for k in range(codes.shape[1] + 1)
     ]
-    errors_of = [float(evaluate(model, layout, rows)[1].mean()) if len(rows) else math.nan for rows in (train, held)]
+    errors_of = [
+        float(Probe(model, layout, rows).evaluate()[1].mean()) if len(rows) else math.nan for rows in (train, held)
+    ]
     sizes = (code_size, x.shape[1], len(train), held_out)
     record = FitRecord(*sizes, *errors_of, float(errors[0]), np.array(errors), epochs, f"finished {epochs} epochs")
     return model, layout, record
@@ -61,7 +67,7 @@ def digits() -> tuple[Composition, Layout, FitRecord]:
 
 
 def copying(*figures: float, size: int = 2, features: int = 10) -> verdicts.Verdict:
-    return verdicts.copying_verdict(*figures, size=size, features=features)
+    return copying_verdict(*figures, size=size, features=features)
 
 
 def record(**changes: object) -> FitRecord:
@@ -79,7 +85,13 @@ def test_an_undercomplete_fit_of_digits_is_good(digits: tuple[Composition, Layou
         ("underfitting", "good"),
         ("these rows", "good"),
         ("copying", "good"),
+        ("balance", "good"),
+        ("attractors", "good"),
+        ("lone rows", "good"),
+        ("numbering", "good"),
         ("dead units", "good"),
+        ("activity", "good"),
+        ("neighbours", "good"),
         ("output range", "good"),
     ]
     assert found.good
@@ -109,7 +121,7 @@ def test_a_diagnosis_changes_nothing_and_is_the_same_twice(digits: tuple[Composi
     state = torch.random.get_rng_state()
     first, second = (diagnose(model, layout, DIGITS, fitted) for _ in range(2))
     assert str(first) == str(second)
-    assert first.figures == second.figures
+    np.testing.assert_equal(first.figures, second.figures)
     assert model.training
     assert torch.equal(state, torch.random.get_rng_state())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -220,14 +232,14 @@ def test_a_code_of_one_unit_is_not_to_be_smaller() -> None:
         verdicts.pca_verdict(record(**{**one, "pca_errors": np.zeros(2), "held_out_error": 0.0})),
         verdicts.memorising_verdict(record(train_error=0.019, **one)),
         copying(0.04, 1.0, 0.03, 0.1, 1.0, size=1),
-        verdicts.dead_verdict([0], 1, 100),
+        dead_verdict([0], 1, 100),
     ]
     assert [verdict.level for verdict in found] == ["note", "note", "bad", "bad", "bad"]
     assert [verdict.advice for verdict in found] == [
         "",
         "",
         "more rows, a smaller network, or the kind 'denoising'.",
-        "the kind 'denoising' or 'sparse'.",
+        "the kind 'sparse' or 'denoising'.",
         "less penalty, or another learning_rate.",
     ]
     assert found[0].sentence.startswith("The code (1 unit) is as wide as the data (1 column), ")
@@ -258,6 +270,21 @@ def test_other_rows_are_told_from_those_of_the_fit(digits: tuple[Composition, La
     assert found["these rows"].level == "bad"
     assert found["these rows"].figure == pytest.approx(found.figures["scaled_rmse"] ** 2 / fitted.held_out_error)
     assert [found[name].level for name in ("PCA", "memorising", "underfitting")] == ["good"] * 3  # they judge the fit
+
+
+def test_without_held_out_rows_those_given_may_show_what_was_learnt_by_heart() -> None:
+    alone = record(held_out_rows=0, held_out_error=math.nan, train_error=0.1)
+    assert verdicts.memorising_verdict(alone, 0.29).level == "note"
+    found = verdicts.memorising_verdict(alone, 0.31)
+    assert (found.level, found.figure) == ("bad", pytest.approx(3.1))
+    assert found.sentence.startswith("It has learnt its 900 training rows by heart, or the rows given are of another ")
+    assert verdicts.memorising_verdict(replace(alone, train_error=0.0), 0.009).level == "note"  # little is lost
+    exact = replace(alone, train_error=9e-5, train_rows=9)
+    assert verdicts.memorising_verdict(exact, 9e-5).level == "bad"
+    assert "9 training rows all but exactly, of which PCA" in verdicts.memorising_verdict(exact, 9e-5).sentence
+    assert verdicts.memorising_verdict(replace(exact, train_rows=10), 9e-5).level == "note"  # as many as columns
+    assert verdicts.memorising_verdict(replace(exact, train_error=2e-4), 2e-4).level == "note"
+    assert verdicts.memorising_verdict(replace(exact, pca_errors=np.array([1.0, 0.1, 0.009])), 9e-5).level == "note"
 
 
 def test_no_held_out_rows_are_said_to_be_missing() -> None:
@@ -374,8 +401,8 @@ def test_dead_units_are_counted_and_named() -> None:
     assert found["dead units"].level == "note"
     assert found["dead units"].sentence == "2 of 8 code units are the same for every row (counted from 0: 2, 5)."
     assert found.figures["dead_units"] == 2.0
-    assert verdicts.dead_verdict([0, 1, 2, 3], 8, 100).level == "bad"
-    assert verdicts.dead_verdict(list(range(3)), 8, 100).level == "note"
+    assert dead_verdict([0, 1, 2, 3], 8, 100).level == "bad"
+    assert dead_verdict(list(range(3)), 8, 100).level == "note"
 
 
 def test_a_unit_that_is_constant_but_large_is_dead() -> None:
@@ -397,8 +424,8 @@ def test_an_output_that_cannot_reach_the_data() -> None:
     assert diagnose(model, layout, DIGITS, fitted, output_reach=(0.0, 1.0))["output range"].level == "good"
     rare = np.zeros(10)
     rare[3] = 0.05
-    assert verdicts.range_verdict(rare, (0.0, 1.0), None).level == "note"
-    assert "column number 3 (5.0 %)" in verdicts.range_verdict(rare, (0.0, 1.0), None).sentence
+    assert range_verdict(rare, (0.0, 1.0), None).level == "note"
+    assert "column number 3 (5.0 %)" in range_verdict(rare, (0.0, 1.0), None).sentence
 
 
 def test_one_row_and_constant_rows_are_not_judged(digits: tuple[Composition, Layout, FitRecord]) -> None:

@@ -47,7 +47,9 @@ def test_a_corruption_of_strength_zero_is_none(nothing: object) -> None:
 def test_a_stronger_corruption_is_another_gradient(name: str) -> None:
     weak = CORRUPTIONS[name]
     knob = "std" if isinstance(weak, GaussianNoise) else "fraction"
-    strong = replace(weak, **{knob: 2 * getattr(weak, knob)})
+    strength = getattr(weak, knob)
+    twice = Between(2 * strength.low, 2 * strength.high) if isinstance(strength, Between) else 2 * strength
+    strong = replace(weak, **{knob: twice})
     slopes = [learned(corruption=each)[0] for each in (None, weak, strong)]
     for one, other in ((0, 1), (1, 2)):
         assert any((a - b).abs().max() > 1e-3 for a, b in zip(slopes[one], slopes[other], strict=True))

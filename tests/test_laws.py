@@ -30,7 +30,11 @@ from checks_for_kinds import (
 from sklearn.base import clone
 
 from isthmus import recipes
+from isthmus.errors import InputError
+from isthmus.papers import Paper
+from isthmus.parts.corruptions import GaussianNoise
 from isthmus.parts.losses.categories import Bernoulli
+from isthmus.parts.schedules import Between
 from isthmus.recipes import RECIPES, Kind, Parts
 from isthmus.records import Batch, Pass, from_json, to_json
 
@@ -56,7 +60,9 @@ def shapes(case: Case) -> None:
 
 
 def gradient(case: Case) -> None:
-    """The gradient is that of central finite differences in a random direction."""
+    """The gradient is that of central finite differences in a random direction, unless a part says why it is not."""
+    if case.excused("estimates_gradient"):
+        return
     composition = case.build().double()
     batch = case.batch(12)
     descend(composition, batch, 3)  # away from weights that start at exactly 0
@@ -88,11 +94,13 @@ def falling_cost(case: Case) -> None:
 
 
 def batch_mates(case: Case) -> None:
-    """A row's cost does not depend on the rows beside it; batch norm is excepted while it trains."""
+    """A row's cost does not depend on the rows beside it; while it trains, batch norm and parts that say so are
+    excepted."""
     composition = case.build(corruption=None).double()
     descend(composition, case.batch(), 5)
     whole = case.batch(9)
-    trains = [] if case.network in ("batch norm", "dropout") else [Pass(training=True)]
+    coupled = case.network in ("batch norm", "dropout") or case.excused("couples_rows")
+    trains = [] if coupled else [Pass(training=True)]
     for pass_ in [Pass(), *trains]:
         cost = composition.cost(composition.trace(whole, pass_)).detach()
         for row in (0, 4, 8):
@@ -258,11 +266,40 @@ def row_weights(case: Case) -> None:
         torch.testing.assert_close(value, other, rtol=1e-10, atol=1e-12)
 
 
+def given(case: Case) -> None:
+    """What the rows are given reaches both code and output, and a pass without it is refused."""
+    composition = case.build(given_size=2).double()
+    conditions = torch.eye(2, dtype=torch.float64)[torch.arange(16) % 2]
+    batch = case.batch(16, given=conditions)
+    descend(composition, batch, 3)
+    composition.eval()
+    other = replace(batch, given=conditions.flip(1))
+    first, second = composition.trace(batch), composition.trace(other)
+    assert not torch.equal(first.hidden, second.hidden)
+    point = first.code.point.detach()
+    assert not torch.equal(composition.rebuild(point, first.context), composition.rebuild(point, second.context))
+    with pytest.raises(InputError, match="given: this network reads 2 given numbers per row; none came"):
+        composition.represent(case.batch(3))
+
+
+def told(case: Case) -> None:
+    """An encoder that is told how strong the noise is heeds it, and is told the least strength outside training."""
+    composition = case.build(corruption=GaussianNoise(Between(0.1, 1.0), tell=True)).double()
+    batch = case.batch(8)
+    descend(composition, batch, 3)
+    composition.eval()
+    quiet, loud = (
+        composition.context(batch, level=torch.full((8,), level, dtype=torch.float64)) for level in (0.1, 1.0)
+    )
+    assert torch.equal(composition.encode(batch, quiet)[0], composition.encode(batch)[0])
+    assert not torch.equal(composition.encode(batch, loud)[0], composition.encode(batch, quiet)[0])
+
+
 LAWS: dict[str, Law] = {
     law.__name__: law
     for law in (
         shapes, gradient, falling_cost, batch_mates, splitting, same_seed, global_state, quiet_outside_training,
-        missing_cells, half_weight, json_round_trip, cloning, state_dict, one_row, row_weights,
+        missing_cells, half_weight, json_round_trip, cloning, state_dict, one_row, row_weights, given, told,
     )
 }  # fmt: skip
 
@@ -304,7 +341,7 @@ def test_a_new_kind_is_picked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(RECIPES, "squeezed", None)
     del RECIPES["squeezed"]
 
-    @recipes.recipe("Nobody 2000, A test")
+    @recipes.recipe(Paper("No Body", 2000, "A test", "nowhere"))
     def squeezed(shape: float = 2.0) -> Parts:
         """A kind that only this test knows."""
         return Parts(network=recipes.Dense(hidden=(shape,)), bottleneck=recipes.Plain("tanh"))

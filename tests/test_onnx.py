@@ -330,7 +330,7 @@ def test_a_graph_that_says_something_else_is_not_kept(
 
     monkeypatch.setattr(isthmus_onnx, "write_graph", wrong)
     (tmp_path / "m.onnx").write_bytes(b"old")
-    with pytest.raises(InputError, match=r"for 1 random rows ONNX Runtime's code differs from PyTorch's by up to"):
+    with pytest.raises(InputError, match=r"on 1 random rows ONNX Runtime's code differs from PyTorch's by up to"):
         export(tmp_path / "m.onnx", composition, scaling, ArraySource(table()).form, "encoder", CODE_SIZE)
     assert (tmp_path / "m.onnx").read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["m.onnx"]
@@ -355,7 +355,7 @@ class Eigenvalues(nn.Linear):
     ("encoder", "message"),
     [
         (FixedRows, r"exactly 8 rows at a time.*write x\.shape\[0\] where it has len\(x\)"),
-        (Eigenvalues, "cannot be written as ONNX; a module of your own does something"),
+        (Eigenvalues, "cannot be written as ONNX, which lacks a function that it or a module"),
     ],
 )
 def test_modules_of_ones_own_that_do_not_fit(tmp_path: Path, encoder: type[nn.Linear], message: str) -> None:

@@ -320,3 +320,81 @@ def test_one_row_and_one_column_can_be_scaled() -> None:
     assert one.forward(np.array([[3.0, 5.0]])).tolist() == [[0.0, 1.0]]
     column = Scaling.fit(open_source([[1.0], [3.0]]))
     assert column.forward(np.array([[5.0]])).tolist() == [[3.0]]
+
+
+# Counts and categories.
+
+COUNTS = np.array([[0, 3, 7], [2, 0, 1], [1, 1, 0], [5, 2, 9]])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64])
+def test_counts_are_never_scaled(dtype: type) -> None:
+    scaling = Scaling.fit(open_source(COUNTS.astype(dtype)), support="count")
+    assert scaling.mode == "none"
+    assert "the loss is one of counts, which mean what they are" in scaling.describe()[0]
+    x = scaling.forward(COUNTS.astype(dtype))
+    assert x.dtype == torch.float32
+    np.testing.assert_array_equal(x, COUNTS)
+    assert scaling.log_volume == 0.0
+    assert Scaling.fit(open_source(COUNTS), mode="none", support="count").mode == "none"
+
+
+def test_categories_are_never_scaled() -> None:
+    scaling = Scaling.fit(open_source(COUNTS), support="category", classes=10)
+    assert scaling.mode == "none"
+    assert "the loss is one of categories" in scaling.describe()[0]
+    np.testing.assert_array_equal(scaling.forward(COUNTS), COUNTS)
+
+
+@pytest.mark.parametrize("value", [-2.0, 1.5])
+@pytest.mark.parametrize("support", ["count", "category"])
+def test_what_is_no_count_or_category_is_named_in_fit_and_later(value: float, support: str) -> None:
+    frame = pd.DataFrame(COUNTS.astype(np.float64), columns=["a", "b", "c"])
+    scaling = Scaling.fit(open_source(frame), support=support, classes=10 if support == "category" else None)
+    frame.loc[3, "a"] = value
+    wanted = {"count": "counts must be whole numbers >= 0", "category": "categories must be whole numbers from 0 to 9"}
+    words = wanted[support] + rf".*: column 'a', row 3 holds {value:g}\..*loss=Squared\(\) for other numbers"
+    classes = 10 if support == "category" else None
+    for rows in (None, np.array([0, 1])):  # held-out rows too: training would meet them later
+        with pytest.raises(InputError, match=words):
+            Scaling.fit(open_source(frame), rows, support=support, classes=classes)
+    with pytest.raises(InputError, match=words):
+        scaling.forward(frame.to_numpy())
+    with pytest.raises(InputError, match="column 'a', row 1003 holds"):
+        scaling.forward(frame.to_numpy(), first_row=1000)
+
+
+def test_a_strange_cell_far_down_is_named_by_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("isthmus.data.statistics.STRETCH_CELLS", 16)
+    X = np.arange(300).reshape(100, 3)
+    X[70, 2] = -1
+    with pytest.raises(InputError, match="column 2, row 70 holds -1"):
+        Scaling.fit(open_source(X), support="count")
+
+
+def test_a_category_beyond_the_last_is_named() -> None:
+    words = r"from 0 to 8 \(classes=9\): column 2, row 3 holds 9\. Number .* give a larger classes="
+    with pytest.raises(InputError, match=words):
+        Scaling.fit(open_source(COUNTS), support="category", classes=9)
+    scaling = Scaling.fit(open_source(COUNTS), support="category", classes=10)
+    with pytest.raises(InputError, match="row 0 holds 10"):
+        scaling.forward(COUNTS + np.array([0, 7, 0]))
+
+
+@pytest.mark.parametrize("mode", ["standard", "common", "unit"])
+def test_scaling_counts_is_refused(mode: str) -> None:
+    with pytest.raises(InputError, match=f"scale: a loss of counts needs them as they are; got '{mode}'"):
+        Scaling.fit(open_source(COUNTS), mode=mode, support="count")
+    with pytest.raises(InputError, match=f"columns: 1: a loss of counts needs them as they are; got '{mode}'"):
+        Scaling.fit(open_source(COUNTS), per_column={1: mode}, support="count")
+    assert Scaling.fit(open_source(COUNTS), per_column={1: "numeric", 0: "none"}, support="count").mode == "none"
+
+
+def test_what_the_loss_takes_survives_json_and_files_of_older_versions_are_read() -> None:
+    body, tensors = Scaling.fit(open_source(COUNTS), support="category", classes=10).state()
+    again = Scaling.restore(json.loads(json.dumps(body)), tensors)
+    assert (again.support, again.classes) == ("category", 10)
+    with pytest.raises(InputError, match="categories must be whole numbers from 0 to 9"):
+        again.forward(COUNTS * 2)
+    older = {name: value for name, value in body.items() if name not in ("support", "classes")}
+    assert (Scaling.restore(older, tensors).support, Scaling.restore(older, tensors).classes) == ("real", 0)

@@ -9,6 +9,7 @@ import numpy as np
 from isthmus.checks import did_you_mean, listed, place
 from isthmus.data.sources import Source
 from isthmus.data.statistics import Statistics, stretches_of
+from isthmus.data.whole import NOUNS, check_unscaled
 from isthmus.errors import DataWarning, InputError
 
 MODES = ("standard", "common", "unit", "none")
@@ -41,6 +42,9 @@ def share_a_range(source: Source, found: Statistics, constant: np.ndarray) -> bo
 
 def decided(mode: str, support: str, source: Source, shared: bool) -> tuple[str, str]:
     """The mode that ``"auto"`` stands for, and the reason in words."""
+    if support in NOUNS:
+        check_unscaled("scale", mode, support)
+        return "none", f"the loss is one of {NOUNS[support]}, which mean what they are"
     if mode != "auto":
         return mode, "it was asked for"
     if support == "unit":

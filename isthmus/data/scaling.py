@@ -24,6 +24,7 @@ from isthmus.data.decisions import (
 )
 from isthmus.data.sources import Source
 from isthmus.data.statistics import gathered
+from isthmus.data.whole import check_unscaled, check_whole, strange_cell, strange_sentence
 from isthmus.errors import FileFormatError, InputError
 
 LARGEST = 1e15
@@ -50,6 +51,8 @@ class Scaling:
     reason : why this mode, in words.
     names : column names for error messages, None for nameless arrays.
     wide : the data's type needs more than float32, so results come back as float64.
+    support : what the loss takes: ``"real"``, ``"unit"``, ``"count"`` or ``"category"``; later rows are held to it.
+    classes : number of categories that a loss of categories knows; 0 for others.
     """
 
     mode: str
@@ -64,6 +67,8 @@ class Scaling:
     reason: str = ""
     names: tuple[str, ...] | None = None
     wide: bool = True
+    support: str = "real"
+    classes: int = 0
 
     @classmethod
     def fit(
@@ -73,6 +78,7 @@ class Scaling:
         mode: str = "auto",
         support: str = "real",
         per_column: Mapping[str | int, str] | None = None,
+        classes: int | None = None,
     ) -> Scaling:
         """Decide the scaling from the data, in one pass over it.
 
@@ -82,14 +88,17 @@ class Scaling:
         rows : sorted numbers of the rows to look at; None = all.
         mode : one of the modes, or ``"auto"``: ``"unit"`` where the loss needs values in [0, 1], ``"common"``
             for images and for columns that share one range, otherwise ``"standard"``.
-        support : ``"unit"`` where the loss needs values in [0, 1], otherwise ``"real"``.
+        support : ``"unit"`` where the loss needs values in [0, 1], ``"count"`` or ``"category"`` where it needs whole
+            numbers, which are never scaled, otherwise ``"real"``.
         per_column : a mode for single columns, by name or position; ``"numeric"`` means the general one. None =
             what `open_source` was told.
+        classes : number of categories, where the loss is of categories.
 
         Raises
         ------
         InputError
-            Missing, infinite or huge cells, an unknown mode or column.
+            Missing, infinite or huge cells, an unknown mode or column; cells that are no counts or categories where
+            the loss needs them (in any row of the source), or a mode that would scale those.
 
         Warns
         -----
@@ -99,17 +108,19 @@ class Scaling:
         if mode not in ("auto", *MODES):
             raise InputError(f"scaling must be 'auto' or one of {listed(MODES)}; got {mode!r}")
         found = gathered(source, rows)
+        check_whole(source, support, classes or 0)
         constant = constant_columns(found, source.dtype)
         shared = share_a_range(source, found, constant)
         mode, reason = decided(mode, support, source, shared)
         modes = np.full(source.layout.features, MODES.index(mode), dtype=np.uint8)
         for column, wanted in (source.per_column if per_column is None else per_column).items():
+            check_unscaled(f"columns: {column!r}", wanted, support)
             if wanted not in ("ignore", "numeric"):
                 modes[column_number(source, column)] = mode_number(column, wanted)
         centre, scale = centre_and_scale(found, modes, constant, shared, source)
         made = cls(
             mode, centre, scale, found.low, found.high, constant, found.rows, source.layout.shape, modes, reason,
-            source.names, source.form.wide,
+            source.names, source.form.wide, support, classes or 0,
         )  # fmt: skip
         warn_of_columns(source, rows, found, constant, mode)
         return made
@@ -131,13 +142,14 @@ class Scaling:
         deviations, all others in the user's units."""
         return np.where(self.modes == MODES.index("standard"), 1.0, self.scale)
 
-    def forward(self, raw: np.ndarray, argument: str = "X") -> Tensor:
+    def forward(self, raw: np.ndarray, argument: str = "X", first_row: int = 0) -> Tensor:
         """Scale some rows.
 
         Parameters
         ----------
         raw : (n, *shape) numbers; read only.
         argument : what an error calls the data.
+        first_row : the number of the first of these rows in the user's data, for errors.
 
         Returns
         -------
@@ -147,7 +159,7 @@ class Scaling:
         Raises
         ------
         InputError
-            A cell is missing, infinite, or huge once scaled.
+            A cell is missing, infinite, or huge once scaled; or no count or category, where the loss needs them.
         """
         flat = raw.reshape(len(raw), self.features)
         small = flat.dtype.kind in "biuf" and np.can_cast(flat.dtype, np.float32)
@@ -158,6 +170,11 @@ class Scaling:
         x = x.contiguous()
         if not (small and flat.dtype.kind in "biu") and not usable(x):
             raise InputError(self._what_is_wrong(flat, argument))
+        strange = strange_cell(flat, self.support, self.classes)
+        if strange is not None:
+            where = place(strange[1], self.shape, self.names)
+            row, value = first_row + strange[0], float(flat[strange])
+            raise InputError(strange_sentence(argument, where, row, value, self.support, self.classes))
         return x.reshape(raw.shape)
 
     def inverse(self, x: Tensor, wide: bool | None = None) -> np.ndarray:
@@ -199,6 +216,7 @@ class Scaling:
         """JSON data and named arrays; names are kept by the `Form` beside it."""
         body = {
             "mode": self.mode, "reason": self.reason, "rows": self.rows, "shape": list(self.shape), "wide": self.wide,
+            "support": self.support, "classes": self.classes,
         }  # fmt: skip
         tensors = {name: getattr(self, name) for name in ARRAYS}
         return body, tensors
@@ -213,7 +231,8 @@ class Scaling:
             shape = tuple(int(n) for n in body["shape"])
             made = cls(
                 mode=str(body["mode"]), rows=int(body["rows"]), shape=shape, reason=str(body["reason"]), names=names,
-                wide=bool(body["wide"]), **arrays,
+                wide=bool(body["wide"]), support=str(body.get("support", "real")),
+                classes=int(body.get("classes", 0)), **arrays,
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"the description of the scaling is damaged ({error})") from error

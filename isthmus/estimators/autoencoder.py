@@ -6,6 +6,7 @@ import copy
 import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from isthmus.checkpoints import kept_seed
 from isthmus.composition import Composition
 from isthmus.data import Scaling, Source, digest, open_source, split
 from isthmus.data.arrays import as_array
+from isthmus.data.given import Conditions
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.fitting import (
     Job,
@@ -27,6 +29,7 @@ from isthmus.estimators.fitting import (
     chosen_code_size,
     chosen_parts,
     code_size_of,
+    given_size_of,
     rows_at_once,
     suited,
 )
@@ -162,7 +165,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             path to ``.csv .parquet .npy .npz`` or idx files or to a folder of images, or a source from
             ``ist.data``.
         y : ignored.
-        given : for conditional kinds; no kind here reads it yet.
+        given : what each row is given, which encoder and decoder then read beside it, so that the code need not
+            hold it: (n,) labels or numbers, or (n, k) of them, array or frame. Text, truth values and whole
+            numbers of at most 20 different values are labels; other numbers are quantities. The same must
+            be given to `transform` and all others.
         sample_weight : (n,) weights >= 0 of the rows in the mean cost.
         resume : go on from the state in the folder ``checkpoint``, if there is one.
 
@@ -175,8 +181,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         InputError : the data or a parameter cannot be used. TrainingError : the cost is no longer a number.
         The estimator then stays as it was, unfitted or with its earlier fit.
         """
-        refuse_given(given)
         source = self._opened(X)
+        conditions = None if given is None else Conditions.fit(given, source.rows)
         seed = None
         if resume and self.random_state is None and self.checkpoint is not None:
             seed = kept_seed(os.fspath(self.checkpoint))
@@ -202,7 +208,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             name=title(self.method),
             parts=parts,
             code_size=chosen_code_size(self.code_size, parts, source.layout.features),
-            feed=Feed(source, scaling, train, held_out, weight, plan.device),
+            feed=Feed(source, scaling, train, held_out, weight, plan.device, encoded(conditions, given, source.rows)),
             plan=plan,
             may_fall_back=isinstance(self.network, str),
             resume=resume,
@@ -210,7 +216,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             data_digest=data_digest,
         ).run()
         # Only now, so that a fit that fails leaves the estimator as it was.
-        self._remember(source, scaling)
+        self._remember(source, scaling, conditions)
         self.data_digest_: str | None = data_digest
         self.composition_, self.parts_ = fitted.composition, fitted.parts
         self.history_ = fitted.history
@@ -225,9 +231,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         The first call (or an earlier ``fit``) fixes the sizes and the scaling; later calls keep them. The
         learning rate is constant. A call that fails leaves the estimator as it was. Returns self.
         """
-        refuse_given(given)
         first = not hasattr(self, "composition_")
         source = self._opened(X) if first else self._source(X)
+        fresh = first and given is not None
+        conditions = Conditions.fit(given, source.rows) if fresh else getattr(self, "conditions_", None)
         rows = np.arange(source.rows)
         weight = None if sample_weight is None else row_weights(sample_weight, source.rows)
         if weight is not None:
@@ -240,11 +247,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         knobs = {**self.get_params(deep=False), "epochs": 1, "checkpoint": None}
         plan = plan_for(knobs, len(rows), 0, seed, parts)
         scaling = self._scaling(source, rows, parts) if first else self.scaling_
-        feed = Feed(source, scaling, rows, rows[:0], weight, plan.device)
+        feed = Feed(source, scaling, rows, rows[:0], weight, plan.device, encoded(conditions, given, source.rows))
         if first:
-            composition = build(
-                parts, source.layout, chosen_code_size(self.code_size, parts, source.layout.features), seed
-            )
+            size = chosen_code_size(self.code_size, parts, source.layout.features)
+            composition = build(parts, source.layout, size, seed, given_size_of(feed))
             history: dict[str, list[float]] = {"epoch": [], "cost": []}
         else:
             composition, history = copy.deepcopy(self.composition_), self.history_
@@ -258,7 +264,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         passes = int(history["epoch"][-1]) if history["epoch"] else 0
         means = training.one_pass(state, feed, plan, passes)
         if first:
-            self._remember(source, scaling)
+            self._remember(source, scaling, conditions)
             self.parts_, self.record_, self.data_digest_ = parts, None, None
         self.composition_ = composition.eval()
         self.code_size_ = code_size_of(composition, feed)
@@ -285,7 +291,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 stacklevel=3,
             )
         support = getattr(parts.loss, "support", "real")
-        return Scaling.fit(source, rows, mode=self.scale, support=support, per_column=self.columns)
+        classes = getattr(parts.loss, "classes", None)
+        return Scaling.fit(source, rows, mode=self.scale, support=support, per_column=self.columns, classes=classes)
 
     def _opened(self, X: Any) -> Source:
         """The data of a first fit."""
@@ -294,9 +301,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             _get_feature_names(X)  # refuses names of which only some are text
         return source
 
-    def _remember(self, source: Source, scaling: Scaling) -> None:
+    def _remember(self, source: Source, scaling: Scaling, conditions: Conditions | None) -> None:
         """What the data was."""
-        self.form_, self.scaling_ = source.form, scaling
+        self.form_, self.scaling_, self.conditions_ = source.form, scaling, conditions
         self.n_features_in_ = source.layout.features
         if source.names is not None and not source.numbered:
             self.feature_names_in_ = np.asarray(source.names, dtype=object)
@@ -313,39 +320,75 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def reconstruct(self, X: Any, *, given: Any = None) -> Any:
         """``X`` as the autoencoder rebuilds it: same shape, units, columns, index and dtype family."""
         check_is_fitted(self, "composition_")
-        source = self._source(X, given)
-        return source.form.wrap(self._rebuilt(source), index=source.index)
+        source = self._source(X)
+        return source.form.wrap(self._rebuilt(source, given), index=source.index)
 
     def inverse_transform(self, X: Any, *, given: Any = None) -> Any:
         """The rows that codes (n, code_size) stand for, in the user's units, columns and dtype family."""
         check_is_fitted(self, "composition_")
-        refuse_given(given)
         with np.errstate(over="ignore"):
             codes = as_array(X, "codes").astype(np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.code_size_:
             raise InputError(f"codes must have the shape (n, {self.code_size_}); got {codes.shape}")
         if not np.isfinite(codes).all():
             raise InputError("codes hold NaN or infinity; they must be finite numbers")
-        context = Context(self.form_.layout.shape)
-        blocks = []
+        conditions, blocks = self._given(given, len(codes)), []
         with torch.no_grad():
             for start in range(0, len(codes), 1024):
-                point = torch.tensor(codes[start : start + 1024], device=self._device)
+                some = slice(start, start + 1024)
+                point = torch.tensor(codes[some], device=self._device)
+                beside = None if conditions is None else conditions[some].to(self._device)
+                context = Context(self.form_.layout.shape, given=beside)
                 blocks.append(self.scaling_.inverse(self.composition_.rebuild(point, context).cpu()))
         values = np.concatenate(blocks) if blocks else np.zeros((0, *self.form_.layout.shape))
         return self.form_.wrap(values, index=X.index if hasattr(X, "iloc") else None)
 
+    def outliers(self, X: Any, *, given: Any = None) -> Any:
+        """The part of every row that a robust loss (`Huber`, `GroupedHuber`) puts down to outliers.
+
+        Rows are taken to be ``clean + outliers + noise``: what is returned is the outliers that make the cost least,
+        in closed form; 0 in every cell (or row) that is rebuilt about as well as the others.
+
+        Returns
+        -------
+        array or frame
+            Shape and columns of ``X``, floats in the data's units. ``X`` minus these is a cleaned ``X``.
+
+        Raises
+        ------
+        InputError : the model's loss knows no outliers.
+
+        References
+        ----------
+        Zhou & Paffenroth 2017, Anomaly detection with robust deep autoencoders.
+        """
+        check_is_fitted(self, "composition_")
+        composition = self.composition_
+        if not hasattr(composition.loss, "outliers"):
+            raise InputError(
+                "outliers: this model's loss has no part for outliers; fit Autoencoder('robust'), or another kind with "
+                "loss=ist.Huber() (single cells) or loss=ist.GroupedHuber() (whole rows)"
+            )
+        source, blocks = self._source(X), []
+        with torch.no_grad():
+            for _, _, batch in self._batches(source, given):
+                out = composition.decoder(composition.z_of(composition.represent(batch)), composition.context(batch))
+                part = composition.loss.outliers(out, batch.visible(), batch.weight)
+                blocks.append(part.double().cpu().numpy() * self.scaling_.scale.reshape(source.layout.shape))
+        floats = replace(source.form, dtypes=("float64",))  # what is subtracted from whole numbers may be negative
+        return floats.wrap(np.concatenate(blocks), index=source.index)
+
     def score_samples(self, X: Any, *, given: Any = None) -> np.ndarray:
         """(n,) float32: minus each row's cost at ``code.point``, as a log density in the user's units (nats)."""
         check_is_fitted(self, "composition_")
-        volume = self.scaling_.log_volume
+        volume = 0.0 if getattr(self.composition_.loss, "on_sphere", False) else self.scaling_.log_volume
         return self._map(X, lambda batch: -self.composition_.point_cost(batch) - volume, (), given)
 
     def score(self, X: Any, y: Any = None, *, given: Any = None) -> float:
         """The mean of `score_samples`: ranks sizes and knobs of one loss, not kinds with different losses."""
         return float(self.score_samples(X, given=given).mean(dtype=np.float64))
 
-    def diagnose(self, X: Any, y: Any = None, *, factors: Any = None) -> diagnostics.Diagnosis:
+    def diagnose(self, X: Any, y: Any = None, *, given: Any = None, factors: Any = None) -> diagnostics.Diagnosis:
         """Verdicts in plain words, each with its figure, on the fit and on the rows of ``X``."""
         check_is_fitted(self, "composition_")
         if self.record_ is None:
@@ -358,12 +401,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             output_reach=self._reach(),
         )  # fmt: skip
 
-    def report(self, path: str | os.PathLike[str], X: Any, y: Any = None) -> Path:
+    def report(self, path: str | os.PathLike[str], X: Any, y: Any = None, *, given: Any = None) -> Path:
         """Write one self-contained HTML page about the model and the rows of ``X``."""
         from isthmus.estimators.reporting import write_report
 
         check_is_fitted(self, "composition_")
-        return write_report(self, path, X, y)
+        return write_report(self, path, X, y, given)
 
     def _reach(self) -> tuple[float, float] | None:
         network = getattr(self.parts_, "network", None)
@@ -373,37 +416,50 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _device(self) -> torch.device:
         return next((weights.device for weights in self.composition_.parameters()), torch.device("cpu"))
 
-    def _source(self, X: Any, given: Any = None) -> Source:
-        refuse_given(given)
+    def _given(self, given: Any, rows: int) -> torch.Tensor | None:
+        """(rows, conditions) what the rows are given, as the network reads it."""
+        numbers = encoded(self.conditions_, given, rows)
+        return None if numbers is None else torch.from_numpy(numbers)
+
+    def _source(self, X: Any) -> Source:
         source = open_source(X, columns=self.columns, form=self.form_, estimator_name="Autoencoder")
         if not isinstance(X, (str, os.PathLike, Source)):
             warn_of_names(source.names is not None and not source.numbered, hasattr(self, "feature_names_in_"))
         return source
 
-    def _batches(self, source: Source) -> Iterator[tuple[int, int, Batch]]:
+    def _batches(self, source: Source, given: Any = None) -> Iterator[tuple[int, int, Batch]]:
         """Large stretches of rows, scaled, in order."""
-        size = rows_at_once(self.n_features_in_)
-        device = self._device
+        size, device = rows_at_once(self.n_features_in_), self._device
+        conditions = self._given(given, source.rows)
         for start in range(0, source.rows, size):
             stop = min(start + size, source.rows)
-            yield start, stop, self._batch(source.read(start, stop), device)
+            beside = None if conditions is None else conditions[start:stop]
+            yield start, stop, self._batch(source.read(start, stop), beside, device, start)
 
-    def _batch(self, raw: np.ndarray, device: torch.device | None = None) -> Batch:
-        return Batch(self.scaling_.forward(raw).to(device or self._device), self.form_.layout)
+    def _batch(
+        self,
+        raw: np.ndarray,
+        given: torch.Tensor | None = None,
+        device: torch.device | None = None,
+        first_row: int = 0,
+    ) -> Batch:
+        device = device or self._device
+        beside = None if given is None else given.to(device)
+        return Batch(self.scaling_.forward(raw, first_row=first_row).to(device), self.form_.layout, given=beside)
 
     def _map(self, X: Any, function: Any, shape: tuple[int, ...], given: Any) -> np.ndarray:
-        source = self._source(X, given)
+        source = self._source(X)
         result = np.empty((source.rows, *shape), dtype=np.float32)
         filled = torch.from_numpy(result)
         with torch.no_grad():
-            for start, stop, batch in self._batches(source):
+            for start, stop, batch in self._batches(source, given):
                 filled[start:stop] = function(batch)
         return result
 
-    def _rebuilt(self, source: Source) -> np.ndarray:
+    def _rebuilt(self, source: Source, given: Any) -> np.ndarray:
         blocks = []
         with torch.no_grad():
-            for _, _, batch in self._batches(source):
+            for _, _, batch in self._batches(source, given):
                 out = self.composition_.rebuild(self.composition_.represent(batch), self.composition_.context(batch))
                 blocks.append(self.scaling_.inverse(out.cpu()))
         return np.concatenate(blocks)
@@ -425,7 +481,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         clipped to their type's range, as here, but not rounded. Needs the extra ``isthmus[onnx]``.
         """
         check_is_fitted(self, "composition_")
-        return onnx.export(path, self.composition_, self.scaling_, self.form_, part, self.code_size_)
+        size = 0 if self.conditions_ is None else self.conditions_.size
+        return onnx.export(path, self.composition_, self.scaling_, self.form_, part, self.code_size_, size)
 
     @property
     def _n_features_out(self) -> int:
@@ -440,9 +497,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return tags
 
 
-def refuse_given(given: Any) -> None:
+def encoded(conditions: Conditions | None, given: Any, rows: int) -> np.ndarray | None:
+    """(rows, conditions) float32, for a model that was fitted on rows that are given something."""
+    if conditions is not None:
+        return conditions.encode(given, rows)
     if given is not None:
-        raise InputError("given: no kind here is conditional yet; leave it out")
+        raise InputError("given: this model was fitted without it, so nothing in it could read it; leave it out")
+    return None
 
 
 def title(method: Any) -> str:

@@ -168,7 +168,8 @@ def compare(
     support = common_support(fits)
     share = held_out_share(fits[0].validation_fraction, source.rows)
     train, held_out = split(source.rows, share, seed)
-    scaling = Scaling.fit(source, train, mode=mode, support=support, per_column=source.per_column)
+    classes = getattr(fits[0]._parts().loss, "classes", None)
+    scaling = Scaling.fit(source, train, mode=mode, support=support, per_column=source.per_column, classes=classes)
     one_unit, unit = error_unit(scaling)
     rows = pca_rows(source, scaling, train, held_out, sizes, one_unit)
     pca = {row.code_size: row.error for row in rows}

@@ -12,6 +12,7 @@ from torch import Tensor
 from isthmus import storage
 from isthmus.composition import Composition
 from isthmus.data import Form, Scaling
+from isthmus.data.given import Conditions
 from isthmus.diagnostics import FitRecord
 from isthmus.errors import FileFormatError, InputError
 from isthmus.estimators.autoencoder import Autoencoder
@@ -33,6 +34,10 @@ def state_of(model: Autoencoder) -> tuple[dict[str, Any], dict[str, Any]]:
     tensors: dict[str, Any] = {f"composition.{k}": v for k, v in model.composition_.state_dict().items()}
     tensors |= {f"form.{k}": v for k, v in form_tensors.items()}
     tensors |= {f"scaling.{k}": v for k, v in scaling_tensors.items()}
+    conditions = None
+    if model.conditions_ is not None:
+        conditions, condition_tensors = model.conditions_.state()
+        tensors |= {f"given.{k}": v for k, v in condition_tensors.items()}
     tensors |= {f"history.{k}": np.asarray(v, dtype=np.float64) for k, v in model.history_.items()}
     record = None
     if model.record_ is not None:
@@ -51,6 +56,7 @@ def state_of(model: Autoencoder) -> tuple[dict[str, Any], dict[str, Any]]:
         "named": hasattr(model, "feature_names_in_"),
         "form": form,
         "scaling": scaling,
+        "given": conditions,
         "record": record,
         "data": model.data_digest_,
     }
@@ -73,6 +79,8 @@ def restored(spec: dict[str, Any], tensors: dict[str, Tensor], composition: Comp
     model = Autoencoder(composition if spec["own_modules"] else method_from(spec["method"]), **params)
     model.form_ = Form.restore(spec["form"], group("form."))
     model.scaling_ = Scaling.restore(spec["scaling"], group("scaling."), names=model.form_.names)
+    given = spec.get("given")  # files of the first version have no such entry
+    model.conditions_ = None if given is None else Conditions.restore(given, group("given."))
     model.n_features_in_ = model.form_.layout.features
     if spec["named"]:
         model.feature_names_in_ = np.asarray(model.form_.names, dtype=object)
@@ -82,7 +90,9 @@ def restored(spec: dict[str, Any], tensors: dict[str, Tensor], composition: Comp
         parts = dataclasses.replace(parts, network=from_json(spec["network"]))
     model.parts_ = parts
     size = 0 if spec["own_modules"] else model.code_size_  # the weights tell whether the modules are the same
-    model.composition_ = build(parts, model.form_.layout, size, seed=0).eval()
+    model.composition_ = build(
+        parts, model.form_.layout, size, seed=0, given_size=0 if model.conditions_ is None else model.conditions_.size
+    ).eval()
     weights = {k.removeprefix("composition."): v for k, v in tensors.items() if k.startswith("composition.")}
     try:
         model.composition_.load_state_dict(weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 import sys
 import time
@@ -24,9 +25,12 @@ from isthmus.diagnostics import FitRecord
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.settings import whole
 from isthmus.parts.bottlenecks.plain import Plain
+from isthmus.parts.losses.grouped import GroupedHuber
+from isthmus.parts.losses.robust import Huber, StudentT
 from isthmus.parts.losses.scaled import Absolute, Squared
 from isthmus.parts.networks.dense import Dense, DenseDecoder, DenseEncoder, start_at
 from isthmus.pca import PrincipalComponents, principal_components
+from isthmus.pretraining import pretrain
 from isthmus.progress import progress
 from isthmus.recipes import Kind, Parts
 from isthmus.records import Batch, Layout
@@ -101,7 +105,7 @@ class Job:
 
     def attempt(self, parts: Parts | Composition, plan: Plan, pca: PrincipalComponents) -> State:
         """Build and train once; a linear path begins at PCA."""
-        composition = build(parts, self.feed.source.layout, self.code_size, plan.seed)
+        composition = build(parts, self.feed.source.layout, self.code_size, plan.seed, given_size_of(self.feed))
         encoder, decoder = composition.encoder, composition.decoder
         if isinstance(encoder, DenseEncoder) and isinstance(decoder, DenseDecoder):
             if decoder.bounded:
@@ -113,6 +117,18 @@ class Job:
         if self.verbose and any(isinstance(module, Unaware) for module in composition.modules()):
             print("modules of your own: not thread-safe, so fit no others beside this in threads", file=sys.stderr)
         identity = {"data": self.data_digest, "kind": described(parts), "code_size": self.code_size}
+        if self.feed.given is not None:
+            identity["given"] = hashlib.sha256(self.feed.given.numpy().tobytes()).hexdigest()
+        if isinstance(parts, Parts) and parts.pretraining is not None:
+            plan = pretrain(
+                composition,
+                self.feed,
+                plan,
+                parts.pretraining,
+                progress=progress(self.verbose),
+                resume=self.resume,
+                identity=identity,
+            )
         return training.train(
             composition,
             self.feed,
@@ -231,7 +247,7 @@ def check_parts(parts: Parts) -> None:
         "bottleneck": lambda part: hasattr(part, "width") or hasattr(part, "build"),
         "loss": lambda part: hasattr(part, "cost") or hasattr(part, "build"),
         "corruption": callable,
-        "penalties": lambda part: callable(part) and hasattr(part, "weight"),
+        "penalties": lambda part: (callable(part) or hasattr(part, "build")) and hasattr(part, "weight"),
     }
     for name, fit in fits.items():
         value = getattr(parts, name)
@@ -245,7 +261,8 @@ def chosen_code_size(asked: Any, parts: Parts | Composition, features: int) -> i
     size = 0 if asked is None else whole("code_size", asked, 1)
     if not isinstance(parts, Parts):
         return size
-    if size > features and parts.code_share < 1:
+    held_back = parts.corruption is not None or parts.penalties or parts.bottleneck != Plain()
+    if size > features and parts.code_share < 1 and not held_back:
         warnings.warn(
             f"code_size={size} is wider than the data's {features} columns: nothing forces a kind without a "
             f"penalty or corruption to learn more than copying. Try code_size={parts.code_size(features)}",
@@ -283,6 +300,10 @@ def ends(feed: Feed) -> tuple[np.ndarray, np.ndarray]:
     return (low - scaling.centre) / scaling.scale, (high - scaling.centre) / scaling.scale
 
 
+AROUND_THE_OUTPUT = (Squared, Absolute, Huber, GroupedHuber, StudentT)
+"""Losses whose mean is the output itself."""
+
+
 def suited(parts: Parts | Composition, scaling: Scaling, dtype: np.dtype) -> Parts | Composition:
     """The parts with a network that suits the data, where the choice was left to us.
 
@@ -294,7 +315,7 @@ def suited(parts: Parts | Composition, scaling: Scaling, dtype: np.dtype) -> Par
         return parts
     network = parts.network
     if pixel_ends(scaling, dtype) is not None:
-        if network.output_activation == "identity" and isinstance(parts.loss, (Squared, Absolute)):
+        if network.output_activation == "identity" and isinstance(parts.loss, AROUND_THE_OUTPUT):
             network = replace(network, output_activation="bounded")
     elif may_start_at_pca(parts):
         network = replace(network, linear_path=True)
@@ -311,17 +332,24 @@ def may_start_at_pca(parts: Parts) -> bool:
         and parts.bottleneck == Plain()
         and isinstance(parts.loss, (Squared, Absolute))
         and parts.corruption is None
+        and parts.pretraining is None
         and not parts.penalties
     )
 
 
-def build(parts: Parts | Composition, layout: Layout, code_size: int, seed: int) -> Composition:
+def given_size_of(feed: Feed) -> int:
+    """Numbers that each row is given."""
+    return 0 if feed.given is None else int(feed.given.shape[1])
+
+
+def build(parts: Parts | Composition, layout: Layout, code_size: int, seed: int, given_size: int = 0) -> Composition:
     """A composition with fresh weights, or a copy of the user's own."""
     if isinstance(parts, Parts):
         check_memory(parts, layout, code_size)
-        return parts.build(layout, code_size, torch.Generator().manual_seed(seed))
+        return parts.build(layout, code_size, torch.Generator().manual_seed(seed), given_size)
     composition = copy.deepcopy(parts)
-    batch = Batch(torch.zeros(2, *layout.shape), layout)
+    given = torch.zeros(2, given_size) if given_size else None
+    batch = Batch(torch.zeros(2, *layout.shape), layout, given=given)
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             cost = composition.eval().cost(composition.trace(batch))

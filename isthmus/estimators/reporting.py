@@ -23,7 +23,7 @@ ROWS = 5_000
 """Rows that a report looks at closely; the oddest of all rows are always among them."""
 
 
-def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: Any = None) -> Path:
+def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: Any = None, given: Any = None) -> Path:
     """Write the page that `Autoencoder.report` promises."""
     record = model.record_
     if record is None:
@@ -32,8 +32,9 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
     labels = None if y is None else np.asarray(y)
     if labels is not None and labels.shape != (source.rows,):
         raise InputError(f"y must have one label per row, shape ({source.rows},); got {labels.shape}")
-    diagnosis = model.diagnose(source)
-    scores = model.score_samples(source)
+    diagnosis = model.diagnose(source, y, given=given)
+    scores = model.score_samples(source, given=given)
+    conditions = model._given(given, source.rows)
     most = max(50, min(ROWS, 20_000_000 // model.n_features_in_))
     spread = np.linspace(0, source.rows - 1, min(source.rows, most)).astype(np.int64)
     rows = np.union1d(spread, np.argsort(scores, kind="stable")[: figures.ODDEST])
@@ -41,7 +42,8 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
     with torch.no_grad():
         codes, rebuilt = [], []
         for start in range(0, len(rows), 1024):
-            batch = model._batch(raw[start : start + 1024])
+            some = slice(start, start + 1024)
+            batch = model._batch(raw[some], None if conditions is None else conditions[rows[some]])
             point = model.composition_.represent(batch)
             codes.append(point.cpu().numpy())
             rebuilt.append(
@@ -121,7 +123,7 @@ def details(model: Autoencoder) -> dict[str, Any]:
     settings = {k: shown(v) for k, v in model.get_params(deep=False).items() if v is not None and k != "method"}
     facts = {
         "kind": kind_in_words(model),
-        "paper": RECIPES[name_of(model)].paper if name_of(model) in RECIPES else None,
+        "paper": str(RECIPES[name_of(model)].paper) if name_of(model) in RECIPES else None,
     }
     versions = {
         "isthmus": VERSION,

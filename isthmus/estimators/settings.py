@@ -141,7 +141,8 @@ def plan_for(knobs: dict[str, Any], rows: int, held_out: int, seed: int, parts: 
     """
     rows = max(rows, 1)
     batch_size = batch_size_for(rows) if knobs["batch_size"] is None else whole("batch_size", knobs["batch_size"], 1)
-    epochs = epochs_for(rows, batch_size) if knobs["epochs"] is None else whole("epochs", knobs["epochs"], 1)
+    least = 0 if getattr(parts, "pretraining", None) is not None else 1  # none: the layers are not trained as one
+    epochs = epochs_for(rows, batch_size) if knobs["epochs"] is None else whole("epochs", knobs["epochs"], least)
     early = knobs["early_stopping"]
     if early is True:
         patience = max(10, epochs // 5)

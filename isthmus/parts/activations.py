@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+SHRINK = 0.5
+"""Inputs up to this size become 0 under ``shrink``."""
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
     "relu": F.relu,
@@ -21,7 +24,10 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softplus": F.softplus,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
+    "saturated_linear": F.hardtanh,
+    "shrink": partial(F.softshrink, lambd=SHRINK),
 }
+"""``saturated_linear`` is the input cut off at -1 and 1; ``shrink`` moves it towards 0 by 0.5, and no further."""
 
 IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,
@@ -31,6 +37,7 @@ IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": partial(F.silu, inplace=True),
     "tanh": torch.tanh_,
     "sigmoid": torch.sigmoid_,
+    "saturated_linear": F.hardtanh_,
 }
 """Those that can overwrite their input: where no gradient is wanted, that saves a third of the memory traffic."""
 
@@ -39,6 +46,7 @@ REACH: dict[str, tuple[float, float]] = {
     "softplus": (0.0, math.inf),
     "tanh": (-1.0, 1.0),
     "sigmoid": (0.0, 1.0),
+    "saturated_linear": (-1.0, 1.0),
     "elu": (-1.0, math.inf),
     "selu": (-1.7581, math.inf),
     "gelu": (-0.17, math.inf),

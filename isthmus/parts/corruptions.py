@@ -1,32 +1,93 @@
 """Corruptions: what is done to a batch before the encoder sees it, in training only.
 
-Every strength is a number or a schedule of the fractional epoch. Only numeric columns and cells that are
-not missing are touched. Denoising autoencoders: Vincent et al. 2008, "Extracting and composing robust
-features with denoising autoencoders".
+Every strength is a number, a schedule of the fractional epoch (annealed), or a range from which each row draws
+its own (`Between`). Only numeric columns and cells that are not missing are touched. Denoising autoencoders:
+Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders".
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from isthmus.errors import InputError
-from isthmus.parts.schedules import at
-from isthmus.records import Batch, Pass, Schedule, Seen, part
+from isthmus.parts.schedules import Between, Strength, at, bounds
+from isthmus.records import Batch, Pass, Seen, part
+
+
+def check_fraction(name: str, fraction: Strength) -> None:
+    low, high = bounds(fraction)
+    if not (low >= 0 and high <= 1):
+        raise InputError(f"{name}: fraction must be in [0, 1]; got {fraction!r}")
+
+
+def check_not_all(name: str, fraction: Strength) -> None:
+    check_fraction(name, fraction)
+    if bounds(fraction)[1] == 1:
+        raise InputError(
+            f"{name}: fraction must be below 1: a mask of everything leaves nothing to rebuild a row from; "
+            f"got {fraction!r}. Try 0.5"
+        )
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """What corruptions have in common.
+
+    Parameters
+    ----------
+    tell : if True the encoder is told how strongly each row was corrupted, so that one network can serve all strengths;
+        outside training it is told the least strength.
+    kept_weight : weight, in the training loss, of the cells that were left as they were, in [0, 1]: 1 (default) counts
+        all cells alike, 0 only the corrupted ones (Vincent et al. 2010, section 4.2, "emphasis").
+    """
+
+    tell: bool = field(default=False, kw_only=True)
+    kept_weight: float = field(default=1.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.kept_weight <= 1:
+            raise InputError(f"{type(self).__name__}: kept_weight must be in [0, 1]; got {self.kept_weight!r}")
+        self.check()
+
+    def check(self) -> None:
+        raise NotImplementedError
+
+    @property
+    def strength(self) -> Strength:
+        raise NotImplementedError
+
+    @property
+    def least(self) -> float:
+        """What the encoder is told of rows that nobody corrupted."""
+        return bounds(self.strength)[0]
+
+    def levels(self, batch: Batch, pass_: Pass) -> Tensor:
+        """(n, 1, ...): the strength of every row in this pass."""
+        strength = self.strength
+        if isinstance(strength, Between):
+            drawn = strength.draw(len(batch), pass_, batch.x)
+        else:
+            drawn = batch.x.new_full((len(batch),), at(strength, pass_.epoch))
+        return drawn.reshape(-1, *[1] * (batch.x.ndim - 1))
+
+    def seen(self, batch: Batch, levels: Tensor, changed: Tensor, value: Tensor) -> Seen:
+        """``value`` where ``changed``, on numeric columns."""
+        if batch.layout.numeric is not None:
+            changed = changed & torch.tensor(batch.layout.numeric, device=changed.device)
+        weight = None
+        if self.kept_weight < 1:
+            weight = torch.where(changed, 1.0, self.kept_weight).to(batch.x.dtype)
+        level = levels.flatten() if self.tell else None
+        return Seen(torch.where(changed, value, batch.x), changed, level, weight)
 
 
 def uniform(batch: Batch, pass_: Pass) -> Tensor:
     """Uniform numbers in [0, 1), one per cell."""
     return torch.rand(batch.x.shape, generator=pass_.generator, device=batch.x.device, dtype=batch.x.dtype)
-
-
-def seen(batch: Batch, changed: Tensor, value: Tensor) -> Seen:
-    """``value`` where ``changed``, on numeric columns."""
-    if batch.layout.numeric is not None:
-        changed = changed & torch.tensor(batch.layout.numeric, device=changed.device)
-    return Seen(torch.where(changed, value, batch.x), changed)
 
 
 def extremes(batch: Batch) -> tuple[Tensor, Tensor]:
@@ -37,73 +98,111 @@ def extremes(batch: Batch) -> tuple[Tensor, Tensor]:
     return batch.x.masked_fill(gone, math.inf).amin(0), batch.x.masked_fill(gone, -math.inf).amax(0)
 
 
-def check_fraction(name: str, value: Schedule) -> None:
-    if not callable(value) and not 0 <= value <= 1:
-        raise InputError(f"{name}: fraction must be in [0, 1]; got {value!r}")
+@dataclass(frozen=True)
+class OfCells(Corruption):
+    """A corruption of a random ``fraction`` of the cells, in [0, 1]."""
+
+    fraction: Strength = 0.25
+
+    def check(self) -> None:
+        check_fraction(type(self).__name__, self.fraction)
+
+    @property
+    def strength(self) -> Strength:
+        return self.fraction
 
 
 @part
-class Mask:
+class Mask(OfCells):
     """Set a random ``fraction`` of the cells to 0, which is the column's mean where columns are standardised."""
 
-    fraction: Schedule = 0.25
+    fraction: Strength = 0.25
 
-    def __post_init__(self) -> None:
-        check_fraction("Mask", self.fraction)
+    def check(self) -> None:
+        check_not_all("Mask", self.fraction)
 
     def __call__(self, batch: Batch, pass_: Pass) -> Seen:
-        changed = uniform(batch, pass_) < at(self.fraction, pass_.epoch)
-        return seen(batch, changed, torch.zeros_like(batch.x))
+        levels = self.levels(batch, pass_)
+        return self.seen(batch, levels, uniform(batch, pass_) < levels, torch.zeros_like(batch.x))
 
 
 @part
-class GaussianNoise:
-    """Add normal noise of standard deviation ``std``, in scaled units (1 = the spread of the data)."""
+class MaskPatches(OfCells):
+    """Set square patches of an image to 0, a random ``fraction`` of them (He et al. 2022, "Masked autoencoders").
 
-    std: Schedule = 0.3
+    Parameters
+    ----------
+    fraction : share of the patches.
+    size : side of a patch in pixels, >= 1; patches at the right and lower edge are cut off.
+    """
 
-    def __post_init__(self) -> None:
-        if not callable(self.std) and not self.std >= 0:
-            raise InputError(f"GaussianNoise: std must be >= 0; got {self.std!r}")
+    fraction: Strength = 0.5
+    size: int = 4
+
+    def check(self) -> None:
+        check_not_all("MaskPatches", self.fraction)
+        if not isinstance(self.size, int) or self.size < 1:
+            raise InputError(f"MaskPatches: size must be a whole number of pixels >= 1; got {self.size!r}")
 
     def __call__(self, batch: Batch, pass_: Pass) -> Seen:
-        noise = torch.empty_like(batch.x).normal_(generator=pass_.generator)
-        changed = torch.ones_like(batch.x, dtype=torch.bool)
-        return seen(batch, changed, batch.x + at(self.std, pass_.epoch) * noise)
+        axes = batch.layout.axes
+        if axes[:2] != ("height", "width"):
+            raise InputError(f"MaskPatches: rows must be images; these have the axes {axes}. Use Mask for tables")
+        levels = self.levels(batch, pass_)
+        height, width = batch.layout.shape[:2]
+        grid = (len(batch), -(-height // self.size), -(-width // self.size))
+        draw = torch.rand(grid, generator=pass_.generator, device=batch.x.device, dtype=batch.x.dtype)
+        hidden = (draw < levels.reshape(-1, 1, 1)).repeat_interleave(self.size, 1).repeat_interleave(self.size, 2)
+        hidden = hidden[:, :height, :width].reshape(len(batch), height, width, *[1] * (len(axes) - 2))
+        return self.seen(batch, levels, hidden.expand_as(batch.x), torch.zeros_like(batch.x))
 
 
 @part
-class SaltPepper:
+class SaltPepper(OfCells):
     """Set a random ``fraction`` of the cells to the least or the greatest value of their column in the batch."""
 
-    fraction: Schedule = 0.1
-
-    def __post_init__(self) -> None:
-        check_fraction("SaltPepper", self.fraction)
+    fraction: Strength = 0.1
 
     def __call__(self, batch: Batch, pass_: Pass) -> Seen:
-        draw = uniform(batch, pass_)
-        fraction = at(self.fraction, pass_.epoch)
+        levels, draw = self.levels(batch, pass_), uniform(batch, pass_)
         low, high = extremes(batch)
-        return seen(batch, draw < fraction, torch.where(draw < fraction / 2, low, high))
+        return self.seen(batch, levels, draw < levels, torch.where(draw < levels / 2, low, high))
 
 
 @part
-class RowSwap:
+class RowSwap(OfCells):
     """Replace a random ``fraction`` of the cells by the same column's value in another row of the batch.
 
     Every column keeps its own distribution, so nothing in a single cell gives the swap away: the noise
     that suits tables with columns of different kinds.
     """
 
-    fraction: Schedule = 0.15
-
-    def __post_init__(self) -> None:
-        check_fraction("RowSwap", self.fraction)
+    fraction: Strength = 0.15
 
     def __call__(self, batch: Batch, pass_: Pass) -> Seen:
-        changed = uniform(batch, pass_) < at(self.fraction, pass_.epoch)
+        levels = self.levels(batch, pass_)
+        changed = uniform(batch, pass_) < levels
         shift = int(torch.randint(1, max(len(batch), 2), (), generator=pass_.generator, device=batch.x.device))
         if batch.weight is not None:  # a row that lacks the cell has nothing to lend
             changed = changed & (batch.weight > 0).roll(shift, dims=0)
-        return seen(batch, changed, batch.visible().roll(shift, dims=0))
+        return self.seen(batch, levels, changed, batch.visible().roll(shift, dims=0))
+
+
+@part
+class GaussianNoise(Corruption):
+    """Add normal noise of standard deviation ``std``, in scaled units (1 = the spread of the data)."""
+
+    std: Strength = 0.3
+
+    def check(self) -> None:
+        if not bounds(self.std)[0] >= 0:
+            raise InputError(f"GaussianNoise: std must be >= 0; got {self.std!r}")
+
+    @property
+    def strength(self) -> Strength:
+        return self.std
+
+    def __call__(self, batch: Batch, pass_: Pass) -> Seen:
+        levels = self.levels(batch, pass_)
+        noise = torch.empty_like(batch.x).normal_(generator=pass_.generator)
+        return self.seen(batch, levels, torch.ones_like(batch.x, dtype=torch.bool), batch.x + levels * noise)

@@ -1,11 +1,14 @@
-"""Schedules: a weight, rate or strength that changes with the fractional epoch."""
+"""Schedules: a weight, rate or strength that changes with the fractional epoch; and strengths drawn from a range."""
 
 from __future__ import annotations
 
 import math
 
+import torch
+from torch import Tensor
+
 from isthmus.errors import InputError
-from isthmus.records import Schedule, part
+from isthmus.records import Pass, Schedule, part
 
 
 @part
@@ -50,3 +53,52 @@ def at(schedule: Schedule, epoch: float) -> float:
 def ends(schedule: object) -> float:
     """The epoch after which a schedule no longer changes (0 for a plain number)."""
     return float(getattr(schedule, "epochs", 0.0))
+
+
+@part
+class Between:
+    """A strength that each row draws anew in every pass, evenly between ``low`` and ``high``.
+
+    Parameters
+    ----------
+    low, high : 0 <= low <= high.
+    log : draw the logarithm evenly, so that small strengths are as common as large ones; low must be > 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> drawn = Between(0.05, 2.0, log=True).draw(3, Pass(torch.Generator().manual_seed(0)), torch.zeros(1))
+    >>> drawn.shape, bool((drawn >= 0.05).all())
+    (torch.Size([3]), True)
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high < math.inf:
+            raise InputError(f"Between: low and high must be 0 <= low <= high; got {self.low!r} and {self.high!r}")
+        if self.log and self.low == 0:
+            raise InputError("Between: low must be > 0 where log=True; got 0: use log=False, or a low such as 0.01")
+
+    def draw(self, rows: int, pass_: Pass, like: Tensor) -> Tensor:
+        """(rows,) strengths, of the type and on the device of ``like``."""
+        even = torch.rand(rows, generator=pass_.generator, device=like.device, dtype=like.dtype)
+        if self.log:
+            return self.low * (self.high / self.low) ** even
+        return self.low + (self.high - self.low) * even
+
+
+Strength = Schedule | Between
+"""A number, a schedule, or a range."""
+
+
+def bounds(strength: Strength) -> tuple[float, float]:
+    """The least and the greatest value that a strength takes."""
+    if isinstance(strength, Between):
+        return strength.low, strength.high
+    if callable(strength):
+        ends = (at(strength, 0.0), at(strength, math.inf))
+        return min(ends), max(ends)
+    return strength, strength

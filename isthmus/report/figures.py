@@ -11,7 +11,7 @@ import numpy as np
 from scipy import linalg
 
 from isthmus.diagnostics import Diagnosis, FitRecord
-from isthmus.metrics import column_errors, explained_share
+from isthmus.metrics import Activity, activity, column_errors, explained_share
 from isthmus.records import Layout
 
 POINTS = 5_000
@@ -107,7 +107,8 @@ class ReportData:
     """Everything a report shows; made by `collect`.
 
     ``units`` are those of errors, ``value_unit`` of pixels; ``kept`` is the place in the history of the epoch
-    whose weights were kept, None where no held-out rows chose it.
+    whose weights were kept, None where no held-out rows chose it. ``activity`` is None where the code is not sparse;
+    ``neighbours`` are figures of the codes and of PCA, by name.
     """
 
     title: str
@@ -125,6 +126,8 @@ class ReportData:
     columns: tuple[Column, ...]
     features: int
     code_map: CodeMap
+    activity: Activity | None
+    neighbours: tuple[tuple[str, float, float], ...]
     sizes: SizeCurve | None
     row_errors: np.ndarray
     oddest: tuple[OddRow, ...]
@@ -213,6 +216,8 @@ def collect(
         columns=() if images else worst_columns(originals, reconstructions, columns),
         features=features,
         code_map=code_map(np.asarray(codes, dtype=np.float64), labels, y_name, row_errors, units),
+        activity=used if (used := activity(codes)).sparse else None,
+        neighbours=kept_neighbours(diagnosis.figures),
         sizes=size_curve(record, units),
         row_errors=row_errors,
         oddest=tuple(
@@ -412,6 +417,19 @@ def categories(labels: np.ndarray) -> tuple[str, ...] | None:
         return tuple(str(text) for text in texts)
     kept = np.sort(np.argsort(-counts, kind="stable")[: CATEGORIES - 1])
     return (*(str(text) for text in texts[kept]), "others")
+
+
+def kept_neighbours(measured: Mapping[str, float]) -> tuple[tuple[str, float, float], ...]:
+    """What codes keep of the rows' neighbours, and what PCA of the same size keeps, where it was measured."""
+    words = {
+        "trustworthiness": "near codes are near rows (trustworthiness)",
+        "continuity": "near rows have near codes (continuity)",
+        "accuracy": "the nearest code has the same label",
+    }
+    pairs = (
+        (said, measured.get(name, math.nan), measured.get(f"pca_{name}", math.nan)) for name, said in words.items()
+    )
+    return tuple(pair for pair in pairs if math.isfinite(pair[1]))
 
 
 def size_curve(record: FitRecord, units: Units) -> SizeCurve | None:

@@ -43,6 +43,7 @@ def render(data: ReportData) -> str:
         verdicts(data),
         pictures(data) if data.pictures is not None else columns(data),
         f'<div class="pair">{spread(data)}{code_map(data)}</div>',
+        beside(neighbours(data), activity(data)),
         oddest(data),
         f'<div class="pair">{sizes(data)}{learning(data)}</div>',
         details(data),
@@ -298,6 +299,35 @@ def code_map(data: ReportData) -> str:
         how += f" ({len(codes.points):,} of {codes.rows:,} rows)"
     caption = f"{how}. Colour: {codes.about}."
     return section("codes", "Map of the codes", figure(plots.code_map(codes), caption))
+
+
+def beside(*parts: str) -> str:
+    """Sections side by side, those that are there."""
+    return f'<div class="pair">{"".join(parts)}</div>' if any(parts) else ""
+
+
+def neighbours(data: ReportData) -> str:
+    """What the codes keep of the rows' neighbours, beside PCA."""
+    if not data.neighbours:
+        return ""
+    rows = [(name, f"{own:.3f}", f"{linear:.3f}") for name, own, linear in data.neighbours]
+    caption = "1 is perfect; PCA is of the same rows and code size."
+    lead = "Whether rows that are alike have codes that are alike, and the other way round, by ten nearest neighbours."
+    drawn = table(("neighbours", "these codes", "PCA"), rows, caption)
+    return section("neighbours", "Neighbours", paragraph(lead), drawn)
+
+
+def activity(data: ReportData) -> str:
+    """How often the units of a sparse code are active."""
+    found = data.activity
+    if found is None:
+        return ""
+    caption = (
+        f"A row uses {found.active_units:.3g} of {len(found.shares):,} units in the mean. Units active in no row: "
+        f"{len(found.never):,}, in every row: {len(found.always):,}."
+    )
+    drawn = figure(plots.activity_histogram(found.shares), caption)
+    return section("activity", "Activity of the code's units", drawn)
 
 
 def sizes(data: ReportData) -> str:

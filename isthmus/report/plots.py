@@ -371,6 +371,19 @@ def histogram(errors: np.ndarray, unit: str) -> str:
         return sheet.svg(f"Spread of the errors of {len(errors):,} rows{middle}")
 
 
+def activity_histogram(shares: np.ndarray) -> str:
+    """How many units of a sparse code are active in which share of the rows."""
+    with drawing() as sheet:
+        axes = sheet.axes
+        axes.hist(shares, bins=list(np.linspace(0, 1, 21)), color=FIRST)
+        axes.set(xlabel="share of the rows in which a unit is active", ylabel="units of the code", xlim=(0, 1))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.yaxis.set_major_locator(whole_numbers())
+        axes.grid(False, axis="x")
+        return sheet.svg(f"In how many rows the {len(shares):,} units of the code are active, median "
+                         f"{float(np.median(shares)):.1%}")  # fmt: skip
+
+
 def column_bars(columns: tuple[Column, ...]) -> str:
     """The share of each column's variance that is lost, worst on top."""
     varying = [column for column in columns if np.isfinite(column.lost)]

@@ -9,13 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.errors import InputError
-from isthmus.parts.losses.common import cells, check_shapes, row_sums
-from isthmus.records import Trace, part
+from isthmus.parts.losses.common import FLOOR, cells, counted_cells, follow, ready, row_sums
+from isthmus.records import Context, Layout, Trace, part
 
 LOG_TWO_PI = math.log(2 * math.pi)
-
-FLOOR = 1e-6
-"""The least variance (in scaled units) a loss learns: the rounding of float32 data, about."""
 
 
 @part
@@ -46,7 +43,7 @@ class Squared:
         if self.variance is not None and not self.variance > 0:
             raise InputError(f"Squared: variance must be > 0, or None to learn it; got {self.variance!r}")
 
-    def build(self) -> ScaledLoss:
+    def build(self, layout: Layout | None = None) -> ScaledLoss:
         return SquaredLoss(self.variance)
 
 
@@ -67,15 +64,15 @@ class Absolute:
         if self.scale is not None and not self.scale > 0:
             raise InputError(f"Absolute: scale must be > 0, or None to learn it; got {self.scale!r}")
 
-    def build(self) -> ScaledLoss:
+    def build(self, layout: Layout | None = None) -> ScaledLoss:
         return AbsoluteLoss(self.scale)
 
 
-class ScaledLoss(nn.Module):
-    """A loss of the form  cells * log_scale(v) + errors / divisor(v),  whose best v is the mean error.
+class LearnedScale(nn.Module):
+    """A loss of real numbers around the output, with one scale for all cells that is fixed or follows the data.
 
-    Because both terms are known, the mean error, and with it the best v, follow from the mean cost: no
-    second pass over the data is needed to ask what the cost would be at the best scale.
+    ``variance`` is a buffer, learned without gradients as a running mean: that is where the cost is least, however
+    fast the weights move.
     """
 
     support = "real"
@@ -88,6 +85,20 @@ class ScaledLoss(nn.Module):
         self.register_buffer("variance", torch.tensor(1.0 if fixed is None else float(fixed)))
         self.register_buffer("steps", torch.tensor(0.0))
 
+    def width(self, features: int) -> int:
+        return features
+
+    def mean(self, out: Tensor, context: Context | None = None) -> Tensor:
+        return out
+
+
+class ScaledLoss(LearnedScale):
+    """A loss of the form  cells * log_scale(v) + errors / divisor(v),  whose best v is the mean error.
+
+    Because both terms are known, the mean error, and with it the best v, follow from the mean cost: no
+    second pass over the data is needed to ask what the cost would be at the best scale.
+    """
+
     def errors(self, out: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
         raise NotImplementedError
 
@@ -97,17 +108,11 @@ class ScaledLoss(nn.Module):
     def divisor(self, variance: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def width(self, features: int) -> int:
-        return features
-
     def cost(self, out: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """(n,) nats."""
-        # In x's type, not out's: on a GPU the output may come in bfloat16, too coarse for these sums.
-        variance, out = self.variance.to(x.dtype), out.to(x.dtype)
+        out, x = ready(out, x, weight)
+        variance = self.variance.to(x.dtype)
         return cells(x, weight) * self.log_scale(variance) + self.errors(out, x, weight) / self.divisor(variance)
-
-    def mean(self, out: Tensor) -> Tensor:
-        return out
 
     def mean_error(self, mean_cost: Tensor, mean_cells: float) -> Tensor:
         """The mean error per cell that belongs to a mean cost per row."""
@@ -124,21 +129,16 @@ class ScaledLoss(nn.Module):
 
     def after_step(self, trace: Trace, terms: dict[str, Tensor]) -> None:
         """Follow the running mean of the error; the first step jumps to it."""
-        batch = trace.batch
-        share = 1.0 if batch.row_weight is None else float(batch.row_weight.mean())
-        if not self.learned or share == 0 or batch.mean_cells == 0:
+        if not self.learned or not (mean_cells := counted_cells(trace) / len(trace.batch)):
             return
-        self.steps += 1
-        rate = (1.0 / self.steps).clamp(min=0.02)
-        error = self.mean_error(terms["loss"] / share, batch.mean_cells).clamp(min=FLOOR)
-        self.variance.lerp_(error.to(self.variance.dtype), rate)
+        error = self.mean_error(terms["loss"], mean_cells)
+        follow(self.variance, self.steps, error.clamp(min=FLOOR))
 
 
 class SquaredLoss(ScaledLoss):
     """The module behind `Squared`; ``variance`` is the normal distribution's."""
 
     def errors(self, out: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
-        check_shapes(out, x)
         return row_sums(F.mse_loss(out, x, reduction="none"), weight)
 
     def log_scale(self, variance: Tensor) -> Tensor:
@@ -156,7 +156,6 @@ class AbsoluteLoss(ScaledLoss):
     """The module behind `Absolute`; ``variance`` holds the Laplace distribution's scale b."""
 
     def errors(self, out: Tensor, x: Tensor, weight: Tensor | None) -> Tensor:
-        check_shapes(out, x)
         return row_sums(F.l1_loss(out, x, reduction="none"), weight)
 
     def log_scale(self, variance: Tensor) -> Tensor:

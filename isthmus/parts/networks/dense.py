@@ -95,20 +95,28 @@ class Dense:
         return 2 * sum(inputs * outputs for inputs, outputs in itertools.pairwise(sizes))
 
     def build(
-        self, layout: Layout, hidden_size: int, code_size: int, out_size: int, generator: torch.Generator
+        self,
+        layout: Layout,
+        hidden_size: int,
+        code_size: int,
+        out_size: int,
+        generator: torch.Generator,
+        given_size: int = 0,
+        told: bool = False,
     ) -> tuple[DenseEncoder, DenseDecoder]:
         """Make encoder and decoder, with fresh weights drawn from ``generator``.
 
         ``hidden_size`` is what the bottleneck wants from the encoder, ``code_size`` what it hands to the
-        decoder, ``out_size`` the numbers per row that the loss wants.
+        decoder, ``out_size`` the numbers per row that the loss wants. Both read ``given_size`` numbers more,
+        from ``context.given``; an encoder that is ``told`` reads ``context.level`` too.
         """
         if self.tied and (hidden_size != code_size or out_size != layout.features):
             raise InputError(
                 "Dense: tied=True needs a bottleneck and a loss that keep their sizes "
                 f"(encoder {layout.features} -> {hidden_size}, decoder {code_size} -> {out_size}); use tied=False"
             )
-        encoder = DenseEncoder(self, layout.features, hidden_size, generator)
-        decoder = DenseDecoder(self, code_size, out_size, generator, mirror=encoder if self.tied else None)
+        encoder = DenseEncoder(self, layout.features, hidden_size, generator, given_size, told)
+        decoder = DenseDecoder(self, code_size, out_size, generator, given_size, encoder if self.tied else None)
         return encoder, decoder
 
 
@@ -149,7 +157,10 @@ class Activation(nn.Module):
 
 
 class Layers(nn.Module):
-    """Linear maps with norm, activation and dropout between them; nothing after the last."""
+    """Linear maps with norm, activation and dropout between them; nothing after the last.
+
+    The first map reads ``more`` numbers per row beside its input: what is given, and how strong the noise is.
+    """
 
     takes_context = True
     linear: nn.ModuleList
@@ -158,9 +169,12 @@ class Layers(nn.Module):
     mirror: tuple[Layers, ...]
     path: nn.Linear | None
 
-    def __init__(self, network: Dense, sizes: list[int], generator: torch.Generator, mirror: Layers | None) -> None:
+    def __init__(
+        self, network: Dense, sizes: list[int], generator: torch.Generator, more: int = 0, mirror: Layers | None = None
+    ) -> None:
         super().__init__()
         self.network = network
+        self.inputs = sizes[0]
         self.linear = nn.ModuleList()
         self.norm = nn.ModuleList()
         self.hidden = nn.ModuleList(Activation(network.activation) for _ in sizes[2:])
@@ -168,12 +182,13 @@ class Layers(nn.Module):
         self.mirror = (mirror,) if mirror is not None else ()
         last = len(sizes) - 2
         for place, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+            beside = more if place == 0 else 0
             if mirror is None:
-                layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+                layer = nn.utils.skip_init(nn.Linear, inputs + beside, outputs)
                 draw_weights(layer, network.activation if place < last else "identity", generator)
                 self.linear.append(layer)
             else:
-                self.linear.append(Bias(outputs))
+                self.linear.append(Own(outputs, beside))
             if place < last and network.norm == "layer":
                 self.norm.append(nn.LayerNorm(outputs))
             elif place < last and network.norm == "batch":
@@ -190,13 +205,16 @@ class Layers(nn.Module):
     def layers(self) -> Iterator[Callable[[Tensor], Tensor]]:
         """The linear maps in turn; a tied one borrows the transposed weight of its mirror image."""
         for mirror in self.mirror:
-            for layer, image in zip(self.linear, reversed(mirror.linear), strict=True):
-                yield partial(layer, weight=image.get_parameter("weight").T)
+            for place, layer in enumerate(self.linear):
+                image = mirror.weight(-1 - place)
+                yield partial(layer, weight=image[:, : mirror.inputs].T if place == len(self.linear) - 1 else image.T)
             return
         yield from self.linear
 
-    def forward(self, x: Tensor, context: Context) -> Tensor:
+    def forward(self, x: Tensor, context: Context, beside: tuple[Tensor, ...] = ()) -> Tensor:
         whole, dropout = x, self.network.dropout
+        if beside:
+            x = torch.cat((x, *beside), dim=1)
         layers, norms = self.layers(), iter(self.norm)
         # The activations come first, because zip asks them first: the last linear map is left for the end.
         for activation, layer in zip(self.hidden, layers, strict=False):
@@ -216,15 +234,17 @@ class Layers(nn.Module):
         return x
 
 
-class Bias(nn.Module):
-    """The part of a tied layer that is its own."""
+class Own(nn.Module):
+    """The part of a tied layer that is its own: the bias, and the weights of what is read ``beside`` its input."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, beside: int) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(size))
+        self.beside = nn.Parameter(torch.zeros(size, beside)) if beside else None
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
-        return F.linear(x, weight, self.bias)
+        whole = weight if self.beside is None else torch.cat((weight, self.beside), dim=1)
+        return F.linear(x, whole, self.bias)
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -237,14 +257,38 @@ class BatchNorm(nn.BatchNorm1d):
         return F.batch_norm(x, *figures, training=learns, momentum=self.momentum or 0.1, eps=self.eps)
 
 
+def given_to(layers: DenseEncoder | DenseDecoder, context: Context) -> tuple[Tensor, ...]:
+    """What the rows are given, for layers that read it."""
+    if not layers.given_size:
+        return ()
+    if context.given is None:
+        raise InputError(f"given: this network reads {layers.given_size} given numbers per row; none came")
+    return (context.given,)
+
+
 class DenseEncoder(Layers):
     """``encoder(x, context) -> hidden``: (n, *shape) -> (n, hidden_size)."""
 
-    def __init__(self, network: Dense, features: int, hidden_size: int, generator: torch.Generator) -> None:
-        super().__init__(network, [features, *map(int, network.hidden), hidden_size], generator, mirror=None)
+    def __init__(
+        self,
+        network: Dense,
+        features: int,
+        hidden_size: int,
+        generator: torch.Generator,
+        given_size: int = 0,
+        told: bool = False,
+    ) -> None:
+        super().__init__(network, [features, *map(int, network.hidden), hidden_size], generator, given_size + told)
+        self.given_size, self.told = given_size, told
 
-    def forward(self, x: Tensor, context: Context) -> Tensor:
-        return super().forward(x.flatten(1), context)
+    def forward(self, x: Tensor, context: Context) -> Tensor:  # type: ignore[override]  # it finds what is beside
+        beside = given_to(self, context)
+        if self.told:
+            if context.level is None:
+                raise InputError("level: this encoder is told how strong the noise is; none came")
+            # Noise levels differ by factors: their logarithm has about the size of scaled data.
+            beside = (torch.log(context.level + 0.01)[:, None], *beside)
+        return super().forward(x.flatten(1), context, beside)
 
 
 class DenseDecoder(Layers):
@@ -254,9 +298,17 @@ class DenseDecoder(Layers):
     width: Tensor
 
     def __init__(
-        self, network: Dense, code_size: int, out_size: int, generator: torch.Generator, mirror: Layers | None
+        self,
+        network: Dense,
+        code_size: int,
+        out_size: int,
+        generator: torch.Generator,
+        given_size: int = 0,
+        mirror: Layers | None = None,
     ) -> None:
-        super().__init__(network, [code_size, *map(int, reversed(network.hidden)), out_size], generator, mirror)
+        sizes = [code_size, *map(int, reversed(network.hidden)), out_size]
+        super().__init__(network, sizes, generator, given_size, mirror)
+        self.given_size = given_size
         self.bounded = network.output_activation == "bounded"
         if self.bounded:
             self.register_buffer("low", torch.zeros(out_size))
@@ -267,8 +319,8 @@ class DenseDecoder(Layers):
         self.low.copy_(torch.from_numpy(low))
         self.width.copy_(torch.from_numpy(high - low))
 
-    def forward(self, z: Tensor, context: Context) -> Tensor:
-        out = super().forward(z.flatten(1), context)
+    def forward(self, z: Tensor, context: Context) -> Tensor:  # type: ignore[override]  # it finds what is beside
+        out = super().forward(z.flatten(1), context, given_to(self, context))
         if self.bounded:
             out = torch.addcmul(self.low, torch.sigmoid(out), self.width)
         else:

@@ -1,0 +1,173 @@
+"""Every question put to a trained composition, one after the other."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from torch import Tensor
+
+from isthmus import verdicts
+from isthmus.composition import Composition
+from isthmus.diagnostics.attractors import attraction, attractors_verdict
+from isthmus.diagnostics.balance import balance_verdict, sensitivity
+from isthmus.diagnostics.copying import copying_verdict, structureless_shares
+from isthmus.diagnostics.lone import lone_rows, lone_verdict
+from isthmus.diagnostics.neighbours import neighbours, neighbours_verdict, numbering_verdict
+from isthmus.diagnostics.probe import Probe, sampled
+from isthmus.diagnostics.reach import range_verdict, unreachable
+from isthmus.diagnostics.usage import activity_verdict, dead_units, dead_verdict
+from isthmus.metrics import activity
+from isthmus.records import Layout
+from isthmus.verdicts import Diagnosis, FitRecord, Verdict
+
+
+def diagnose(
+    composition: Composition,
+    layout: Layout,
+    x: Tensor,
+    record: FitRecord,
+    *,
+    given: Tensor | None = None,
+    labels: np.ndarray | None = None,
+    unit: np.ndarray | None = None,
+    names: tuple[str, ...] | None = None,
+    output_reach: tuple[float, float] | None = None,
+) -> Diagnosis:
+    """Judge a trained composition.
+
+    The first three verdicts judge the fit, by the figures in ``record``, whatever ``x`` is. Where the held-out rows
+    also chose the epoch whose weights were kept, their error flatters the fit a little. The other verdicts judge
+    the composition on the rows given, ``x``.
+
+    1. **PCA** (the fit): the squared error on held-out rows against that of PCA with the same code size: better
+       below 0.98 times, about the same up to 1.02, worse above 1.10 times. Where the difference is less than 2 of
+       its standard errors, or is of fewer than 30 held-out rows, the two cannot be told apart: a note. A code as
+       wide as the data makes PCA exact, so nothing is compared. Of losses of counts or categories it is a note.
+    2. **memorising** (the fit): held-out error above 1.5 times the training error, by more than 1 % of the
+       variance: a note, and bad above 3 times, or above 10 times where it still beats PCA on held-out rows. Where
+       no rows were held out, the rows given take their place, and fewer training rows than columns must not be
+       rebuilt exactly.
+    3. **underfitting** (the fit): held-out error above 90 % of that of predicting the mean though PCA gets below
+       80 %, or above 1.10 times PCA's (a note, bad by more than 1 % of the variance); not where the training
+       error is below half of it, which is memorising.
+    4. **these rows**: their error above 1.5 times the held-out error of the fit is a note, above 3 times, by more
+       than 1 % of the variance, bad: they differ from the training rows. Fewer than 30 rows get a note at most.
+    5. **copying**: rows whose columns were shuffled independently keep every column's values and lose all structure
+       between columns. A composition that loses less than 10 % of their variance and rebuilds them with at most 3
+       times the error of real rows (or loses less than 5 %) copies its input: its code says nothing about
+       structure. Where columns have no structure to begin with, a narrow code loses much of both, and is not
+       flagged; one column alone is not judged. The error on uniform noise in the columns' ranges is given beside it.
+    6. **balance**: how much of a small step is passed on, along the data (towards near rows) and across them
+       (orthogonal to their main directions). Bad where more than 90 % of both are and it copies. A note where no
+       direction stands out, or hardly anything is passed on.
+    7. **attractors**: the map from rows to reconstructions, applied 60 times to noise and to middles of two rows.
+       Bad where half of these end at single rows given, which are then memories.
+    8. **lone rows**: rows that PCA of the others cannot rebuild and that are far from all of them, as planted noise
+       is; where a model that does not copy leaves a tenth of that error, this is as bad as **memorising** is.
+    9. **numbering**: a code too narrow for the rows' variance (PCA of its size loses half) from which training rows
+       are rebuilt all the same, though held-out rows fare worse than with PCA, or near codes belong to rows that
+       have nothing in common: it numbers rows.
+    10. **dead units**: code units whose variance over ``x`` is below 1e-4 of the units' mean variance.
+    11. **activity** of codes with exact zeros: bad where a quarter of the units is active in no row, or half of the
+        units that a row uses are active in every row.
+    12. **neighbours**: trustworthiness and continuity of the codes, and with ``labels`` that are categories the
+        leave-one-out 1-NN accuracy, beside those of PCA of the same rows and size: a note where they are lower.
+    13. **output range**: cells of ``x`` that the decoder's output cannot reach; bad above 1 %.
+
+    Parameters
+    ----------
+    composition : trained; neither its weights nor its mode are changed.
+    layout : of the rows.
+    x : (n, *layout.shape) scaled rows, at least one; at most 5,000 of them are looked at.
+    record : the figures of the fit.
+    given : (n, conditions) what conditional kinds read.
+    labels : (n,) the rows' labels, for the accuracy of the nearest neighbour.
+    unit : (features,) what one scaled unit of each column is in the reported units; None = 1.
+    names : a name per column, for sentences; None = numbers.
+    output_reach : the lowest and highest value that the decoder can give, in scaled units; None = all.
+
+    Returns
+    -------
+    Diagnosis
+        Its figures: ``rmse`` (on ``x``, in reported units), ``scaled_rmse`` (on ``x``), ``explained_share``
+        (of the variance of ``x``), ``held_out_error``, ``train_error``, ``mean_error``, ``pca_error`` (mean
+        squared, scaled), ``pca_ratio``, ``shuffled_share`` and ``noise_share`` (error on structureless rows
+        over their variance), ``slope_along``, ``slope_across`` and ``encoder_slope`` (lengths of directional
+        derivatives of the reconstruction, and Frobenius norm of the encoder's Jacobian), ``attracted_share`` and
+        ``resting_places``, ``lone_rows`` and ``lone_ratio``, ``dead_units``, ``never_active``, ``always_active``,
+        ``active_per_row``, ``average_activity``, ``trustworthiness``, ``continuity``, ``accuracy`` and the same of
+        PCA (``pca_...``), ``unreachable_share``, ``parameters``. NaN where something could not be measured.
+    """
+    rows = sampled(x, layout)
+    chosen = rows.to(x.device)
+    probe = Probe(composition, layout, x[chosen], None if given is None else given[chosen.to(given.device)])
+    codes, errors = probe.evaluate()
+    columns, variance = errors.mean(0).double().cpu().numpy(), probe.variance
+    error, size = float(columns.mean()), codes.shape[1]
+    lost = error / variance if variance > 0 else float("nan")
+    shares = structureless_shares(probe)
+    copying = copying_verdict(error, variance, *shares, size=size, features=layout.features,
+                              penalised=len(composition.penalties) > 0)  # fmt: skip
+    slopes, attracted = sensitivity(probe, size), attraction(probe)
+    alone = lone_rows(probe, errors.mean(1), size)
+    dead, used = dead_units(codes), activity(codes.cpu().numpy())
+    kept = neighbours(probe, codes.cpu().numpy(), None if labels is None else np.asarray(labels)[rows.numpy()])
+    outside = unreachable(probe.x, output_reach)
+    reported = columns if unit is None else columns * np.square(np.asarray(unit, dtype=np.float64).reshape(-1))
+    fit, copies = fit_verdicts(record, probe, error), copying.level == "bad"
+    judged = (
+        *fit,
+        copying,
+        balance_verdict(slopes, copies=copies),
+        attractors_verdict(attracted, len(probe.x)),
+        lone_verdict(alone, lost, copies=copies, memorises=fit[1].level),
+        numbering_verdict(record, kept, lost),
+        dead_verdict(dead, size, len(probe.x), used),
+        activity_verdict(used, len(probe.x)),
+        neighbours_verdict(kept, size, layout.features),
+        range_verdict(outside, output_reach, names),
+    )
+    figures = {
+        "rmse": math.sqrt(reported.mean()),
+        "scaled_rmse": math.sqrt(error),
+        "explained_share": 1 - lost,
+        "held_out_error": float(record.held_out_error),
+        "train_error": float(record.train_error),
+        "mean_error": float(record.mean_error),
+        "pca_error": record.pca_error,
+        "pca_ratio": record.pca_ratio,
+        "shuffled_share": shares[0],
+        "noise_share": shares[1],
+        "slope_along": slopes.along,
+        "slope_across": slopes.across,
+        "encoder_slope": slopes.encoder,
+        "attracted_share": attracted.at_rows,
+        "resting_places": float(attracted.ends),
+        "lone_rows": float(alone.rows),
+        "lone_ratio": alone.quotient,
+        "dead_units": float(len(dead)),
+        "never_active": float(len(used.never)),
+        "always_active": float(len(used.always)),
+        "active_per_row": used.active_units,
+        "average_activity": used.mean,
+        **kept.figures,
+        "unreachable_share": float(outside.mean()),
+        "parameters": float(sum(weights.numel() for weights in composition.parameters())),
+    }
+    return Diagnosis(judged, figures)
+
+
+def fit_verdicts(record: FitRecord, probe: Probe, error: float) -> tuple[Verdict, ...]:
+    """The verdicts on squared errors, which are hints only where the loss is of counts or categories."""
+    composition = probe.composition
+    held_back = composition.corruption is not None or len(composition.penalties) > 0
+    found = (
+        verdicts.pca_verdict(record),
+        verdicts.memorising_verdict(record, error),
+        verdicts.underfitting_verdict(record, held_back=held_back),
+        verdicts.rows_verdict(record, error, len(probe.x)),
+    )
+    if probe.squared:
+        return found
+    return (verdicts.in_words(found[0]), found[1], verdicts.in_words(found[2]), found[3])

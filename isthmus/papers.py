@@ -1,0 +1,121 @@
+"""The papers that the named kinds come from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper: its authors as BibTeX joins them ("First Last and First Last"), year, title, and where it appeared.
+
+    Examples
+    --------
+    >>> paper = Paper("Pierre Baldi and Kurt Hornik", 1989, "Neural networks and principal components", "NN 2")
+    >>> str(paper)
+    'Baldi & Hornik 1989, Neural networks and principal components'
+    >>> paper.key
+    'baldi1989neural'
+    """
+
+    authors: str
+    year: int
+    title: str
+    venue: str
+
+    @property
+    def names(self) -> list[str]:
+        """The authors' family names."""
+        return [name.split()[-1] for name in self.authors.split(" and ")]
+
+    def __str__(self) -> str:
+        names = self.names
+        said = (
+            f"{names[0]} et al." if len(names) > 3 else " & ".join([", ".join(names[:-1]), names[-1]][len(names) < 2 :])
+        )
+        return f"{said} {self.year}, {self.title}"
+
+    @property
+    def key(self) -> str:
+        """What a text cites it by."""
+        word = next(word for word in re.findall(r"\w+", self.title.lower()) if word not in ("a", "an", "the", "on"))
+        return f"{self.names[0].lower()}{self.year}{word}"
+
+    def bibtex(self) -> str:
+        """The entry for a bibliography."""
+        fields = {"author": self.authors, "title": f"{{{self.title}}}", "howpublished": self.venue, "year": self.year}
+        lines = [f"  {name} = {{{value}}}," for name, value in fields.items()]
+        return "\n".join([f"@misc{{{self.key},", *lines, "}"])
+
+
+BALDI_1989 = Paper(
+    "Pierre Baldi and Kurt Hornik",
+    1989,
+    "Neural networks and principal component analysis: learning from examples without local minima",
+    "Neural Networks 2(1)",
+)
+RUMELHART_1986 = Paper(
+    "David E. Rumelhart and Geoffrey E. Hinton and Ronald J. Williams",
+    1986,
+    "Learning internal representations by error propagation",
+    "Parallel Distributed Processing 1",
+)
+HINTON_2006 = Paper(
+    "Geoffrey E. Hinton and Ruslan R. Salakhutdinov",
+    2006,
+    "Reducing the dimensionality of data with neural networks",
+    "Science 313",
+)
+VINCENT_2008 = Paper(
+    "Pascal Vincent and Hugo Larochelle and Yoshua Bengio and Pierre-Antoine Manzagol",
+    2008,
+    "Extracting and composing robust features with denoising autoencoders",
+    "ICML",
+)
+VINCENT_2010 = Paper(
+    "Pascal Vincent and Hugo Larochelle and Isabelle Lajoie and Yoshua Bengio and Pierre-Antoine Manzagol",
+    2010,
+    "Stacked denoising autoencoders: learning useful representations in a deep network with a local denoising "
+    "criterion",
+    "Journal of Machine Learning Research 11",
+)
+NG_2011 = Paper("Andrew Ng", 2011, "Sparse autoencoder", "CS294A lecture notes, Stanford University")
+OLSHAUSEN_1996 = Paper(
+    "Bruno A. Olshausen and David J. Field",
+    1996,
+    "Emergence of simple-cell receptive field properties by learning a sparse code for natural images",
+    "Nature 381",
+)
+MAKHZANI_2014 = Paper("Alireza Makhzani and Brendan Frey", 2014, "k-Sparse autoencoders", "ICLR")
+BUSSMANN_2024 = Paper(
+    "Bart Bussmann and Patrick Leask and Neel Nanda", 2024, "BatchTopK sparse autoencoders", "arXiv:2412.06410"
+)
+RAJAMANOHARAN_2024 = Paper(
+    "Senthooran Rajamanoharan and Tom Lieberum and Nicolas Sonnerat and Arthur Conmy and Vikrant Varma and "
+    "János Kramár and Neel Nanda",
+    2024,
+    "Jumping ahead: improving reconstruction fidelity with JumpReLU sparse autoencoders",
+    "arXiv:2407.14435",
+)
+GOROSHIN_2013 = Paper("Rostislav Goroshin and Yann LeCun", 2013, "Saturating auto-encoders", "ICLR")
+RIFAI_2011 = Paper(
+    "Salah Rifai and Pascal Vincent and Xavier Muller and Xavier Glorot and Yoshua Bengio",
+    2011,
+    "Contractive auto-encoders: explicit invariance during feature extraction",
+    "ICML",
+)
+RIFAI_2011_HIGHER = Paper(
+    "Salah Rifai and Grégoire Mesnil and Pascal Vincent and Xavier Muller and Yoshua Bengio and Yann Dauphin and "
+    "Xavier Glorot",
+    2011,
+    "Higher order contractive auto-encoder",
+    "ECML PKDD",
+)
+HE_2022 = Paper(
+    "Kaiming He and Xinlei Chen and Saining Xie and Yanghao Li and Piotr Dollár and Ross Girshick",
+    2022,
+    "Masked autoencoders are scalable vision learners",
+    "CVPR",
+)
+ZHOU_2017 = Paper("Chong Zhou and Randy C. Paffenroth", 2017, "Anomaly detection with robust deep autoencoders", "KDD")

@@ -1,0 +1,525 @@
+"""Layer-wise pretraining: what it must be equal to, what it refuses, and the formulas of Boltzmann machines."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from checks_for_kinds import same_tensors
+from checks_for_training import FEATURES, PLAN, Recorder, a_feed, own_modules
+from torch import Tensor, nn
+
+from isthmus import pretraining, training
+from isthmus.checkpoints import Plan
+from isthmus.composition import Composition
+from isthmus.data import ArraySource, Scaling
+from isthmus.errors import ForeignCheckpointError, InputError
+from isthmus.parts.boltzmann import BoltzmannMachine, Downwards
+from isthmus.parts.bottlenecks.plain import Plain
+from isthmus.parts.corruptions import Mask
+from isthmus.parts.losses.categories import Bernoulli
+from isthmus.parts.losses.scaled import Squared
+from isthmus.parts.networks.dense import Dense
+from isthmus.parts.penalties.sparsity import L1
+from isthmus.parts.pretraining import Boltzmann, Greedy
+from isthmus.pretraining import Encoded, pretrain
+from isthmus.recipes import Parts
+from isthmus.records import Batch, Context, Layout, from_json, to_json
+from isthmus.training import Feed, evaluate, train
+
+GREEDY = Greedy(Mask(0.3), epochs=2)
+WAYS = {"denoising": GREEDY, "sparse": Greedy(penalties=(L1(0.1),), epochs=2), "machines": Boltzmann(epochs=2)}
+
+
+def a_stack(seed: int = 0, hidden: tuple[int, ...] = (8, 6), size: int = 4, **more: Any) -> Composition:
+    """784-like: sigmoid layers all the way."""
+    network = Dense(**{"hidden": hidden, "activation": "sigmoid", **more.pop("network", {})})
+    parts = Parts(**{"network": network, "bottleneck": Plain("sigmoid"), **more})
+    return parts.build(a_feed().source.layout, size, torch.Generator().manual_seed(seed))
+
+
+def unit_feed(rows: int = 60) -> Feed:
+    """Rows in [0, 1]."""
+    draw = np.random.default_rng(0)
+    mixed = draw.random((rows, 2)) @ draw.random((2, FEATURES))
+    source = ArraySource((mixed / mixed.max()).astype(np.float32))
+    return Feed(source, Scaling.fit(source, mode="unit"), np.arange(10, rows), np.arange(10))
+
+
+# ---------------------------------------------------------------------- what it is equal to
+
+
+def test_the_lowest_layer_is_a_one_layer_autoencoder() -> None:
+    """Same seed, same rows: bit for bit what fitting that autoencoder alone gives."""
+    feed, stack = a_feed(), a_stack()
+    pretrain(stack, feed, PLAN, GREEDY)
+    alone = Parts(network=Dense(activation="sigmoid"), bottleneck=Plain("sigmoid"), corruption=Mask(0.3))
+    fitted = alone.build(feed.source.layout, 8, torch.Generator().manual_seed(PLAN.seed))
+    train(fitted, feed, replace(PLAN, epochs=2))
+    assert same_tensors(stack.encoder.linear[0].state_dict(), fitted.encoder.linear[0].state_dict())
+    assert same_tensors(stack.decoder.linear[-1].state_dict(), fitted.decoder.linear[0].state_dict())
+
+
+@pytest.mark.parametrize(
+    ("activation", "loss", "ends"), [("sigmoid", Bernoulli(), "identity"), ("tanh", Squared(), "tanh")]
+)
+def test_an_upper_layer_is_one_on_the_outputs_of_the_layer_below(activation: str, loss: Any, ends: str) -> None:
+    """It rebuilds them by a map that ends where they lie: the one that stands at that place in the whole decoder."""
+    feed = a_feed()
+    network = Dense(hidden=(8,), activation=activation)
+    stack = Parts(network=network).build(feed.source.layout, 3, torch.Generator().manual_seed(0))
+    pretrain(stack, feed, PLAN, GREEDY)
+    with torch.no_grad():
+        below = torch.tanh if activation == "tanh" else torch.sigmoid
+        rows = below(stack.encoder.linear[0](feed.cached))
+    source = ArraySource(rows.numpy())
+    inputs = Feed(source, Scaling.fit(source, mode="none"), feed.train, feed.held_out)
+    parts = Parts(
+        network=Dense(activation=activation, output_activation=ends), loss=loss, corruption=Mask(0.3)
+    )  # the code of this stack is a plain one
+    fitted = parts.build(source.layout, 3, torch.Generator().manual_seed(PLAN.seed))
+    train(fitted, inputs, replace(PLAN, epochs=2))
+    assert same_tensors(stack.encoder.linear[1].state_dict(), fitted.encoder.linear[0].state_dict())
+    assert same_tensors(stack.decoder.linear[0].state_dict(), fitted.decoder.linear[0].state_dict())
+
+
+def test_tied_layers_stay_tied() -> None:
+    for way in WAYS.values():
+        stack = a_stack(network={"tied": True})
+        pretrain(stack, a_feed(), PLAN, way)
+        assert not any(name.startswith("decoder") and "weight" in name for name in stack.state_dict())
+        assert all(linear.bias.abs().max() > 0 for linear in stack.decoder.linear)
+        code, context = torch.rand(2, 4), Context((FEATURES,))
+        hidden = code
+        for place in (2, 1, 0):
+            hidden = hidden @ stack.encoder.weight(place) + stack.decoder.linear[2 - place].bias
+            hidden = torch.sigmoid(hidden) if place else hidden
+        torch.testing.assert_close(stack.decoder(code, context), hidden)
+
+
+def test_machines_are_unrolled() -> None:
+    """W above, its transpose below; what the whole network then rebuilds is what the machines pass up and down."""
+    stack, feed = a_stack(hidden=(), size=7), a_feed()
+    pretrain(stack, feed, PLAN, Boltzmann(epochs=2))
+    up, down = stack.encoder.linear[0], stack.decoder.linear[0]
+    assert torch.equal(up.weight, down.weight.T)
+    machine = BoltzmannMachine(FEATURES, 7, "gaussian", torch.Generator().manual_seed(PLAN.seed))
+    layer = pretraining.BoltzmannLayer(machine, 1)
+    train(layer, feed, replace(PLAN, epochs=2, learning_rate=5e-3))
+    assert torch.equal(machine.weight, down.weight)
+    assert torch.equal(machine.hidden_bias, up.bias)
+    assert torch.equal(machine.visible_bias, down.bias)
+    batch = next(feed.batches(feed.train, 9))
+    torch.testing.assert_close(stack.trace(batch).out, layer.trace(batch).out)
+
+
+def test_a_machine_below_a_bounded_output_sees_its_range_as_0_to_1() -> None:
+    """The stretch is folded into the weights, so that network and machine agree on the user's rows."""
+    feed = a_feed()
+    low, high = feed.cached.amin(0), feed.cached.amax(0)
+    stack = a_stack(hidden=(), size=7, network={"output_activation": "bounded"})
+    stack.decoder.set_range(low.numpy(), high.numpy())
+    pretrain(stack, feed, PLAN, Boltzmann(epochs=2))
+    source = ArraySource(((feed.cached - low) / (high - low)).numpy())
+    inputs = Feed(source, Scaling.fit(source, mode="none"), feed.train, feed.held_out)
+    machine = BoltzmannMachine(FEATURES, 7, "bernoulli", torch.Generator().manual_seed(PLAN.seed))
+    train(pretraining.BoltzmannLayer(machine, 1), inputs, replace(PLAN, epochs=2, learning_rate=5e-3))
+    batch = next(feed.batches(feed.train, 9))
+    x = (batch.x - low) / (high - low)
+    rebuilt = torch.sigmoid(machine.told(torch.sigmoid(machine.heard(x))))
+    torch.testing.assert_close(stack.trace(batch).out, low + (high - low) * rebuilt, rtol=1e-4, atol=1e-5)
+
+
+# ---------------------------------------------------------------------- what it does
+
+
+def digits() -> Feed:
+    pytest.importorskip("sklearn")
+    from sklearn.datasets import load_digits
+
+    source = ArraySource((load_digits().images / 16).astype(np.float32))
+    return Feed(source, Scaling.fit(source, mode="unit"), np.arange(200, 1000), np.arange(200))
+
+
+@pytest.mark.parametrize("way", [Greedy(epochs=20), Greedy(Mask(0.2), epochs=20), Boltzmann(epochs=20)], ids=str)
+def test_the_weights_land_in_the_network(way: Any) -> None:
+    """Rebuilding, before any step of the whole network, is far better than the mean row, and a fit from there on
+    better than as long a fit from random weights."""
+    feed = digits()
+    parts = Parts(network=Dense((48,), activation="sigmoid"), bottleneck=Plain("sigmoid"), loss=Bernoulli())
+    fresh, stack = (parts.build(feed.source.layout, 24, torch.Generator().manual_seed(0)) for _ in range(2))
+    plan = Plan(epochs=3, batch_size=32, learning_rate=0.02, seed=0)
+    left = pretrain(stack, feed, plan, replace(way, learning_rate=0.02))
+    assert left == plan
+    rows = feed.cached[feed.held_out]
+    mean_error = (rows - feed.cached[feed.train].mean(0)).square().mean().sqrt()
+    before = evaluate(stack, feed, 0)
+    assert before.error < 0.95 * mean_error
+    assert evaluate(fresh, feed, 0).error > mean_error
+    costs = [train(model, feed, plan).best_cost for model in (stack, fresh)]
+    assert costs[0] < before.cost
+    assert costs[0] < costs[1] - 0.5
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_the_same_seed_gives_the_same_weights(way: Any) -> None:
+    stacks = [a_stack() for _ in range(3)]
+    before = torch.random.get_rng_state()
+    for stack, seed in zip(stacks, (3, 3, 4), strict=True):
+        pretrain(stack, a_feed(), replace(PLAN, seed=seed), way)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert same_tensors(stacks[0].state_dict(), stacks[1].state_dict())
+    assert not same_tensors(stacks[0].state_dict(), stacks[2].state_dict())
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_the_feed_is_left_as_it_was(way: Any) -> None:
+    feed = a_feed()
+    rows, features = feed.cached.clone(), feed.source.layout
+    pretrain(a_stack(), feed, PLAN, way)
+    assert torch.equal(feed.cached, rows)
+    assert feed.source.layout is features
+
+
+def test_rows_in_memory_or_made_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit into memory is made anew for every batch: the same rows, but for rounding."""
+    stacks = [a_stack() for _ in range(2)]
+    pretrain(stacks[0], a_feed(), PLAN, GREEDY)
+    monkeypatch.setattr(training, "CACHE_BYTES", 100)
+    streamed = a_feed()
+    assert streamed.cached is None
+    pretrain(stacks[1], streamed, PLAN, GREEDY)
+    for name, value in stacks[0].state_dict().items():
+        torch.testing.assert_close(value, stacks[1].state_dict()[name], rtol=1e-4, atol=1e-5)
+
+
+def test_encoded_rows_are_those_of_the_layer_below() -> None:
+    weight = np.linspace(0, 2, 100)
+    feed = a_feed(weight=weight)
+    turned = Encoded(feed, lambda batch: 2 * batch.x[:, :3], 3)
+    batch = next(turned.batches(turned.train, 7, seed=1, epoch=2))
+    plain = next(feed.batches(feed.train, 7, seed=1, epoch=2))
+    assert torch.equal(batch.x, 2 * plain.x[:, :3])
+    assert torch.equal(batch.rows, plain.rows)
+    assert torch.equal(batch.row_weight, plain.row_weight)
+    assert batch.layout == turned.source.layout == Layout((3,), ("column",))
+    watched = torch.cat([batch.x for batch in turned.watched_batches()])
+    assert torch.equal(watched, 2 * feed.cached[feed.held_out][:, :3])
+
+
+def test_the_pace_is_chosen_from_the_rows() -> None:
+    plan = pretraining.plan_of_layers(replace(PLAN, target=0.5), Greedy(), 80)
+    assert (plan.epochs, plan.learning_rate, plan.target) == (300, PLAN.learning_rate, 0.0)
+    plan = pretraining.plan_of_layers(replace(PLAN, batch_size=100), Boltzmann(learning_rate=0.1), 5000)
+    assert (plan.epochs, plan.learning_rate) == (60, 0.1)
+    assert pretraining.plan_of_layers(PLAN, Greedy(), 10**6).epochs == 10
+
+
+def test_no_epochs_afterwards_means_features_alone() -> None:
+    """A plan without epochs looks at the rows once and leaves the weights as the layers were trained."""
+    stack, feed = a_stack(), a_feed()
+    plan = replace(PLAN, epochs=0)
+    left = pretrain(stack, feed, plan, GREEDY)
+    weights = {name: value.clone() for name, value in stack.state_dict().items() if not name.startswith("loss")}
+    state = train(stack, feed, left)
+    assert state.stopped == "finished 0 epochs"
+    assert state.history["epoch"] == [0]
+    assert same_tensors(weights, {name: stack.state_dict()[name] for name in weights})
+
+
+# ---------------------------------------------------------------------- stopping and going on
+
+
+def a_whole_fit(way: Any, plan: Plan, resume: bool = False, stop_at: int = 0) -> tuple[Composition, list[str]]:
+    stack, feed, told = a_stack(), a_feed(), Recorder(stop_at)
+    left = pretrain(stack, feed, plan, way, progress=told, resume=resume, identity={"data": "these"})
+    train(stack, feed, left, progress=told, resume=resume and left.checkpoint is not None)
+    return stack, [told.title]
+
+
+@pytest.mark.parametrize("way", [GREEDY, Boltzmann(epochs=2)], ids=["denoising", "machines"])
+@pytest.mark.parametrize("stop_at", [3, 13, 27, 33], ids=["layer 1", "layer 2", "layer 3", "all as one"])
+def test_an_interrupted_fit_goes_on_as_if_it_had_not_been(way: Any, stop_at: int, tmp_path: Path) -> None:
+    """80 rows make 5 batches: 10 steps for each of three layers, then the network as one."""
+    whole, _ = a_whole_fit(way, PLAN)
+    plan = replace(PLAN, checkpoint=str(tmp_path), checkpoint_every=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        a_whole_fit(way, plan, stop_at=stop_at)
+    resumed, _ = a_whole_fit(way, plan, resume=True)
+    assert same_tensors(whole.state_dict(), resumed.state_dict())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.safetensors", "layer-1", "layer-2", "layer-3"]
+
+
+def test_out_of_time_in_a_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left is to look at what there is; a resumed fit goes on in that layer."""
+    whole, _ = a_whole_fit(GREEDY, PLAN)
+    plan = replace(PLAN, checkpoint=str(tmp_path))
+    stack = a_stack()
+    left = pretrain(stack, a_feed(), replace(plan, max_time=1e-9), GREEDY, identity={"data": "these"})
+    assert (left.epochs, left.checkpoint) == (0, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["layer-1"]
+    resumed, _ = a_whole_fit(GREEDY, plan, resume=True)
+    assert same_tensors(whole.state_dict(), resumed.state_dict())
+
+
+def test_a_new_fit_forgets_what_lies_in_the_folders(tmp_path: Path) -> None:
+    plan = replace(PLAN, checkpoint=str(tmp_path), checkpoint_every=0.0)
+    a_whole_fit(GREEDY, plan)
+    with pytest.raises(KeyboardInterrupt):
+        a_whole_fit(GREEDY, plan, stop_at=3)
+    assert [path.parent.name for path in tmp_path.rglob("*.safetensors")] == ["layer-1"]
+
+
+def test_a_checkpoint_of_another_layer_is_refused(tmp_path: Path) -> None:
+    plan = replace(PLAN, checkpoint=str(tmp_path))
+    a_whole_fit(GREEDY, plan)
+    (tmp_path / "layer-1" / "last.safetensors").rename(tmp_path / "layer-2" / "last.safetensors")
+    with pytest.raises(ForeignCheckpointError, match="layer: 1 there, 2 now"):
+        a_whole_fit(GREEDY, plan, resume=True)
+
+
+def test_the_layers_are_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    titles: list[str] = []
+
+    class Titles(Recorder):
+        def start(self, title: str, epochs: int) -> None:
+            titles.append(f"{title}, {epochs} epochs")
+
+    pretrain(a_stack(), a_feed(), PLAN, GREEDY, progress=Titles())
+    assert titles == [
+        "layer 1 of 3: 5 -> 8, 2 epochs",
+        "layer 2 of 3: 8 -> 6, 2 epochs",
+        "layer 3 of 3: 6 -> 4, 2 epochs",
+    ]
+    pretrain(a_stack(), a_feed(), PLAN, GREEDY)
+    told = capsys.readouterr()
+    assert told.out + told.err == ""
+
+
+# ---------------------------------------------------------------------- Boltzmann machines
+
+
+def a_machine(visible: str, features: int = 3, units: int = 4) -> BoltzmannMachine:
+    machine = BoltzmannMachine(features, units, visible, torch.Generator().manual_seed(0)).double()
+    draw = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weights in machine.parameters():
+            weights.normal_(0, 0.9, generator=draw)
+    return machine
+
+
+def corners(size: int) -> Tensor:
+    return torch.tensor(list(itertools.product((0.0, 1.0), repeat=size)), dtype=torch.float64)
+
+
+def energies(machine: BoltzmannMachine, x: Tensor, h: Tensor) -> Tensor:
+    """(rows of x, rows of h), written out from the formula."""
+    joint = -(x @ machine.weight @ h.T) - (h @ machine.hidden_bias)[None]
+    if machine.gaussian:
+        return joint + 0.5 * (x - machine.visible_bias).square().sum(1)[:, None]
+    return joint - (x @ machine.visible_bias)[:, None]
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+def test_the_free_energy_sums_over_all_hidden_states(visible: str) -> None:
+    machine = a_machine(visible)
+    x = torch.randn(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    x = (x > 0).double() if visible == "bernoulli" else x
+    brute = -torch.logsumexp(-energies(machine, x, corners(4)), dim=1)
+    torch.testing.assert_close(machine.free_energy(x), brute, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+def test_conditional_probabilities(visible: str) -> None:
+    """p(h = 1 | x) and E[x | h] by counting, against what the units hear and are told."""
+    machine = a_machine(visible)
+    h = corners(4)
+    x = corners(3) if visible == "bernoulli" else torch.randn(5, 3, dtype=torch.float64)
+    posterior = torch.softmax(-energies(machine, x, h), dim=1)
+    torch.testing.assert_close(torch.sigmoid(machine.heard(x)), posterior @ h, rtol=1e-12, atol=1e-12)
+    if visible == "bernoulli":
+        given_h = torch.softmax(-energies(machine, x, h), dim=0)
+        torch.testing.assert_close(torch.sigmoid(machine.told(h)), given_h.T @ x, rtol=1e-12, atol=1e-12)
+    else:  # a parabola in x for every h: its top is the mean
+        axis = machine.told(h).detach().clone().requires_grad_()
+        (slope,) = torch.autograd.grad(energies(machine, axis, h).diagonal().sum(), axis)
+        assert slope.abs().max() < 1e-12
+
+
+def test_both_sums_give_the_same_partition_function() -> None:
+    """log Z over all visible states of exp(-F), over all pairs of states, and, with the roles changed, over all hidden
+    ones."""
+    machine = a_machine("bernoulli")
+    x, h = corners(3), corners(4)
+    machine.requires_grad_(False)
+    by_rows = torch.logsumexp(-machine.free_energy(x), 0)
+    by_pairs = torch.logsumexp(-energies(machine, x, h).flatten(), 0)
+    by_hidden = torch.logsumexp(h @ machine.hidden_bias + torch.nn.functional.softplus(machine.told(h)).sum(1), 0)
+    assert float(by_rows) == pytest.approx(float(by_pairs), abs=1e-12)
+    assert float(by_rows) == pytest.approx(float(by_hidden), abs=1e-12)
+
+
+def exact_gradient(machine: BoltzmannMachine, data: Tensor) -> Tensor:
+    """Of minus the mean log-likelihood, log Z by summing over all states (Gaussian: over all hidden ones)."""
+    h = corners(4)
+    if machine.gaussian:  # the integral of exp(-|x - b|^2/2 + x.Wh) is that of a normal: exp(b.Wh + |Wh|^2/2)
+        pulled = h @ machine.weight.T
+        log_z = torch.logsumexp(
+            h @ machine.hidden_bias + pulled @ machine.visible_bias + 0.5 * pulled.square().sum(1), 0
+        )
+    else:
+        log_z = torch.logsumexp(-machine.free_energy(corners(3)), 0)
+    cost = machine.free_energy(data).mean() + log_z
+    return torch.cat([g.flatten() for g in torch.autograd.grad(cost, list(machine.parameters()))])
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+def test_long_chains_approach_the_gradient_of_the_likelihood(visible: str) -> None:
+    """The expected contrastive gradient nears the exact one as the chain grows longer; one step is biased."""
+    machine = a_machine(visible)
+    generator = torch.Generator().manual_seed(3)
+    few = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0]], dtype=torch.float64)
+    exact = exact_gradient(machine, few)
+    data = few.repeat(20_000, 1)
+
+    def distance(steps: int) -> float:
+        cost = machine.contrast(data, steps, generator).mean()
+        found = torch.cat([g.flatten() for g in torch.autograd.grad(cost, list(machine.parameters()))])
+        return float((found - exact).norm() / exact.norm())
+
+    short, long = distance(1), distance(30)
+    assert short > 0.04
+    assert long < 0.02
+
+
+def test_a_machine_learns_the_density_of_its_rows() -> None:
+    """The exact log-likelihood of two patterns rises from that of coins to near that of knowing both."""
+    rows = np.tile([[1, 1, 0, 0, 1], [0, 0, 1, 1, 0]], (40, 1)).astype(np.float32)
+    source = ArraySource(rows[:, None])
+    feed = Feed(source, Scaling.fit(source, mode="none"), np.arange(80), np.arange(0))
+    machine = BoltzmannMachine(5, 4, "bernoulli", torch.Generator().manual_seed(0))
+    train(pretraining.BoltzmannLayer(machine, 1), feed, Plan(epochs=60, batch_size=16, learning_rate=0.05, seed=0))
+    machine.double().requires_grad_(False)
+    log_z = torch.logsumexp(-machine.free_energy(corners(5)), 0)
+    likelihood = float((-machine.free_energy(torch.from_numpy(rows).double()) - log_z).mean())
+    assert likelihood > -1.0  # coins: 5 log(1/2) = -3.47; the best there is: log(1/2) = -0.69
+
+
+def test_gibbs_steps_draw_from_the_machine() -> None:
+    """After many steps, states come as often as their free energies say."""
+    machine = a_machine("bernoulli")
+    drawn = machine.gibbs(torch.zeros(40_000, 3, dtype=torch.float64), 30, torch.Generator().manual_seed(0))
+    number = (drawn @ torch.tensor([4.0, 2.0, 1.0], dtype=torch.float64)).long()
+    shares = torch.bincount(number, minlength=8) / len(drawn)
+    torch.testing.assert_close(shares.double(), torch.softmax(-machine.free_energy(corners(3)), 0), rtol=0, atol=0.01)
+
+
+def test_a_machine_starts_at_the_means() -> None:
+    x = torch.tensor([[0.0, 0.2], [0.0, 0.6]])
+    machine = BoltzmannMachine(2, 3, "bernoulli", torch.Generator())
+    machine.start_from(x)
+    torch.testing.assert_close(torch.sigmoid(machine.visible_bias), torch.tensor([0.01, 0.4]))
+    machine = BoltzmannMachine(2, 3, "gaussian", torch.Generator())
+    machine.start_from(x)
+    torch.testing.assert_close(machine.visible_bias, torch.tensor([0.0, 0.4]))
+
+
+def test_a_machine_as_decoder_keeps_the_shape_of_rows() -> None:
+    machine = BoltzmannMachine(6, 3, "bernoulli", torch.Generator())
+    down = Downwards(machine)
+    assert down(torch.zeros(2, 3), Context((3, 2))).shape == (2, 3, 2)
+    assert not list(down.parameters())
+
+
+# ---------------------------------------------------------------------- descriptions and refusals
+
+
+@pytest.mark.parametrize("way", [*WAYS.values(), Greedy(), Boltzmann(steps=3)], ids=str)
+def test_json_round_trip(way: Any) -> None:
+    assert from_json(to_json(way)) == way
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Greedy(epochs=0), "Greedy: epochs must be a whole number >= 1, or None .*; got 0"),
+        (lambda: Greedy(epochs=True), "got True"),
+        (lambda: Greedy(learning_rate=0.0), "Greedy: learning_rate must be > 0, or None .*; got 0.0"),
+        (lambda: Greedy(corruption=0.3), r"Greedy: corruption must be a part such as Mask\(0.25\), or None; got 0.3"),
+        (lambda: Greedy(corruption=Mask), "Greedy: corruption must be a part"),
+        (lambda: Greedy(penalties=(0.1,)), r"Greedy: penalties must be parts such as L1\(0.1\); got \(0.1,\)"),
+        (lambda: Boltzmann(steps=0), "Boltzmann: steps must be a whole number >= 1; got 0"),
+        (lambda: Boltzmann(epochs=-1), "Boltzmann: epochs must be"),
+    ],
+)
+def test_bad_descriptions(make: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        make()
+
+
+def test_one_penalty_needs_no_tuple() -> None:
+    assert Greedy(penalties=L1(0.2)) == Greedy(penalties=(L1(0.2),))
+
+
+@pytest.mark.parametrize(
+    ("make", "way", "words"),
+    [
+        (lambda: own_modules(nn.Linear(FEATURES, 2)), GREEDY, "only the layers of a Dense network can be trained one"),
+        (lambda: a_stack(network={"norm": "layer"}), GREEDY, r"got Dense\(norm='layer'\). Use norm=None"),
+        (lambda: a_stack(network={"norm": "batch"}), GREEDY, r"got Dense\(norm='batch'\)"),
+        (lambda: a_stack(network={"linear_path": True}), GREEDY, r"got Dense\(linear_path=True\)"),
+        (a_stack, Mask(0.2), r"pretraining must be Greedy\(\), Boltzmann\(\) or None; got Mask"),
+        (lambda: a_stack(bottleneck=Plain()), Boltzmann(), "the units of Boltzmann machines are sigmoid ones"),
+        (lambda: a_stack(network={"activation": "relu"}), Boltzmann(), "the units of Boltzmann machines are sigmoid"),
+        (
+            lambda: a_stack(network={"output_activation": "relu"}),
+            Boltzmann(),
+            r"visible units of a Boltzmann machine are Bernoulli or Gaussian; .* activation \('relu'\)",
+        ),
+        (
+            lambda: a_stack(network={"output_activation": "bounded", "tied": True}),
+            Boltzmann(),
+            "cannot share weights. Use tied=False",
+        ),
+        (lambda: a_stack(loss=Bernoulli()), Boltzmann(), r"Bernoulli units need values in \[0, 1\], but there are"),
+    ],
+)
+def test_refusals(make: Any, way: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        pretrain(make(), a_feed(), PLAN, way)
+
+
+def test_conditions_are_refused() -> None:
+    parts = Parts(network=Dense((8,)))
+    stack = parts.build(a_feed().source.layout, 2, torch.Generator(), 3)
+    with pytest.raises(InputError, match="this network is given conditions or told"):
+        pretrain(stack, a_feed(), PLAN, GREEDY)
+
+
+def test_missing_cells_are_refused_by_machines() -> None:
+    layer = pretraining.BoltzmannLayer(BoltzmannMachine(2, 3, "gaussian", torch.Generator()), 1)
+    batch = Batch(torch.zeros(4, 2), Layout((2,), ("column",)), weight=torch.ones(4, 2))
+    with pytest.raises(InputError, match="needs rows without missing cells"):
+        layer.start(batch)
+
+
+def test_the_visible_units_follow_from_the_output() -> None:
+    def units(**more: Any) -> str:
+        return pretraining.visible_units(pretraining.stack_of(a_stack(**more), Boltzmann()))
+
+    assert units() == "gaussian"
+    assert units(loss=Bernoulli()) == "bernoulli"
+    assert units(network={"output_activation": "sigmoid"}) == "bernoulli"
+    assert units(network={"output_activation": "bounded"}) == "bernoulli"
+
+
+def test_unit_rows_meet_bernoulli_units() -> None:
+    feed, stack = unit_feed(), a_stack(loss=Bernoulli())
+    before = evaluate(stack, feed, 0).cost
+    pretrain(stack, feed, PLAN, Boltzmann(epochs=5))
+    assert evaluate(stack, feed, 0).cost < before
