@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
     from isthmus.estimators.citation import citation
     from isthmus.estimators.comparison import compare
-    from isthmus.estimators.field import vector_field
+    from isthmus.estimators.field import draw_vector_field, vector_field
     from isthmus.estimators.files import load
     from isthmus.papers import Paper
     from isthmus.parts.bottlenecks.plain import Plain
@@ -59,7 +59,7 @@ HOMES = {
     "isthmus.estimators.autoencoder": "Autoencoder",
     "isthmus.estimators.citation": "citation",
     "isthmus.estimators.comparison": "compare",
-    "isthmus.estimators.field": "vector_field",
+    "isthmus.estimators.field": "draw_vector_field vector_field",
     "isthmus.estimators.files": "load",
     "isthmus.papers": "Paper",
     "isthmus.parts.bottlenecks.plain": "Plain",

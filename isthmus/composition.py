@@ -91,8 +91,12 @@ class Composition(nn.Module):
 
     def layer_names(self) -> list[str]:
         """The layers whose activations a penalty may ask for by name."""
-        leaves = [name for name, module in self.named_modules() if name and not list(module.children())]
-        return [name for name in leaves if name.split(".")[0] in ("encoder", "bottleneck", "decoder")]
+        leaves = [
+            name
+            for name, module in self.named_modules()
+            if not list(module.children()) and not isinstance(module, nn.ModuleList)
+        ]
+        return [name for name in leaves if name.split(".")[0] in ("encoder", "decoder")]
 
     @property
     def warm_epochs(self) -> float:
@@ -238,7 +242,7 @@ class Composition(nn.Module):
 def term_name(penalty: Any, taken: dict[str, Tensor]) -> str:
     """The penalty's name in the history: its class and layer, numbered where two share both."""
     layer = getattr(penalty, "layer", "code")
-    name = type(penalty).__name__ + ("" if layer == "code" else f" {layer}")
+    name = getattr(penalty, "term", type(penalty).__name__) + ("" if layer == "code" else f" {layer}")
     same = sum(other == name or other.startswith(f"{name} #") for other in taken)
     return name if not same else f"{name} #{same + 1}"
 

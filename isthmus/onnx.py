@@ -317,8 +317,8 @@ def write_graph(graph: Graph, inputs: dict[str, Tensor], part: str, path: Path) 
             )
     except torch.onnx.OnnxExporterError as error:
         raise InputError(
-            f"ONNX export: {part!r} of this model cannot be written as ONNX, which lacks a function that it or a module "
-            "of your own needs (such as the logarithm of the Gamma function, in scores of counts). It says: "
+            f"ONNX export: {part!r} of this model cannot be written as ONNX, which lacks a function that it or a "
+            "module of your own needs (such as the logarithm of the Gamma function, in scores of counts). It says: "
             f"{str(error.__cause__ or error).partition(chr(10))[0]}"
         ) from error
     program = cast(torch.onnx.ONNXProgram, program)

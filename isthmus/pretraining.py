@@ -154,11 +154,11 @@ def stack_of(composition: Composition, description: Any) -> Stack:
             "conditions or told the strength of the noise. Leave that or pretraining out"
         )
     if isinstance(description, Boltzmann):
-        squashed = network.activation == "sigmoid" or not network.hidden
-        if not squashed or composition.bottleneck != Plain("sigmoid"):
+        codes = (Plain("sigmoid"), Plain()) if network.hidden else (Plain("sigmoid"),)
+        if (network.activation != "sigmoid" and network.hidden) or composition.bottleneck not in codes:
             raise InputError(
-                "pretraining: the units of Boltzmann machines are sigmoid ones, in every layer and in the code. Use "
-                "Dense(..., activation='sigmoid') with bottleneck=Plain('sigmoid'), or pretraining=Greedy()"
+                "pretraining: the units of Boltzmann machines are sigmoid ones, but for a linear code above others. "
+                "Use Dense(..., activation='sigmoid') with Plain('sigmoid') or Plain(), or pretraining=Greedy()"
             )
     return Stack(encoder, decoder, composition.bottleneck, composition.loss)
 
@@ -207,15 +207,19 @@ def autoencoder_at(stack: Stack, place: int, greedy: Greedy, feed: Feed, generat
 class BoltzmannLayer(Composition):
     """A machine as a composition: trained by contrastive divergence, looked at by how well it rebuilds its input.
 
-    The difference of two free energies says nothing of how good the machine is, so what chooses the best epoch is the
-    reconstruction's cost.
+    The difference of two free energies says nothing of how good the machine is, and a good machine may rebuild its rows
+    worse than one that knows little: no epoch is better than a later one, and the last is kept.
     """
 
     def __init__(self, machine: BoltzmannMachine, steps: int) -> None:
         # A variance of 1, as the Gaussian machine has: one that is learnt would follow the contrast.
         loss = Squared(1.0).build() if machine.gaussian else Bernoulli()
-        super().__init__(machine, Plain("sigmoid"), Downwards(machine), loss)
+        super().__init__(machine, Plain("identity" if machine.linear else "sigmoid"), Downwards(machine), loss)
         self.machine, self.steps = (machine,), steps
+
+    @property
+    def warm_epochs(self) -> float:
+        return math.inf
 
     def losses(self, trace: Trace) -> Tensor:
         if not trace.pass_.training:
@@ -260,7 +264,8 @@ def machine_at(stack: Stack, place: int, boltzmann: Boltzmann, feed: Feed, gener
     biases into the decoder."""
     units, features = stack.encoder.weight(place).shape
     visible = visible_units(stack) if place == 0 else "bernoulli"
-    machine = BoltzmannMachine(features, units, visible, generator)
+    linear = place == len(stack.encoder.linear) - 1 and stack.bottleneck == Plain()
+    machine = BoltzmannMachine(features, units, visible, generator, linear)
     low, width = torch.zeros(features), torch.ones(features)
     if place == 0 and stack.decoder.bounded:
         low, width = stack.decoder.low.to(feed.device), stack.decoder.width.to(feed.device).clamp(min=1e-12)

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from isthmus import papers
+from isthmus.checks import did_you_mean
 from isthmus.composition import Composition, built, compose
 from isthmus.errors import InputError
 from isthmus.papers import Paper
@@ -108,7 +109,7 @@ class Kind:
 
     def __init__(self, name: str = "undercomplete", **knobs: Any) -> None:
         if name not in RECIPES:
-            raise InputError(f"method: no kind is called {name!r}; there are {', '.join(sorted(RECIPES))}")
+            raise InputError(f"method: no kind is called {name!r}.{did_you_mean(name, RECIPES)}")
         self.name = name
         self.chosen: dict[str, Any] = {}
         self.set_params(**knobs)
@@ -211,52 +212,50 @@ def sparse(weight: Schedule = 0.1, activation: str = "relu") -> Parts:
 
 
 @recipe(papers.NG_2011)
-def kl_sparse(target: float = 0.05, weight: Schedule = 1.0) -> Parts:
-    """An overcomplete code of sigmoid units, each of which is active in a few rows: KL to a target activation."""
-    network = Dense(hidden=(), activation="sigmoid")
-    return Parts(network=network, bottleneck=Plain("sigmoid"), penalties=(KLSparsity(target, weight),), code_share=2.0)
+def kl_sparse(target: float = 0.05, weight: Schedule = 20.0) -> Parts:
+    """An overcomplete code of sigmoid units, each of which is active in few rows: KL to a target activation."""
+    penalties = (KLSparsity(target, weight),)
+    return Parts(Dense(hidden=()), Plain("sigmoid"), penalties=penalties, code_share=2.0, weight_decay=0.0)
 
 
 @recipe(papers.MAKHZANI_2014)
-def top_k(k: float = 0.05) -> Parts:
+def top_k(k: float = 0.1, activation: str = "relu") -> Parts:
     """An overcomplete code of which each row keeps the k largest activations, a number or a share of the code."""
-    return Parts(network=Dense(hidden=(), activation="relu", tied=True), bottleneck=TopK(k), code_share=2.0)
+    return Parts(Dense(hidden=(), tied=True), TopK(k, activation), code_share=2.0, weight_decay=0.0)
 
 
 @recipe(papers.BUSSMANN_2024)
-def batch_top_k(k: float = 0.05) -> Parts:
+def batch_top_k(k: float = 0.1) -> Parts:
     """As top_k, with k units per row in the mean over a batch: rich rows use more of them than poor ones."""
-    return Parts(network=Dense(hidden=(), activation="relu", tied=True), bottleneck=BatchTopK(k), code_share=2.0)
+    return Parts(Dense(hidden=(), tied=True), BatchTopK(k), code_share=2.0, weight_decay=0.0)
 
 
 @recipe(papers.RAJAMANOHARAN_2024)
-def jump_relu(price: float = 1.0) -> Parts:
+def jump_relu(price: float = 3.0) -> Parts:
     """An overcomplete code whose units are active above a threshold that each learns; active units are paid for."""
-    network = Dense(hidden=(), activation="relu", tied=True)
-    return Parts(network=network, bottleneck=JumpReLU(price), code_share=2.0)
+    network = Dense(hidden=(), tied=True)
+    return Parts(network, JumpReLU(price), code_share=2.0, learning_rate=5e-3, weight_decay=0.0)
 
 
 @recipe(papers.GOROSHIN_2013)
-def saturating(weight: Schedule = 0.1, activation: str = "saturated_linear") -> Parts:
+def saturating(weight: Schedule = 0.3, activation: str = "saturated_linear") -> Parts:
     """An overcomplete code pushed to where its activation is flat, so that small changes of a row change nothing."""
-    return Parts(
-        network=Dense(hidden=(), activation=activation),
-        bottleneck=Plain(activation),
-        penalties=(Saturating(weight, activation),),
-        code_share=2.0,
-    )
+    penalties = (Saturating(weight, activation),)
+    return Parts(Dense(hidden=(), tied=True), Plain(activation), penalties=penalties, code_share=2.0, weight_decay=0.0)
 
 
 @recipe(papers.RIFAI_2011)
-def contractive(weight: Schedule = 0.1) -> Parts:
-    """A code that changes little where its row does: the Jacobian's squared norm is a penalty."""
-    return Parts(penalties=(Contractive(weight),))
+def contractive(weight: Schedule = 1.0, activation: str = "sigmoid") -> Parts:
+    """A code that changes little where its row does: its Jacobian's squared norm is a penalty."""
+    network = Dense(hidden=(), activation=activation)
+    return Parts(network=network, bottleneck=Plain(activation), penalties=(Contractive(weight),), code_share=2.0)
 
 
 @recipe(papers.RIFAI_2011_HIGHER)
-def higher_order_contractive(weight: Schedule = 0.1, curvature: Schedule = 1.0) -> Parts:
+def higher_order_contractive(weight: Schedule = 1.0, curvature: Schedule = 1.0, noise: Schedule = 0.1) -> Parts:
     """As contractive, with a second penalty on how fast the Jacobian itself changes."""
-    return Parts(penalties=(Contractive(weight), HigherOrderContractive(curvature)))
+    penalties = (Contractive(weight), HigherOrderContractive(curvature, noise))
+    return Parts(network=Dense(hidden=()), bottleneck=Plain("sigmoid"), penalties=penalties, code_share=2.0)
 
 
 @recipe(papers.VINCENT_2010)

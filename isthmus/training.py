@@ -344,12 +344,16 @@ def look(state: State, feed: Feed, plan: Plan) -> None:
     past = len(next(iter(state.history.values()), []))
     for name in {**line, **state.history}:
         state.history.setdefault(name, [nan] * past).append(line.get(name, nan))
-    state.sums = {}
-    # What is compared is the held-out cost; an epoch before the schedules' end counts for nothing.
-    ready = state.epoch >= state.composition.warm_epochs
-    better = figures.cost < state.best_cost or not len(feed.held_out)
+    sums, state.sums = state.sums, {}
+    # What is compared is the held-out cost and the epoch's penalties: without them, the early states of a strongly
+    # penalised kind, which rebuild better and are not yet what was asked for, would win. An epoch before the
+    # schedules' end, or without penalties to compare by, counts for nothing.
+    penalties = sum(value for name, value in line.items() if name in sums and name not in ("cost", "loss"))
+    compared = figures.cost + penalties
+    ready = state.epoch >= state.composition.warm_epochs and (bool(sums) or not state.composition.penalties)
+    better = compared < state.best_cost or not len(feed.held_out)
     if not ready or better or not state.best:
-        state.best_cost = figures.cost if ready else math.inf
+        state.best_cost = compared if ready else math.inf
         state.best_epoch = state.epoch
         state.best = {name: value.detach().clone() for name, value in state.composition.state_dict().items()}
         if figures.scale is not None and "loss.variance" in state.best:

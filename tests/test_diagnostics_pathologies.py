@@ -38,15 +38,15 @@ BY_HEART = {"code_size": 10, "early_stopping": False, "weight_decay": 0.0, "lear
 
 
 def test_twenty_images_learnt_by_heart_without_held_out_rows() -> None:
+    images = ist.data.digits()[0]
     network = ist.Dense(hidden=(256, 128), linear_path=False)
-    knobs = {**BY_HEART, "learning_rate": 2e-3, "network": network}
-    model = fitted(DIGITS[:20], epochs=400, validation_fraction=0.0, **knobs)
+    model = fitted(images[:20], network=network, code_size=10, epochs=600, weight_decay=0.0, validation_fraction=0.0)
     assert model.record_.train_error < 1e-6
-    own = judged(model, DIGITS[:20])
+    own = judged(model, images[:20])
     assert {"memorising", "attractors"} <= bad(own)
     assert "its 20 training rows all but exactly" in own["memorising"].sentence
     assert "it holds them as memories" in own["attractors"].sentence
-    others = judged(model, DIGITS[20:200])
+    others = judged(model, images[20:200])
     assert "memorising" in bad(others)
     assert "its 20 training rows by heart, or the rows given are of another kind" in others["memorising"].sentence
 

@@ -19,6 +19,7 @@ from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
 from isthmus.parts.penalties.sparsity import L1
 from isthmus.parts.penalties.weights import WeightDecay
+from isthmus.parts.schedules import Between
 from isthmus.pca import largest_angle, principal_components
 from isthmus.records import Batch, Pass
 

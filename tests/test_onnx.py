@@ -355,7 +355,7 @@ class Eigenvalues(nn.Linear):
     ("encoder", "message"),
     [
         (FixedRows, r"exactly 8 rows at a time.*write x\.shape\[0\] where it has len\(x\)"),
-        (Eigenvalues, "cannot be written as ONNX, which lacks a function that it or a module"),
+        (Eigenvalues, "cannot be written as ONNX, which lacks a function that it or a"),
     ],
 )
 def test_modules_of_ones_own_that_do_not_fit(tmp_path: Path, encoder: type[nn.Linear], message: str) -> None:

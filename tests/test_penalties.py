@@ -176,7 +176,7 @@ def test_the_first_batch_is_its_own_mean_and_later_ones_join_a_running_one() -> 
     for trace, mean in zip(traces, means, strict=True):
         running = running + 24 / 96 * (mean - running)
         assert float(penalty(trace)) == pytest.approx(float(divergence(0.1, running)), rel=1e-12)
-        assert float(model.objective(trace)[1]["RunningKL"]) == pytest.approx(2 * float(divergence(0.1, running)))
+        assert float(model.objective(trace)[1]["KLSparsity"]) == pytest.approx(2 * float(divergence(0.1, running)))
         model.after_step(trace, {"loss": torch.tensor(1.0)})
         torch.testing.assert_close(penalty.mean, running, rtol=1e-12, atol=0)
 

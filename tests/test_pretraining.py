@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -334,6 +335,32 @@ def test_the_free_energy_sums_over_all_hidden_states(visible: str) -> None:
     torch.testing.assert_close(machine.free_energy(x), brute, rtol=1e-12, atol=1e-12)
 
 
+def test_linear_hidden_units() -> None:
+    """Free energy, conditional mean and partition function, by a fine grid over the only hidden unit."""
+    machine = BoltzmannMachine(3, 1, "bernoulli", torch.Generator().manual_seed(0), linear=True).double()
+    machine.requires_grad_(False)
+    for weights in machine.parameters():
+        weights.normal_(0, 0.9, generator=torch.Generator().manual_seed(weights.numel()))
+    x, h = corners(3), torch.linspace(-12, 12, 4801, dtype=torch.float64)[:, None]
+    energy = energies(machine, x, h) + 0.5 * h.square()[:, 0]
+    step, normal = float(h[1] - h[0]), 0.5 * math.log(2 * math.pi)
+    brute = -(torch.logsumexp(-energy, dim=1) + math.log(step) - normal)
+    torch.testing.assert_close(machine.free_energy(x), brute, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(machine.heard(x), torch.softmax(-energy, dim=1) @ h, rtol=1e-10, atol=1e-10)
+    drawn = machine.gibbs(torch.zeros(20_000, 3, dtype=torch.float64), 30, torch.Generator().manual_seed(0))
+    number = (drawn @ torch.tensor([4.0, 2.0, 1.0], dtype=torch.float64)).long()
+    shares = torch.bincount(number, minlength=8) / len(drawn)
+    torch.testing.assert_close(shares.double(), torch.softmax(-machine.free_energy(x), 0), rtol=0, atol=0.015)
+
+
+def test_a_linear_code_is_pretrained_too() -> None:
+    stack, feed = a_stack(bottleneck=Plain()), a_feed()
+    pretrain(stack, feed, PLAN, Boltzmann(epochs=2))
+    machine = BoltzmannMachine(6, 4, "bernoulli", torch.Generator().manual_seed(PLAN.seed), linear=True)
+    assert torch.equal(stack.encoder.linear[-1].weight, stack.decoder.linear[0].weight.T)
+    assert not torch.allclose(machine.weight, stack.decoder.linear[0].weight)
+
+
 @pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
 def test_conditional_probabilities(visible: str) -> None:
     """p(h = 1 | x) and E[x | h] by counting, against what the units hear and are told."""
@@ -410,6 +437,18 @@ def test_a_machine_learns_the_density_of_its_rows() -> None:
     assert likelihood > -1.0  # coins: 5 log(1/2) = -3.47; the best there is: log(1/2) = -0.69
 
 
+def test_the_last_state_of_a_machine_is_kept() -> None:
+    """However the reconstruction of held-out rows fared."""
+    feed = a_feed()
+    layers = [pretraining.BoltzmannLayer(BoltzmannMachine(5, 6, "gaussian", torch.Generator().manual_seed(0)), 1)
+              for _ in range(2)]  # fmt: skip
+    states = [train(layers[0], feed, replace(PLAN, patience=1, epochs=30))]
+    feed.held_out, feed.watched = feed.held_out[:0], feed.train
+    states.append(train(layers[1], feed, replace(PLAN, epochs=30)))
+    assert [state.best_epoch for state in states] == [30, 30]
+    assert same_tensors(layers[0].state_dict(), layers[1].state_dict())
+
+
 def test_gibbs_steps_draw_from_the_machine() -> None:
     """After many steps, states come as often as their free energies say."""
     machine = a_machine("bernoulli")
@@ -474,7 +513,8 @@ def test_one_penalty_needs_no_tuple() -> None:
         (lambda: a_stack(network={"norm": "batch"}), GREEDY, r"got Dense\(norm='batch'\)"),
         (lambda: a_stack(network={"linear_path": True}), GREEDY, r"got Dense\(linear_path=True\)"),
         (a_stack, Mask(0.2), r"pretraining must be Greedy\(\), Boltzmann\(\) or None; got Mask"),
-        (lambda: a_stack(bottleneck=Plain()), Boltzmann(), "the units of Boltzmann machines are sigmoid ones"),
+        (lambda: a_stack(hidden=(), bottleneck=Plain()), Boltzmann(), "the units of Boltzmann machines are sigmoid"),
+        (lambda: a_stack(bottleneck=Plain("tanh")), Boltzmann(), "the units of Boltzmann machines are sigmoid ones"),
         (lambda: a_stack(network={"activation": "relu"}), Boltzmann(), "the units of Boltzmann machines are sigmoid"),
         (
             lambda: a_stack(network={"output_activation": "relu"}),

@@ -86,10 +86,10 @@ def test_a_clone_is_equal(corruption: object) -> None:
 
 
 def test_unknown_kinds_and_knobs_are_named() -> None:
-    with pytest.raises(
-        InputError, match=r"method: no kind is called 'sparce'; there are deep, denoising, linear, over"
-    ):
+    with pytest.raises(InputError, match=r"method: no kind is called 'sparce'\. Did you mean 'sparse'"):
         Kind("sparce")
+    with pytest.raises(InputError, match=r"method: no kind is called 'gan'\. There are: 'linear', 'undercomplete'"):
+        Kind("gan")
     with pytest.raises(InputError, match=r"sparse: there is no knob 'wieght'; it has weight, activation"):
         recipes.sparse(wieght=1)
 

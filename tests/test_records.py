@@ -27,14 +27,32 @@ EXAMPLES = {
     "L1": ist.L1(0.3, layer="encoder.linear.0"),
     "WeightDecay": ist.WeightDecay(ist.Ramp(0.0, 1e-3, 5)),
     "Ramp": ist.Ramp(1.0, 0.0, epochs=2.5),
+    "Between": ist.Between(0.1, 2.0, log=True),
+    "MaskPatches": ist.MaskPatches(ist.Between(0.2, 0.8), size=7, tell=True, kept_weight=0.5),
+    "TopK": ist.TopK(3, activation="identity"),
+    "BatchTopK": ist.BatchTopK(0.25, activation="softplus"),
+    "JumpReLU": ist.JumpReLU(price=2.0, threshold=0.5, bandwidth=0.1),
+    "Zeroed": ist.Zeroed((0, 4), ist.TopK(3)),
+    "Categorical": ist.Categorical(7),
+    "Cosine": ist.Cosine(concentration=3.0),
+    "NegativeBinomial": ist.NegativeBinomial(features=6),
+    "ZeroInflatedNegativeBinomial": ist.ZeroInflatedNegativeBinomial(features=6),
+    "StudentT": ist.StudentT(df=4.0, scale=0.5),
+    "Huber": ist.Huber(threshold=2.0, scale=0.5),
+    "GroupedHuber": ist.GroupedHuber(threshold=5.0, scale=0.5),
+    "KLSparsity": ist.KLSparsity(0.1, 0.5, layer="encoder.hidden.0", window=50),
+    "Saturating": ist.Saturating(0.2, "shrink", layer="encoder.linear.0"),
+    "Contractive": ist.Contractive(ist.Ramp(0.0, 1.0, 5), method="projection", projections=7),
+    "HigherOrderContractive": ist.HigherOrderContractive(0.3, 0.2, 3, method="exact", projections=5),
+    "Greedy": ist.Greedy(ist.Mask(0.25), (ist.L1(0.1),), epochs=7, learning_rate=1e-3),
+    "Boltzmann": ist.Boltzmann(steps=3, epochs=7, learning_rate=1e-3),
 }
 """One of every part, no knob at its default where that is possible."""
 
 
 @pytest.mark.parametrize("name", sorted(PARTS))
 def test_every_part_survives_json(name: str) -> None:
-    # A part without an example here is tried as it is made by default.
-    value = EXAMPLES[name] if name in EXAMPLES else PARTS[name]()
+    value = EXAMPLES[name] if name in EXAMPLES else PARTS[name]()  # without an example: as it is made by default
     again = from_json(json.loads(json.dumps(to_json(value))))
     assert again == value
     assert type(again) is type(value)
@@ -58,7 +76,7 @@ def test_plain_values() -> None:
 
 
 def test_only_known_parts_are_built() -> None:
-    with pytest.raises(ValueError, match=r"unknown part 'os.system'; known: Absolute, Bernoulli, Dense"):
+    with pytest.raises(ValueError, match=r"unknown part 'os.system'; known: Absolute, BatchTopK, Bernoulli"):
         from_json({"part": "os.system", "command": "true"})
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from isthmus.diagnostics.probe import Probe, spaced, structureless
 from isthmus.verdicts import Verdict, percent
 
-STARTS, TIMES, COMPARED = 32, 60, 500
+STARTS, TIMES, COMPARED = 32, 100, 500
 """Starting points of each of two sorts; how often the map is applied at most; rows whose neighbours are measured."""
 AT_REST, AT_A_ROW = 1e-3, 0.1
 """Shares of the median distance between nearest rows: a point that moves less is at rest, one that ends nearer to a

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -85,9 +86,11 @@ def steps_of(towards: Tensor, main: int) -> tuple[Tensor, Tensor]:
 def principal_directions(towards: Tensor, main: int) -> Tensor:
     """(n, main, features): the first right singular vectors of (n, k, features), zero where there are fewer.
 
-    By way of the small k x k products, which is many times faster than the singular values of wide matrices.
+    By way of the small k x k products, which is many times faster than the singular values of wide matrices; NumPy
+    takes a twentieth of the time of torch for so many small ones.
     """
-    squares, vectors = torch.linalg.eigh(towards @ towards.mT)
+    products = (towards @ towards.mT).cpu().numpy()
+    squares, vectors = (torch.from_numpy(found).to(towards) for found in np.linalg.eigh(products))
     found = vectors[..., -main:].mT @ towards
     real = squares[:, -main:] > 1e-5 * squares[:, -1:]
     return torch.where(real[..., None], torch.nn.functional.normalize(found, dim=-1), 0.0)

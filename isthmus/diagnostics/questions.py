@@ -61,7 +61,7 @@ def diagnose(
     6. **balance**: how much of a small step is passed on, along the data (towards near rows) and across them
        (orthogonal to their main directions). Bad where more than 90 % of both are and it copies. A note where no
        direction stands out, or hardly anything is passed on.
-    7. **attractors**: the map from rows to reconstructions, applied 60 times to noise and to middles of two rows.
+    7. **attractors**: the map from rows to reconstructions, applied 100 times to noise and to middles of two rows.
        Bad where half of these end at single rows given, which are then memories.
     8. **lone rows**: rows that PCA of the others cannot rebuild and that are far from all of them, as planted noise
        is; where a model that does not copy leaves a tenth of that error, this is as bad as **memorising** is.

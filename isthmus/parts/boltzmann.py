@@ -5,6 +5,10 @@
 Bernoulli units x in {0, 1}:          energy = -b.x - c.h - x.W h,         F = -b.x          - sum softplus(c + x W)
 Gaussian units x, each of variance 1: energy = |x - b|^2/2 - c.h - x.W h,  F = |x - b|^2 / 2 - sum softplus(c + x W)
 
+Hidden units are Bernoulli ones, or linear: Gaussian, each of variance 1, with |h|^2/2 - c.h in the energy, and then
+-|c + x W|^2/2 instead of minus the sum in F. Those are for a code above Bernoulli units only: above Gaussian ones F
+would fall without end.
+
 Hinton 2002, "Training products of experts by minimizing contrastive divergence".
 """
 
@@ -19,8 +23,15 @@ from isthmus.records import Context
 VISIBLE = ("bernoulli", "gaussian")
 
 
+def drawn(heard: Tensor, gaussian: bool, generator: torch.Generator | None) -> Tensor:
+    """Units drawn, given what they hear: 0 or 1 with the probability sigmoid(heard), or normal around it."""
+    if gaussian:
+        return heard + torch.empty_like(heard).normal_(generator=generator)
+    return torch.bernoulli(torch.sigmoid(heard), generator=generator)
+
+
 class BoltzmannMachine(nn.Module):
-    """Weights between visible and hidden units, and a bias for each; hidden units are Bernoulli.
+    """Weights between visible and hidden units, and a bias for each.
 
     Called as an encoder it gives what its hidden units hear, c + x W: (n, *shape) -> (n, units).
 
@@ -28,6 +39,7 @@ class BoltzmannMachine(nn.Module):
     ----------
     features, units : numbers of visible and of hidden units.
     visible : ``"bernoulli"`` or ``"gaussian"``.
+    linear : whether the hidden units are Gaussian ones.
     generator : draws the first weights, small ones: normal with a standard deviation of 0.01.
 
     Examples
@@ -39,9 +51,11 @@ class BoltzmannMachine(nn.Module):
 
     takes_context = True
 
-    def __init__(self, features: int, units: int, visible: str, generator: torch.Generator) -> None:
+    def __init__(
+        self, features: int, units: int, visible: str, generator: torch.Generator, linear: bool = False
+    ) -> None:
         super().__init__()
-        self.gaussian = visible == "gaussian"
+        self.gaussian, self.linear = visible == "gaussian", linear
         self.weight = nn.Parameter(torch.empty(features, units).normal_(0, 0.01, generator=generator))
         self.visible_bias = nn.Parameter(torch.zeros(features))
         self.hidden_bias = nn.Parameter(torch.zeros(units))
@@ -50,7 +64,7 @@ class BoltzmannMachine(nn.Module):
         return self.heard(x.flatten(1))
 
     def heard(self, x: Tensor) -> Tensor:
-        """(n, units): logits of the hidden units, given the visible ones."""
+        """(n, units): logits (linear: means) of the hidden units, given the visible ones."""
         return torch.addmm(self.hidden_bias, x, self.weight)
 
     def told(self, hidden: Tensor) -> Tensor:
@@ -63,18 +77,15 @@ class BoltzmannMachine(nn.Module):
             outer = 0.5 * (x - self.visible_bias).square().sum(1)
         else:
             outer = -(x @ self.visible_bias)
-        return outer - F.softplus(self.heard(x)).sum(1)
+        heard = self.heard(x)
+        return outer - (0.5 * heard.square() if self.linear else F.softplus(heard)).sum(1)
 
     def gibbs(self, x: Tensor, steps: int, generator: torch.Generator | None) -> Tensor:
         """(n, features): rows drawn by ``steps`` rounds of hidden units given x, then x given hidden units."""
         with torch.no_grad():
             for _ in range(steps):
-                hidden = torch.bernoulli(torch.sigmoid(self.heard(x)), generator=generator)
-                mean = self.told(hidden.to(x.dtype))
-                if self.gaussian:
-                    x = mean + torch.empty_like(mean).normal_(generator=generator)
-                else:
-                    x = torch.bernoulli(torch.sigmoid(mean), generator=generator)
+                hidden = drawn(self.heard(x), self.linear, generator)
+                x = drawn(self.told(hidden), self.gaussian, generator)
         return x
 
     def contrast(self, x: Tensor, steps: int, generator: torch.Generator | None) -> Tensor:

@@ -60,8 +60,9 @@ class Boltzmann:
     """Train every layer as a restricted Boltzmann machine, by contrastive divergence.
 
     Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks". The units of the layers
-    must be sigmoid ones; the visible units of the lowest machine follow from what the decoder can give: Bernoulli for
-    values in [0, 1] (a `Bernoulli` loss, or a sigmoid or bounded output), Gaussian of variance 1 for others.
+    must be sigmoid ones, but the code may be linear, as in the paper. The visible units of the lowest machine follow
+    from what the decoder can give: Bernoulli for values in [0, 1] (a `Bernoulli` loss, or a sigmoid or bounded output),
+    Gaussian of variance 1 for others.
 
     Parameters
     ----------

@@ -95,6 +95,7 @@ class RunningKL(Remembering):
     """The module behind `KLSparsity`; ``mean`` (units,) is the running mean, empty before the first step."""
 
     mean: Tensor
+    term = "KLSparsity"  # what it is called in the history
 
     estimates_gradient = KLSparsity.estimates_gradient
 
