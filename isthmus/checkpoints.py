@@ -78,11 +78,14 @@ class State:
 
 def kept_seed(folder: str | None) -> int | None:
     """The seed of the fit whose checkpoint lies in ``folder``; None where there is none."""
-    path = Path(folder) / "last.safetensors" if folder is not None else None
-    if path is None or not path.exists():
+    if folder is None:
         return None
-    identity = storage.metadata(path)["spec"].get("identity") or {}
-    return (identity.get("plan") or {}).get("seed")
+    # A fit that pretrains its layers was perhaps interrupted in the first of them.
+    for path in (Path(folder) / "last.safetensors", Path(folder) / "layer-1" / "last.safetensors"):
+        if path.exists():
+            identity = storage.metadata(path)["spec"].get("identity") or {}
+            return (identity.get("plan") or {}).get("seed")
+    return None
 
 
 class Saver:

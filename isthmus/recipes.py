@@ -205,17 +205,20 @@ def robust(rows: bool = False) -> Parts:
 
 
 @recipe(papers.OLSHAUSEN_1996)
-def sparse(weight: Schedule = 0.1, activation: str = "relu") -> Parts:
+def sparse(weight: Schedule = 0.3, activation: str = "relu") -> Parts:
     """An overcomplete code of which each row uses few units, by an L1 penalty."""
-    network = Dense(hidden=(), activation=activation)
-    return Parts(network=network, bottleneck=Plain(activation), penalties=(L1(weight),), code_share=2.0)
+    # Tied, or the code escapes the penalty by shrinking while the decoder grows; and the variance is fixed, as one that
+    # is learned goes to 0 with the error, or to 1 with the code, and takes the penalty's meaning along.
+    network, loss = Dense(hidden=(), activation=activation, tied=True), Squared(variance=0.1)
+    return Parts(network, Plain(activation), loss, penalties=(L1(weight),), code_share=2.0)
 
 
 @recipe(papers.NG_2011)
 def kl_sparse(target: float = 0.05, weight: Schedule = 20.0) -> Parts:
     """An overcomplete code of sigmoid units, each of which is active in few rows: KL to a target activation."""
-    penalties = (KLSparsity(target, weight),)
-    return Parts(Dense(hidden=()), Plain("sigmoid"), penalties=penalties, code_share=2.0, weight_decay=0.0)
+    penalties, network = (KLSparsity(target, weight),), Dense(hidden=())
+    # Fast, because biases that start at 0 have a long way to go before units are active in one row of twenty.
+    return Parts(network, Plain("sigmoid"), penalties=penalties, code_share=2.0, learning_rate=1e-2, weight_decay=0.0)
 
 
 @recipe(papers.MAKHZANI_2014)
@@ -268,5 +271,10 @@ def stacked(corruption: Any = Mask(0.25), penalties: Any = (), tied: bool = Fals
 @recipe(papers.HINTON_2006)
 def deep_belief(steps: int = 1, tied: bool = False) -> Parts:
     """Layers trained one by one as restricted Boltzmann machines, then all as one."""
-    network = Dense(hidden=(2.0, 1.0), activation="sigmoid", tied=tied)
-    return Parts(network=network, bottleneck=Plain("sigmoid"), pretraining=Boltzmann(steps))
+    return Parts(
+        network=Dense(hidden=(2.0, 1.0), activation="sigmoid", tied=tied),
+        bottleneck=Plain("sigmoid"),
+        pretraining=Boltzmann(steps),
+        learning_rate=1e-2,
+        weight_decay=0.0,
+    )

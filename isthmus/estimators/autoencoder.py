@@ -53,16 +53,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ``recipes.denoising(corruption=Mask(0.3))``, or a composition of your own made by `compose`.
     code_size : numbers per row in the code, >= 1; None = a share of the columns that the kind names (a
         quarter, at most 32, for those that narrow the data).
-    network, bottleneck, loss, corruption, penalties : parts that replace the kind's own, e.g.
+    network, bottleneck, loss, corruption : parts that replace the kind's own, e.g.
         ``network=Dense(hidden=(500, 100))``, ``bottleneck=Plain("sigmoid")``, ``corruption=Mask(0.2)``.
         With ``network="auto"`` a plain kind gets a linear path that starts at PCA; for pixels, the output stays
         within their ends instead, and only where PCA of the same code size turns out better on the held-out
         rows is the kind fitted once more from PCA.
+    penalties : penalties beside the kind's own, e.g. ``[Contractive(1e-2)]``; one of the same class on the same
+        layer takes the place of the kind's own.
     scale : ``"auto"``, or how columns are scaled: ``"standard"`` (each to mean 0 and standard deviation 1),
-        ``"common"`` (each to mean 0, one scale for all: pixels), ``"unit"`` (to 0..1), ``"none"``.
+        ``"common"`` (each to mean 0, one scale for all: pixels), ``"unit"`` (to 0..1), ``"none"``. Counts and
+        categories are never scaled.
     columns : what single columns are, by name or position: ``"ignore"`` leaves one out, a scaling mode
         scales it so.
-    epochs, batch_size : None = chosen from the number of rows.
+    epochs, batch_size : None = chosen from the number of rows. For kinds with pretraining, ``epochs=0`` leaves out
+        the training of all layers as one.
     learning_rate, weight_decay : of the optimiser, AdamW with a short warm-up and half a cosine down to 0;
         None = what suits the kind and the number of rows (`linear` has no decay).
     validation_fraction : share of the rows held out to judge the fit by, in [0, 0.9]; None = a tenth, or 100 rows where
@@ -389,16 +393,40 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return float(self.score_samples(X, given=given).mean(dtype=np.float64))
 
     def diagnose(self, X: Any, y: Any = None, *, given: Any = None, factors: Any = None) -> diagnostics.Diagnosis:
-        """Verdicts in plain words, each with its figure, on the fit and on the rows of ``X``."""
+        """Verdicts in plain words, each with its figure and a remedy, on the fit and on the rows of ``X``.
+
+        Is it the right balance: sensitive enough to rebuild, insensitive enough not to copy? Asked are, among others,
+        whether it beats PCA, learnt rows by heart, copies its input, has dead units, and keeps neighbours.
+
+        Parameters
+        ----------
+        X : rows to judge it by, best some that it was not fitted on.
+        y : (n,) labels; with them, how well the nearest neighbour in the codes tells them, beside PCA.
+        given : as in `transform`.
+        factors : not used yet.
+
+        Examples
+        --------
+        >>> import isthmus as ist
+        >>> X, y = ist.data.digits()
+        >>> found = ist.Autoencoder(code_size=8, epochs=2, random_state=0).fit(X).diagnose(X, y)
+        >>> found["copying"].level, found.figures["pca_ratio"] > 0
+        ('good', True)
+        """
         check_is_fitted(self, "composition_")
         if self.record_ is None:
             raise InputError("diagnose needs a model made by fit: partial_fit keeps no held-out rows to judge by")
         source = self._source(X)
+        labels = None if y is None else np.asarray(y)
+        if labels is not None and labels.shape != (source.rows,):
+            raise InputError(f"y must have one label per row, shape ({source.rows},); got {labels.shape}")
+        conditions = self._given(given, source.rows)
         rows = np.unique(np.linspace(0, source.rows - 1, min(source.rows, 5000)).astype(np.int64))
-        x = self.scaling_.forward(source.take(rows)).to(self._device)
+        batch = self._batch(source.take(rows), None if conditions is None else conditions[rows])
         return diagnostics.diagnose(
-            self.composition_, self.form_.layout, x, self.record_, unit=self.scaling_.unit, names=self.form_.names,
-            output_reach=self._reach(),
+            self.composition_, self.form_.layout, batch.x, self.record_,
+            given=batch.given, labels=None if labels is None else labels[rows],
+            unit=self.scaling_.unit, names=self.form_.names, output_reach=self._reach(),
         )  # fmt: skip
 
     def report(self, path: str | os.PathLike[str], X: Any, y: Any = None, *, given: Any = None) -> Path:

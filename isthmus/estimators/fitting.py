@@ -135,7 +135,7 @@ class Job:
             plan,
             progress=progress(self.verbose),
             title=self.name,
-            resume=self.resume,
+            resume=self.resume and plan.checkpoint is not None,
             identity=identity,
         )
 
@@ -218,10 +218,8 @@ def chosen_parts(method: Any, network: Any, replacements: dict[str, Any]) -> Par
     kind = Kind(method) if isinstance(method, str) else method
     parts = kind.parts() if isinstance(kind, Kind) else kind
     replaced = {name: value for name, value in replacements.items() if value is not None}
-    if "penalties" in replaced and not isinstance(replaced["penalties"], (list, tuple)):
-        replaced["penalties"] = (replaced["penalties"],)
     if "penalties" in replaced:
-        replaced["penalties"] = tuple(replaced["penalties"])
+        replaced["penalties"] = joined(parts.penalties, replaced["penalties"])
     if not isinstance(network, str):
         replaced["network"] = network
     elif network != "auto":
@@ -229,6 +227,18 @@ def chosen_parts(method: Any, network: Any, replacements: dict[str, Any]) -> Par
     parts = replace(parts, **replaced)
     check_parts(parts)
     return parts
+
+
+def joined(own: tuple[Any, ...], more: Any) -> tuple[Any, ...]:
+    """The kind's own penalties and the user's; one on the same layer takes the place of the kind's of its class.
+
+    >>> from isthmus.parts.penalties.sparsity import L1
+    >>> joined((L1(0.3),), [L1(0.5), L1(0.1, layer="encoder.hidden.0")])
+    (L1(weight=0.5), L1(layer='encoder.hidden.0'))
+    """
+    new = tuple(more) if isinstance(more, (list, tuple)) else (more,)
+    taken = [(type(penalty), getattr(penalty, "layer", "code")) for penalty in new]
+    return (*(p for p in own if (type(p), getattr(p, "layer", "code")) not in taken), *new)
 
 
 EXAMPLES = {
