@@ -81,7 +81,7 @@ def made_of(option: str, name: str, arguments: Iterable[Any], named: dict[str, A
     try:
         return PARTS[name](*arguments, **named)
     except TypeError as error:
-        takes = ", ".join(field.name for field in fields(PARTS[name]))
+        takes = ", ".join(field.name for field in sorted(fields(PARTS[name]), key=lambda field: bool(field.kw_only)))
         raise InputError(f"{option}: {name} takes {takes or 'nothing'}; {error}") from error
     except ValueError as error:
         raise InputError(f"{option}: {error}") from error

@@ -426,10 +426,12 @@ def labels_in(path: Path, rows: int, option: str) -> np.ndarray:
 def line(name: str, text: str) -> None:
     """One named fact, wrapped to the width of the terminal."""
     width = max(40, min(shutil.get_terminal_size().columns, 100))
-    first = name.ljust(INDENT) if len(name) < INDENT else f"{name} "
-    wrapped = textwrap.wrap(text, width - INDENT, break_long_words=False, break_on_hyphens=False) or [""]
-    print(first + wrapped[0])
-    for rest in wrapped[1:]:
+    lines = textwrap.wrap(text, width - INDENT, break_long_words=False, break_on_hyphens=False) or [""]
+    if len(name) < INDENT:
+        print(name.ljust(INDENT) + lines.pop(0))
+    else:
+        print(name)
+    for rest in lines:
         print(" " * INDENT + rest)
 
 

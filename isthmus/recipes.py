@@ -262,19 +262,21 @@ def higher_order_contractive(weight: Schedule = 1.0, curvature: Schedule = 1.0, 
 
 
 @recipe(papers.VINCENT_2010)
-def stacked(corruption: Any = Mask(0.25), penalties: Any = (), tied: bool = False) -> Parts:
+def stacked(
+    corruption: Any = Mask(0.25), penalties: Any = (), layer_epochs: int | None = None, tied: bool = False
+) -> Parts:
     """Layers trained one by one, each to repair its damaged input, then all as one."""
     network = Dense(hidden=(2.0, 1.0), activation="sigmoid", tied=tied)
-    return Parts(network=network, bottleneck=Plain("sigmoid"), pretraining=Greedy(corruption, penalties))
+    return Parts(network, Plain("sigmoid"), pretraining=Greedy(corruption, penalties, layer_epochs))
 
 
 @recipe(papers.HINTON_2006)
-def deep_belief(steps: int = 1, tied: bool = False) -> Parts:
+def deep_belief(steps: int = 1, layer_epochs: int | None = None, tied: bool = False) -> Parts:
     """Layers trained one by one as restricted Boltzmann machines, then all as one."""
     return Parts(
         network=Dense(hidden=(2.0, 1.0), activation="sigmoid", tied=tied),
         bottleneck=Plain("sigmoid"),
-        pretraining=Boltzmann(steps),
+        pretraining=Boltzmann(steps, layer_epochs),
         learning_rate=1e-2,
         weight_decay=0.0,
     )

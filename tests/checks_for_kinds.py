@@ -66,7 +66,8 @@ class Case:
         return CODE_SIZE if self.parts.code_share < 1 else 2 * FEATURES
 
     def excused(self, law: str) -> bool:
-        """Whether a part says that its nature breaks the law, and why: ``couples_rows``, ``estimates_gradient``."""
+        """Whether a part says that its nature breaks the law, and why: ``couples_rows``,
+        ``estimates_gradient``, ``draws_noise``."""
         parts = self.parts
         return any(getattr(part, law, "") for part in (parts.bottleneck, parts.loss, *parts.penalties))
 

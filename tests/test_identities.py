@@ -51,7 +51,8 @@ def test_a_stronger_corruption_is_another_gradient(name: str) -> None:
     strength = getattr(weak, knob)
     twice = Between(2 * strength.low, 2 * strength.high) if isinstance(strength, Between) else 2 * strength
     strong = replace(weak, **{knob: twice})
-    slopes = [learned(corruption=each)[0] for each in (None, weak, strong)]
+    none = replace(weak, **{knob: 0.0})  # an encoder that is told the strength has a column more than one that is not
+    slopes = [learned(corruption=each)[0] for each in (none, weak, strong)]
     for one, other in ((0, 1), (1, 2)):
         assert any((a - b).abs().max() > 1e-3 for a, b in zip(slopes[one], slopes[other], strict=True))
 
@@ -105,7 +106,8 @@ def test_a_denoising_kind_without_noise_is_undercomplete() -> None:
 
 def test_a_sparse_kind_without_penalty_is_overcomplete() -> None:
     first = ist.Kind("sparse", weight=0.0).parts().build(CASE.batch().layout, 12, generator())
-    second = Case("overcomplete").build()
+    tied = ist.Dense(hidden=(), activation="relu", tied=True)
+    second = Case("overcomplete").build(network=tied, loss=Squared(variance=0.1))
     batch = CASE.batch(dtype=torch.float32)
     assert descend(first, batch, 5) == descend(second, batch, 5)
 

@@ -63,7 +63,7 @@ def test_code_sizes_that_nobody_named(kind: str, sizes: tuple[int, ...]) -> None
 
 def test_a_kind_shows_what_was_chosen() -> None:
     assert repr(recipes.sparse()) == "sparse()"
-    assert repr(recipes.sparse(weight=0.1)) == "sparse()"  # the default, said aloud
+    assert repr(recipes.sparse(weight=0.3)) == "sparse()"  # the default, said aloud
     assert repr(recipes.sparse(weight=0.5)) == "sparse(weight=0.5)"
     assert recipes.sparse(weight=0.5) != recipes.sparse()
     assert recipes.sparse() != recipes.overcomplete()
@@ -74,7 +74,7 @@ def test_knobs_are_parameters() -> None:
     kind = recipes.sparse(weight=0.5)
     assert kind.get_params() == {"name": "sparse", "weight": 0.5, "activation": "relu"}
     assert kind.set_params(weight=0.25).parts().penalties == (L1(0.25),)
-    assert kind.set_params(weight=0.1).parts().penalties == (L1(0.1),)  # back to the default
+    assert kind.set_params(weight=0.3).parts().penalties == (L1(0.3),)  # back to the default
 
 
 @pytest.mark.parametrize("corruption", [GaussianNoise(0.5), Mask(Ramp(0.0, 0.5, 3)), None])

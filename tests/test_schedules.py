@@ -48,6 +48,6 @@ def test_a_ramp_has_one_of_two_shapes() -> None:
 
 def test_ramps_are_values() -> None:
     assert Ramp(0.0, 1.0, 2) == Ramp(0.0, 1.0, 2)
-    assert repr(Ramp(0.0, 1.0, 2)) == "Ramp(start=0.0, stop=1.0, epochs=2, shape='linear')"
+    assert repr(Ramp(0.0, 1.0, 2)) == "Ramp(start=0.0, stop=1.0, epochs=2)"
     with pytest.raises(AttributeError):
         Ramp(0.0, 1.0, 2).start = 3.0

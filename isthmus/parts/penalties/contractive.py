@@ -105,6 +105,8 @@ class HigherOrderContractive:
     method: str = "auto"
     projections: int = 4
 
+    draws_noise = "every row is compared with noisy copies of its own"
+
     def __post_init__(self) -> None:
         check_knobs(self)
         if not callable(self.noise) and not 0 < self.noise < math.inf:
