@@ -18,7 +18,7 @@ spiral = np.stack([turn * np.cos(turn), turn * np.sin(turn)], axis=1) + 0.15 * d
 # Each row draws its own amount of noise, and the network is told how much: one model for weak and for strong noise.
 noise = ist.GaussianNoise(ist.Between(0.02, 0.3, log=True), tell=True)
 ae = ist.Autoencoder(
-    "denoising", corruption=noise, network=ist.Dense((128, 128)), code_size=64, epochs=150, random_state=0, verbose=1
+    "denoising", corruption=noise, network=ist.Dense((128, 128)), code_size=64, epochs=60, random_state=0, verbose=1
 ).fit(spiral)
 
 noisy = spiral + 0.8 * draw.standard_normal(spiral.shape)
