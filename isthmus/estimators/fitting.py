@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from isthmus import training
-from isthmus.checkpoints import Plan, Saver, State
+from isthmus.checkpoints import OUT_OF_TIME, Plan, Saver, State
 from isthmus.composition import Composition, Unaware
 from isthmus.data import Scaling
 from isthmus.diagnostics import FitRecord
@@ -119,6 +119,7 @@ class Job:
         identity = {"data": self.data_digest, "kind": described(parts), "code_size": self.code_size}
         if self.feed.given is not None:
             identity["given"] = hashlib.sha256(self.feed.given.numpy().tobytes()).hexdigest()
+        asked = plan
         if isinstance(parts, Parts) and parts.pretraining is not None:
             plan = pretrain(
                 composition,
@@ -129,7 +130,7 @@ class Job:
                 resume=self.resume,
                 identity=identity,
             )
-        return training.train(
+        state = training.train(
             composition,
             self.feed,
             plan,
@@ -138,6 +139,9 @@ class Job:
             resume=self.resume and plan.checkpoint is not None,
             identity=identity,
         )
+        if plan.epochs < asked.epochs:
+            state.stopped = f"stopped {OUT_OF_TIME}, while layers were trained one by one"
+        return state
 
     def record(self, state: State, pca: PrincipalComponents, pca_errors: np.ndarray) -> FitRecord:
         feed = self.feed
