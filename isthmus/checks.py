@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 import numpy as np
+
+
+def is_real(value: object) -> bool:
+    """Whether it is a number, NaN and infinity included, and no truth value.
+
+    >>> is_real(0.5), is_real(np.float32(2)), is_real("0.5"), is_real(True), is_real(None)
+    (True, True, False, False, False)
+    """
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
 
 
 def listed(items: Iterable[object], limit: int = 8) -> str:

@@ -198,9 +198,57 @@ SETTINGS: list[tuple[dict[str, Any], list[str]]] = [
     ({"method": ist.recipes.denoising(corruption="mask")}, ["corruption must be a part such as Mask(0.2); got 'mask'"]),
     ({"penalties": 0.1}, ["penalties must be a part such as L1(0.1); got 0.1"]),
     ({"penalties": [ist.L1(0.1, layer="nowhere")]}, ["penalties: no layer is called 'nowhere'", "'code' and"]),
+    ({"penalties": [ist.L1(0.1, layer="encoder.hiden.0")]}, ["Did you mean 'encoder.hidden.0'?"]),
+    ({"bottleneck": ist.TopK(5), "code_size": 2}, ["TopK: k=5 is larger than the code of 2 units; use k <= 2"]),
+    ({"bottleneck": ist.Zeroed((7,)), "code_size": 2}, ["Zeroed: there is no unit 7 in a code of 2"]),
+    ({"penalties": ist.KLSparsity(0.1), "bottleneck": ist.Plain("tanh")}, ["KLSparsity", "'tanh'", "sigmoid"]),
+    ({"network": ist.Dense((8,), norm="batch"), "penalties": ist.Contractive()}, ["Contractive", "batch norm"]),
+    ({"corruption": ist.MaskPatches(0.3)}, ["MaskPatches: rows must be images", "Use Mask for tables"]),
+    ({"loss": ist.Poisson()}, ["X: counts must be whole numbers >= 0: column 'age', row", "loss=Squared()"]),
+    ({"loss": ist.Categorical(3)}, ["X: categories must be whole numbers from 0 to 2"]),
+    ({"method": "stacked", "network": ist.Dense((8,), norm="layer")}, ["pretraining", "norm='layer'"]),
     ({"checkpoint": 3}, ["checkpoint must be the path of a folder, or None; got 3"]),
     ({"checkpoint_every": -1}, ["checkpoint_every must be a number >= 0; got -1"]),
 ]
+
+
+PARTS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: ist.KLSparsity(target=1.0), r"KLSparsity: target must be .*\(0, 1\).*; got 1.0"),
+    (lambda: ist.KLSparsity(target=0.0), r"KLSparsity: target must be .*\(0, 1\).*; got 0.0"),
+    (lambda: ist.TopK(0), r"TopK: k must be .*; got 0"),
+    (lambda: ist.TopK(1.5), r"TopK: k must be .*; got 1.5"),
+    (lambda: ist.Mask(1.0), r"Mask: fraction must be below 1: a mask of everything"),
+    (lambda: ist.Contractive(-1.0), r"Contractive: weight must be >= 0; got -1.0"),
+    (lambda: ist.Contractive(float("nan")), r"Contractive: weight must be >= 0; got nan"),
+    (lambda: ist.L1("much"), r"L1: weight must be >= 0; got 'much'"),
+    (lambda: ist.GaussianNoise("loud"), r"GaussianNoise: std must be .*; got 'loud'"),
+    (lambda: ist.Mask("half"), r"Mask: fraction must be .*; got 'half'"),
+    (lambda: ist.Between("a", "b"), r"Between: low and high must be .*; got 'a' and 'b'"),
+    (lambda: ist.Huber(-1.0), r"Huber: threshold must be .*> 0.*; got -1.0"),
+    (lambda: ist.Categorical(1), r"Categorical: classes must be .*; got 1"),
+    (lambda: ist.Greedy(corruption=0.2), r"Greedy: corruption must be a part such as Mask\(0.25\)"),
+    (lambda: ist.Boltzmann(steps=0), r"Boltzmann: steps must be a whole number >= 1; got 0"),
+    (lambda: ist.Zeroed((-1,)), r"Zeroed: .*-1"),
+    (lambda: ist.Squared("one"), r"Squared: variance must be .*; got 'one'"),
+    (lambda: ist.Cosine("one"), r"Cosine: concentration must be .*; got 'one'"),
+    (lambda: ist.Dense((8,), dropout="x"), r"Dense: dropout must be .*; got 'x'"),
+    (lambda: ist.KLSparsity("x"), r"KLSparsity: target must be .*; got 'x'"),
+    (lambda: ist.JumpReLU("x"), r"JumpReLU: price must be .*; got 'x'"),
+    (lambda: ist.StudentT("x"), r"StudentT: df must be .*; got 'x'"),
+    (lambda: ist.Huber("x"), r"Huber: threshold must be .*; got 'x'"),
+    (lambda: ist.TopK("x"), r"TopK: k must be .*; got 'x'"),
+    (lambda: ist.Categorical("x"), r"Categorical: classes must be .*; got 'x'"),
+    (lambda: ist.Contractive(projections="x"), r"Contractive: projections must be .*; got 'x'"),
+    (lambda: ist.Greedy(epochs="x"), r"Greedy: epochs must be .*; got 'x'"),
+    (lambda: ist.Greedy(learning_rate="x"), r"Greedy: learning_rate must be .*; got 'x'"),
+    (lambda: ist.Ramp("x", 1, 2), r"Ramp: start and stop must be .*; got 'x'"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), PARTS, ids=[message[:30] for _, message in PARTS])
+def test_parts_that_mean_nothing(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ist.InputError, match=message):
+        make()
 
 
 @pytest.mark.parametrize(("settings", "words"), SETTINGS, ids=str)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from isthmus.errors import InputError
+from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.recipes import RECIPES, Kind
 from isthmus.report import figures, page
 from isthmus.version import VERSION
@@ -94,8 +95,10 @@ def kind_in_words(model: Autoencoder) -> str:
     resolved = network.resolve(model.n_features_in_, model.code_size_)
     hidden = [str(width) for width in resolved.hidden]
     sizes = [str(model.n_features_in_), *hidden, str(model.code_size_), *hidden[::-1], str(model.n_features_in_)]
-    path = ", with a linear path beside the layers" if network.linear_path else ""
-    return f"{name_of(model)}: {'-'.join(sizes)}, {network.activation}{path}"
+    more = [network.activation] if hidden else []
+    more += [] if model.parts_.bottleneck == Plain() else [f"code by {model.parts_.bottleneck!r}"]
+    more += ["with a linear path beside the layers"] if network.linear_path else []
+    return ", ".join([f"{name_of(model)}: {'-'.join(sizes)}", *more])
 
 
 def data_in_words(rows: int, shape: tuple[int, ...]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.schedules import Between, Strength, at, bounds
 from isthmus.records import Batch, Pass, Seen, part
@@ -49,7 +50,7 @@ class Corruption:
     kept_weight: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.kept_weight <= 1:
+        if not (is_real(self.kept_weight) and 0 <= self.kept_weight <= 1):
             raise InputError(f"{type(self).__name__}: kept_weight must be in [0, 1]; got {self.kept_weight!r}")
         self.check()
 

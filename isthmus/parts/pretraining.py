@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.records import part
 
@@ -15,7 +16,7 @@ from isthmus.records import part
 def check_pace(name: str, epochs: int | None, learning_rate: float | None) -> None:
     if epochs is not None and (not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1):
         raise InputError(f"{name}: epochs must be a whole number >= 1, or None for about 3,000 steps; got {epochs!r}")
-    if learning_rate is not None and not learning_rate > 0:
+    if learning_rate is not None and not (is_real(learning_rate) and learning_rate > 0):
         raise InputError(f"{name}: learning_rate must be > 0, or None for the usual one; got {learning_rate!r}")
 
 

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.records import Pass, Schedule, part
 
@@ -33,7 +34,9 @@ class Ramp:
     shape: str = "linear"
 
     def __post_init__(self) -> None:
-        if not self.epochs > 0:
+        if not (is_real(self.start) and is_real(self.stop)):
+            raise InputError(f"Ramp: start and stop must be numbers; got {self.start!r} and {self.stop!r}")
+        if not (is_real(self.epochs) and self.epochs > 0):
             raise InputError(f"Ramp: epochs must be > 0, got {self.epochs!r}")
         if self.shape not in ("linear", "cosine"):
             raise InputError(f"Ramp: shape must be 'linear' or 'cosine', got {self.shape!r}")
@@ -77,7 +80,7 @@ class Between:
     log: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.low <= self.high < math.inf:
+        if not (is_real(self.low) and is_real(self.high) and 0 <= self.low <= self.high < math.inf):
             raise InputError(f"Between: low and high must be 0 <= low <= high; got {self.low!r} and {self.high!r}")
         if self.log and self.low == 0:
             raise InputError("Between: low must be > 0 where log=True; got 0: use log=False, or a low such as 0.01")
@@ -95,10 +98,10 @@ Strength = Schedule | Between
 
 
 def bounds(strength: Strength) -> tuple[float, float]:
-    """The least and the greatest value that a strength takes."""
+    """The least and the greatest value that a strength takes; NaN for what is no strength."""
     if isinstance(strength, Between):
         return strength.low, strength.high
     if callable(strength):
         ends = (at(strength, 0.0), at(strength, math.inf))
         return min(ends), max(ends)
-    return strength, strength
+    return (strength, strength) if is_real(strength) else (math.nan, math.nan)

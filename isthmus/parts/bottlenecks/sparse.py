@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.activations import ACTIVATIONS
 from isthmus.records import Code, Context, Layout, Trace, part
@@ -185,7 +186,8 @@ class JumpReLU:
     def __post_init__(self) -> None:
         for name, open_end in (("price", False), ("threshold", False), ("bandwidth", True)):
             value = getattr(self, name)
-            if not (0 < value < math.inf or (value == 0 and not open_end)):
+            fits = is_real(value) and (0 < value < math.inf or (value == 0 and not open_end))
+            if not fits:
                 raise InputError(f"JumpReLU: {name} must be {'>' if open_end else '>='} 0; got {value!r}")
 
     def build(self, layout: Layout | None = None, code_size: int | None = None) -> Jump:

@@ -9,6 +9,7 @@ import torch
 from scipy import special
 from torch import Tensor, nn
 
+from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.losses.common import cells, counted_cells, follow, known, numbers_axis, ready, row_sums
 from isthmus.parts.losses.scaled import LOG_TWO_PI
@@ -52,7 +53,7 @@ class Cosine:
     concentration: float | None = None
 
     def __post_init__(self) -> None:
-        if self.concentration is not None and not self.concentration > 0:
+        if self.concentration is not None and not (is_real(self.concentration) and self.concentration > 0):
             raise InputError(f"Cosine: concentration must be > 0, or None to learn it; got {self.concentration!r}")
 
     def build(self, layout: Layout | None = None) -> CosineLoss:

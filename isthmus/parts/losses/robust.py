@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.losses.common import FLOOR, cells, counted_cells, follow, known, log_rising, ready, row_sums
 from isthmus.parts.losses.scaled import LearnedScale
@@ -18,7 +19,7 @@ SWEEPS = 3
 
 def check_positive(name: str, **knobs: float | None) -> None:
     for knob, value in knobs.items():
-        if value is not None and not value > 0:
+        if value is not None and not (is_real(value) and value > 0):
             raise InputError(f"{name}: {knob} must be > 0, or None for its default; got {value!r}")
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.losses.common import FLOOR, cells, counted_cells, follow, ready, row_sums
 from isthmus.records import Context, Layout, Trace, part
@@ -40,7 +41,7 @@ class Squared:
     variance: float | None = None
 
     def __post_init__(self) -> None:
-        if self.variance is not None and not self.variance > 0:
+        if self.variance is not None and not (is_real(self.variance) and self.variance > 0):
             raise InputError(f"Squared: variance must be > 0, or None to learn it; got {self.variance!r}")
 
     def build(self, layout: Layout | None = None) -> ScaledLoss:
@@ -61,7 +62,7 @@ class Absolute:
     scale: float | None = None
 
     def __post_init__(self) -> None:
-        if self.scale is not None and not self.scale > 0:
+        if self.scale is not None and not (is_real(self.scale) and self.scale > 0):
             raise InputError(f"Absolute: scale must be > 0, or None to learn it; got {self.scale!r}")
 
     def build(self, layout: Layout | None = None) -> ScaledLoss:

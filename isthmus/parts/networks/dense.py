@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.activations import ACTIVATIONS, IN_PLACE
 from isthmus.records import Context, Layout, Pass, part
@@ -75,7 +76,7 @@ class Dense:
                 raise InputError(f"Dense: {name} must be one of {', '.join(known)}; got {getattr(self, name)!r}")
         if self.norm not in NORMS:
             raise InputError(f"Dense: norm must be 'layer', 'batch' or None; got {self.norm!r}")
-        if not 0 <= self.dropout < 1:
+        if not (is_real(self.dropout) and 0 <= self.dropout < 1):
             raise InputError(f"Dense: dropout must be in [0, 1); got {self.dropout!r}")
 
     def resolve(self, features: int, code_size: int) -> Dense:

@@ -9,12 +9,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.records import Schedule, Trace
 
 
 def check_weight(name: str, weight: Schedule) -> None:
-    if not callable(weight) and not weight >= 0:
+    if not callable(weight) and not (is_real(weight) and weight >= 0):
         raise InputError(f"{name}: weight must be >= 0; got {weight!r}")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.jacobian import CodeMap, RowMap, closed_weight, pulled
 from isthmus.parts.penalties.common import check_weight
@@ -109,7 +110,7 @@ class HigherOrderContractive:
 
     def __post_init__(self) -> None:
         check_knobs(self)
-        if not callable(self.noise) and not 0 < self.noise < math.inf:
+        if not callable(self.noise) and not (is_real(self.noise) and 0 < self.noise < math.inf):
             raise InputError(f"HigherOrderContractive: noise must be a number > 0; got {self.noise!r}")
         check_count(self, "draws")
 

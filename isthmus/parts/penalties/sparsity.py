@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.activations import REACH, SHRINK
 from isthmus.parts.penalties.common import Remembering, check_weight, units_of
@@ -82,7 +83,7 @@ class KLSparsity:
 
     def __post_init__(self) -> None:
         check_weight("KLSparsity", self.weight)
-        if not 0 < self.target < 1:
+        if not (is_real(self.target) and 0 < self.target < 1):
             raise InputError(f"KLSparsity: target must be a mean activation in (0, 1), e.g. 0.05; got {self.target!r}")
         if not self.window >= 1:
             raise InputError(f"KLSparsity: window must be a number of rows >= 1; got {self.window!r}")
