@@ -56,7 +56,7 @@ def main() -> None:
     arguments.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     arguments.add_argument("--weight", type=float, default=100.0)
     arguments.add_argument("--epochs", type=int, default=20)
-    arguments.add_argument("--learning-rate", type=float, default=1e-2)
+    arguments.add_argument("--learning-rate", type=float, default=2e-2)
     arguments.add_argument("--tied", action="store_true", help="the decoder's weights are the encoder's")
     chosen = arguments.parse_args()
     train, test = images("mnist")
