@@ -19,29 +19,26 @@ import numpy as np
 from common import row
 
 import isthmus as ist
-from isthmus.parts.bottlenecks.sparse import BatchTopK, JumpReLU, TopK
 
 COLUMNS, FEATURES, ACTIVE, NOISE = 64, 256, 4, 0.01
 
 
-def kinds(epochs: int) -> dict[str, dict[str, Any]]:
+def kinds() -> dict[str, dict[str, Any]]:
     """Parts by name. The decoder is the encoder transposed but where it is said to be untied.
 
-    L1 needs a fixed variance: with a learned one either the variance or the code goes to 0. Its weight is a
-    schedule without an end before the last epoch, because states are compared without penalties, and earlier ones,
-    less sparse, would be taken for better.
+    L1 needs a fixed variance: with a learned one either the variance or the code goes to 0.
     """
     rectified = ist.Plain("relu")
     return {
-        "top-k": {"bottleneck": TopK(ACTIVE)},
-        "top-k 2k": {"bottleneck": TopK(2 * ACTIVE)},
-        "top-k untied": {"bottleneck": TopK(ACTIVE), "tied": False},
-        "batch top-k": {"bottleneck": BatchTopK(ACTIVE)},
-        "jump-ReLU": {"bottleneck": JumpReLU(price=3.0), "learning_rate": 5e-3},
+        "top-k": {"bottleneck": ist.TopK(ACTIVE)},
+        "top-k 2k": {"bottleneck": ist.TopK(2 * ACTIVE)},
+        "top-k untied": {"bottleneck": ist.TopK(ACTIVE), "tied": False},
+        "batch top-k": {"bottleneck": ist.BatchTopK(ACTIVE)},
+        "jump-ReLU": {"bottleneck": ist.JumpReLU(price=3.0), "learning_rate": 5e-3},
         "L1": {
             "bottleneck": rectified,
             "loss": ist.Squared(0.1),
-            "penalties": (ist.L1(ist.Ramp(4.0, 4.0, epochs)),),
+            "penalties": ist.L1(4.0),
             "learning_rate": 5e-3,
         },
         "no sparsity": {"bottleneck": rectified},
@@ -73,7 +70,7 @@ def main() -> None:
     arguments.add_argument("--sizes", nargs="+", type=int, default=[256])
     arguments.add_argument("--rows", type=int, default=50_000)
     arguments.add_argument("--epochs", type=int, default=20)
-    arguments.add_argument("--kinds", nargs="+", choices=list(kinds(1)), default=list(kinds(1)))
+    arguments.add_argument("--kinds", nargs="+", choices=list(kinds()), default=list(kinds()))
     chosen = arguments.parse_args()
     row("kind", "code", "seed", "cosine", "matched", "dead", "always", "L0", "rmse", "seconds")
     worst_cosine, worst_dead = 1.0, 0.0
@@ -82,13 +79,13 @@ def main() -> None:
             x, features = dictionary(chosen.rows + 10_000, seed)
             train, fresh = x[:-10_000], x[-10_000:]
             for name in chosen.kinds:
-                parts = kinds(chosen.epochs)[name]
+                parts = kinds()[name]
                 network = ist.Dense(hidden=(), tied=parts.pop("tied", True))
                 ae = ist.Autoencoder(
-                    "sparse",
+                    "overcomplete",
                     code_size=size,
                     network=network,
-                    **{"penalties": (), **parts},
+                    **parts,
                     weight_decay=0.0,
                     epochs=chosen.epochs,
                     random_state=seed,
