@@ -87,11 +87,11 @@ def made_of(option: str, name: str, arguments: Iterable[Any], named: dict[str, A
         raise InputError(f"{option}: {error}") from error
 
 
-def kind_of(method: str, assignments: Iterable[str], network: str) -> dict[str, Any]:
+def kind_of(method: str, assignments: Iterable[str], network: str, option: str = "--method") -> dict[str, Any]:
     """``--method``, ``--set`` and ``--network`` as parameters of `Autoencoder`."""
     method = method.strip().replace("-", "_")
     if method not in RECIPES:
-        raise InputError(f"--method: no kind is called {method!r}.{did_you_mean(method, RECIPES)} See: isthmus methods")
+        raise InputError(f"{option}: no kind is called {method!r}.{did_you_mean(method, RECIPES)} See: isthmus methods")
     known = RECIPES[method].knobs
     shared = [name for name in ROOMS if name != "network"]
     knobs: dict[str, Any] = {}

@@ -185,7 +185,7 @@ def compare(
 ) -> None:
     """The table of `isthmus.compare`."""
     names = [name.strip() for name in methods.split(",") if name.strip()]
-    kinds = [kind_of(name, [], "auto")["method"] for name in names]
+    kinds = [kind_of(name, [], "auto", "--methods")["method"] for name in names]
     sizes = None if code_sizes is None else listed_numbers("--code-sizes", code_sizes)
     _, columns = labels_of(data, labels, columns)
     source = open_source(data, argument=data, columns=columns)

@@ -78,9 +78,11 @@ class Composition(nn.Module):
 
     def layers_of_penalties(self) -> tuple[str, ...]:
         """The layers whose activations the penalties read, all of which must exist."""
-        wanted = sorted({getattr(penalty, "layer", "code") for penalty in self.penalties} - {"code"})
+        wanted = sorted({getattr(penalty, "layer", "code") for penalty in self.penalties} - {"code"}, key=str)
         known = self.layer_names()
         for name in wanted:
+            if not isinstance(name, str):
+                raise InputError(f"penalties: layer must be the name of a layer, or 'code'; got {name!r}")
             if name not in known:
                 near = difflib.get_close_matches(name, ["code", *known], n=1)
                 hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -108,7 +110,7 @@ class Composition(nn.Module):
     def context(self, batch: Batch, pass_: Pass = EVALUATION, level: Tensor | None = None) -> Context:
         """What the parts may read beside the rows; without a ``level`` the encoder is told the least that there is."""
         if level is None and getattr(self.corruption, "tell", False):
-            level = batch.x.new_full((len(batch),), self.corruption.least)
+            level = batch.x.new_full((batch.x.shape[0],), self.corruption.least)  # len() would fix ONNX graphs' rows
         total = self.loss.total(batch.visible()) if hasattr(self.loss, "total") else None
         return Context(tuple(batch.x.shape[1:]), batch.given, batch.lengths, level=level, total=total, pass_=pass_)
 

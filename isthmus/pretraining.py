@@ -30,6 +30,7 @@ from isthmus.data.sources import Source
 from isthmus.errors import InputError
 from isthmus.parts.boltzmann import BoltzmannMachine, Downwards
 from isthmus.parts.bottlenecks.plain import Plain
+from isthmus.parts.corruptions import MaskPatches
 from isthmus.parts.losses.categories import Bernoulli
 from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import DenseDecoder, DenseEncoder
@@ -41,6 +42,8 @@ from isthmus.training import Feed
 
 STEPS = 3000
 """Steps each layer is trained for where no number of epochs was asked for, about."""
+
+INSTEAD = "layers that are autoencoders: method='stacked', or pretraining=Greedy()"
 
 
 def pretrain(
@@ -55,8 +58,13 @@ def pretrain(
 ) -> Plan:
     """Train the layers of ``composition`` (in place) one by one, and return the plan of what is to follow.
 
+    While they are trained alone, layers read nothing beside their input, neither what rows are ``given`` nor how strong
+    the noise is: the weights of what the network reads beside keep their fresh values, for the joint training to learn.
+
     Parameters
     ----------
+    plan : what ``max_time`` leaves is shared evenly between the layers still to come and the joint training (if the
+        plan has epochs). A layer whose share is over is left as it is, and the next one goes on.
     description : `Greedy` or `Boltzmann`.
     resume, identity : as in `training.train`; the checkpoints of layer 1 lie in the folder ``layer-1``, and so on.
 
@@ -64,7 +72,7 @@ def pretrain(
     -------
     Plan
         ``plan`` with the time that is left. If none is, it has no epochs and no checkpoint: a later fit with
-        ``resume=True`` goes on in the layer that was interrupted.
+        ``resume=True`` goes on in the layer in which the whole time ended.
 
     Raises
     ------
@@ -76,30 +84,38 @@ def pretrain(
         for folder in [plan.checkpoint, *(folder_of(plan, place) for place in range(count))]:
             Saver(replace(plan, checkpoint=folder), None).forget()
     place_layer: Any = machine_at if isinstance(description, Boltzmann) else autoencoder_at
+    pace = plan_of_layers(plan, description, len(feed.train))
+    feed, left = without_given(feed), plan.max_time
     for place in range(count):
         generator = torch.Generator().manual_seed(plan.seed)
         layer, inputs, unfold = place_layer(stack, place, description, feed, generator)
         features, units = inputs.source.layout.features, len(stack.encoder.weight(place))
-        state = training.train(
-            layer,
-            inputs,
-            replace(
-                plan_of_layers(plan, description, len(feed.train)),
-                checkpoint=None if plan.checkpoint is None else folder_of(plan, place),
-                max_time=max(plan.max_time - (time.monotonic() - began), 1e-3),
-            ),
-            progress=progress,
-            title=f"layer {place + 1} of {count}: {features} -> {units}",
-            resume=resume,
-            identity={**(identity or {}), "layer": place + 1},
-        )
+        left = plan.max_time - (time.monotonic() - began)
+        checkpoint = None if plan.checkpoint is None else folder_of(plan, place)
+        here = replace(pace, checkpoint=checkpoint, max_time=left / (count - place + (plan.epochs > 0)))
+        whose = {**(identity or {}), "layer": place + 1}
+        title = f"layer {place + 1} of {count}: {features} -> {units}"
+        state = training.train(layer, inputs, here, progress=progress, title=title, resume=resume, identity=whose)
         with torch.no_grad():
             unfold()
-        if OUT_OF_TIME in state.stopped:
+        left = plan.max_time - (time.monotonic() - began)
+        if left <= 0:
             return replace(plan, epochs=0, checkpoint=None)
+        if OUT_OF_TIME in state.stopped:
+            # Kept as finished: what is trained from here on builds on this layer, which must then not change any more.
+            Saver(here, whose).save(state)
         if place + 1 < count:
             feed = Encoded(inputs, layer.represent, units)
-    return replace(plan, max_time=max(plan.max_time - (time.monotonic() - began), 1e-3))
+    return replace(plan, max_time=left)
+
+
+def without_given(feed: Feed) -> Feed:
+    """The same rows, given nothing."""
+    if feed.given is None:
+        return feed
+    feed = copy.copy(feed)
+    feed.given = None
+    return feed
 
 
 def folder_of(plan: Plan, place: int) -> str:
@@ -137,30 +153,50 @@ def stack_of(composition: Composition, description: Any) -> Stack:
     if not isinstance(description, (Greedy, Boltzmann)):
         raise InputError(f"pretraining must be Greedy(), Boltzmann() or None; got {description!r}")
     if not isinstance(encoder, DenseEncoder) or not isinstance(decoder, DenseDecoder):
+        came = getattr(encoder, "network", getattr(encoder, "module", encoder))
         raise InputError(
-            "pretraining: only the layers of a Dense network can be trained one by one; this network is of another "
-            "kind. Use network=Dense((500, 200)), or leave pretraining out"
+            "network: only the layers of a Dense network can be trained one by one (pretraining); got "
+            f"{type(came).__name__}. Use network=Dense((500, 200)), or another kind"
         )
     network = encoder.network
     if network.norm is not None or network.linear_path:
-        knob = "linear_path=True" if network.linear_path else f"norm={network.norm!r}"
+        knob, instead = ("linear_path=True", "False") if network.linear_path else (f"norm={network.norm!r}", "None")
         raise InputError(
-            f"pretraining: a layer trained alone has no norm and no linear path beside it; got Dense({knob}). Use "
-            "norm=None and linear_path=False, or leave pretraining out"
+            "network: layers trained one by one (pretraining) have no norm and no linear path beside them; got "
+            f"Dense({knob}). Use {knob.split('=')[0]}={instead}, or another kind"
         )
-    if encoder.given_size or decoder.given_size or encoder.told:
-        raise InputError(
-            "pretraining: layers trained one by one read nothing beside their input, but this network is given "
-            "conditions or told the strength of the noise. Leave that or pretraining out"
-        )
+    stack = Stack(encoder, decoder, composition.bottleneck, composition.loss)
     if isinstance(description, Boltzmann):
-        codes = (Plain("sigmoid"), Plain()) if network.hidden else (Plain("sigmoid"),)
-        if (network.activation != "sigmoid" and network.hidden) or composition.bottleneck not in codes:
-            raise InputError(
-                "pretraining: the units of Boltzmann machines are sigmoid ones, but for a linear code above others. "
-                "Use Dense(..., activation='sigmoid') with Plain('sigmoid') or Plain(), or pretraining=Greedy()"
-            )
-    return Stack(encoder, decoder, composition.bottleneck, composition.loss)
+        check_units(stack)
+    elif isinstance(description.corruption, MaskPatches) and network.hidden:
+        raise InputError(
+            f"corruption: in pretraining, every layer's input is damaged, but {description.corruption!r} needs images, "
+            "and the layers above the first see the units of the layer below. Use a corruption of single cells such as "
+            f"Mask({description.corruption.fraction!r}), or a network of one layer, Dense(())"
+        )
+    return stack
+
+
+def check_units(stack: Stack) -> None:
+    """Refuse units that no Boltzmann machine has."""
+    network, bottleneck = stack.encoder.network, stack.bottleneck
+    if network.activation != "sigmoid" and network.hidden:
+        raise InputError(
+            "network: the units of Boltzmann machines (pretraining) are sigmoid ones; got "
+            f"Dense(activation={network.activation!r}). Use activation='sigmoid', or {INSTEAD}"
+        )
+    if bottleneck not in ((Plain("sigmoid"), Plain()) if network.hidden else (Plain("sigmoid"),)):
+        raise InputError(
+            "bottleneck: the units of Boltzmann machines (pretraining) are sigmoid ones, but for a linear code above "
+            f"others; got {type(bottleneck).__name__ if isinstance(bottleneck, nn.Module) else bottleneck}. Use "
+            f"Plain('sigmoid'){', Plain()' if network.hidden else ''} or {INSTEAD}"
+        )
+
+
+def put(part: nn.Module, **learnt: Tensor) -> None:
+    """Set weights of a linear map of the network. What the layer alone did not read lies behind its input, and stays."""
+    for name, value in learnt.items():
+        part.get_parameter(name)[..., : value.shape[-1]].copy_(value)
 
 
 # ---------------------------------------------------------------------- layers that are autoencoders
@@ -178,6 +214,9 @@ def autoencoder_at(stack: Stack, place: int, greedy: Greedy, feed: Feed, generat
     with the cross-entropy, whose gradient does not fade where units are nearly 0 or 1.
     """
     network, highest = stack.encoder.network, place == len(stack.encoder.linear) - 1
+    corruption = greedy.corruption
+    if getattr(corruption, "tell", False):  # a layer alone is told nothing
+        corruption = replace(corruption, tell=False)
     loss, ends = copy.deepcopy(stack.loss), network.output_activation
     if place > 0:
         crossed = network.activation == "sigmoid"
@@ -186,7 +225,7 @@ def autoencoder_at(stack: Stack, place: int, greedy: Greedy, feed: Feed, generat
         network=replace(network, hidden=(), dropout=0.0, output_activation=ends),
         bottleneck=stack.bottleneck if highest else Plain(network.activation),
         loss=loss,
-        corruption=greedy.corruption,
+        corruption=corruption,
         penalties=greedy.penalties,
     ).build(feed.source.layout, stack.decoder.inputs if highest else len(stack.encoder.weight(place)), generator)
     alone = Stack(cast(DenseEncoder, layer.encoder), cast(DenseDecoder, layer.decoder), layer.bottleneck, layer.loss)
@@ -196,7 +235,7 @@ def autoencoder_at(stack: Stack, place: int, greedy: Greedy, feed: Feed, generat
 
     def unfold() -> None:
         for part, learnt in zip(stack.pair(place), alone.pair(0), strict=True):
-            part.load_state_dict(learnt.state_dict())
+            put(part, **dict(learnt.named_parameters()))
 
     return layer, feed, unfold
 
@@ -229,12 +268,13 @@ class BoltzmannLayer(Composition):
     def start(self, batch: Batch) -> None:
         machine, x = self.machine[0], batch.x.flatten(1)
         if batch.weight is not None:
-            raise InputError("pretraining: a Boltzmann machine needs rows without missing cells; use Greedy() instead")
+            raise InputError(f"X: a Boltzmann machine (pretraining) needs rows without missing cells. Use {INSTEAD}")
         least, most = float(x.min()), float(x.max())
         if not machine.gaussian and (least < -0.01 or most > 1.01):
             raise InputError(
-                f"pretraining: Bernoulli units need values in [0, 1], but there are some from {least:.3g} to "
-                f"{most:.3g}. Use loss=Bernoulli(), or output_activation='identity' for Gaussian units"
+                "output_activation: the lowest Boltzmann machine (pretraining) has Bernoulli units, and Bernoulli units "
+                f"need values in [0, 1], but there are some from {least:.3g} to {most:.3g}. Use rows within [0, 1] and "
+                "loss=Bernoulli(), or loss=Squared() and output_activation='identity' for Gaussian units"
             )
         machine.start_from(x)
 
@@ -244,25 +284,29 @@ def visible_units(stack: Stack) -> str:
     loss, network = stack.loss, stack.encoder.network
     if network.output_activation == "bounded" and network.tied:
         raise InputError(
-            "pretraining: machines put at the foot of a bounded output are stretched to its range, so encoder and "
-            "decoder cannot share weights. Use tied=False, or loss=Bernoulli()"
+            "tied: machines (pretraining) put at the foot of a bounded output are stretched to its range, so encoder "
+            "and decoder cannot share weights. Use tied=False, or loss=Bernoulli()"
         )
-    if isinstance(loss, Bernoulli) and network.output_activation == "identity":
-        return "bernoulli"
-    real = loss.support == "real" and loss.width(1) == 1
-    if real and network.output_activation in ("sigmoid", "bounded", "identity"):
-        return "gaussian" if network.output_activation == "identity" else "bernoulli"
-    raise InputError(
-        "pretraining: the visible units of a Boltzmann machine are Bernoulli or Gaussian; with this loss or output "
-        f"activation ({network.output_activation!r}) they would have to be of another kind. Use Bernoulli() or "
-        "Squared(), or pretraining=Greedy()"
-    )
+    bernoulli, real = isinstance(loss, Bernoulli), loss.support == "real" and loss.width(1) == 1
+    ends = ("identity",) if bernoulli else ("sigmoid", "bounded", "identity")
+    if not bernoulli and not real:
+        raise InputError(
+            "loss: the visible units of a Boltzmann machine (pretraining) are Bernoulli or Gaussian; got "
+            f"{type(loss).__name__}. Use loss=Bernoulli() or loss=Squared(), or {INSTEAD}"
+        )
+    if network.output_activation not in ends:
+        raise InputError(
+            "network: the visible units of a Boltzmann machine (pretraining) are Bernoulli or Gaussian, so with "
+            f"{type(loss).__name__} output_activation must be one of {', '.join(ends)}; got "
+            f"{network.output_activation!r}. Use one of these, or {INSTEAD}"
+        )
+    return "gaussian" if real and network.output_activation == "identity" else "bernoulli"
 
 
 def machine_at(stack: Stack, place: int, boltzmann: Boltzmann, feed: Feed, generator: torch.Generator) -> Placed:
     """The machine at ``place``, unrolled afterwards: W and the hidden biases into the encoder, W^T and the visible
     biases into the decoder."""
-    units, features = stack.encoder.weight(place).shape
+    units, features = len(stack.encoder.weight(place)), feed.source.layout.features
     visible = visible_units(stack) if place == 0 else "bernoulli"
     linear = place == len(stack.encoder.linear) - 1 and stack.bottleneck == Plain()
     machine = BoltzmannMachine(features, units, visible, generator, linear)
@@ -275,11 +319,10 @@ def machine_at(stack: Stack, place: int, boltzmann: Boltzmann, feed: Feed, gener
         up, down = stack.pair(place)
         # The machine saw (x - low) / width:  W (x - low) / width + c = (W / width) x + (c - (W / width) low).
         weight = machine.weight.T / width.to(machine.weight.device)
-        up.get_parameter("weight").copy_(weight)
-        up.get_parameter("bias").copy_(machine.hidden_bias - weight @ low.to(weight.device))
+        put(up, weight=weight, bias=machine.hidden_bias - weight @ low.to(weight.device))
+        put(down, bias=machine.visible_bias)
         if not stack.encoder.network.tied:
-            down.get_parameter("weight").copy_(machine.weight)
-        down.get_parameter("bias").copy_(machine.visible_bias)
+            put(down, weight=machine.weight)
 
     return BoltzmannLayer(machine, boltzmann.steps), feed, unfold
 

@@ -124,10 +124,12 @@ class Kind:
     def set_params(self, **knobs: Any) -> Kind:
         self.name = knobs.pop("name", self.name)
         known = RECIPES[self.name].knobs
-        for knob in knobs:
+        for knob, value in knobs.items():
             if knob not in known:
                 has = f"it has {', '.join(known)}" if known else "it has none"
                 raise InputError(f"{self.name}: there is no knob {knob!r}; {has}")
+            if isinstance(known[knob], bool) and not isinstance(value, bool):
+                raise InputError(f"{self.name}: {knob} must be True or False; got {value!r}")
         # By identity: scikit-learn's clone wants the very objects back that it passed, even those equal to a default.
         self.chosen = {**self.chosen, **{k: v for k, v in knobs.items() if v is not known[k] or k in self.chosen}}
         return self
@@ -250,14 +252,14 @@ def saturating(weight: Schedule = 0.3, activation: str = "saturated_linear") -> 
 
 
 @recipe(papers.RIFAI_2011)
-def contractive(weight: Schedule = 1.0, activation: str = "sigmoid") -> Parts:
+def contractive(weight: Schedule = 10.0, activation: str = "sigmoid") -> Parts:
     """A code that changes little where its row does: its Jacobian's squared norm is a penalty."""
     network = Dense(hidden=(), activation=activation)
     return Parts(network=network, bottleneck=Plain(activation), penalties=(Contractive(weight),), code_share=2.0)
 
 
 @recipe(papers.RIFAI_2011_HIGHER)
-def higher_order_contractive(weight: Schedule = 1.0, curvature: Schedule = 1.0, noise: Schedule = 0.1) -> Parts:
+def higher_order_contractive(weight: Schedule = 10.0, curvature: Schedule = 1.0, noise: Schedule = 0.1) -> Parts:
     """As contractive, with a second penalty on how fast the Jacobian itself changes."""
     penalties = (Contractive(weight), HigherOrderContractive(curvature, noise))
     return Parts(network=Dense(hidden=()), bottleneck=Plain("sigmoid"), penalties=penalties, code_share=2.0)

@@ -387,3 +387,11 @@ def test_without_a_seed_a_resumed_fit_takes_that_of_its_checkpoint(tmp_path: Pat
     first = estimator(**settings).fit(X)
     assert same(first, estimator(**settings).fit(X, resume=True))
     assert not same(first, estimator(**settings).fit(X))
+
+
+def test_a_grid_varies_the_knobs_of_a_kind_by_name() -> None:
+    model = ist.Autoencoder("top_k").set_params(method__k=3, code_size=8)
+    assert model.method == ist.recipes.top_k(k=3)
+    assert clone(model).get_params()["method__k"] == 3
+    with pytest.raises(InputError, match="top_k: there is no knob 'kk'"):
+        ist.Autoencoder("top_k").set_params(method__kk=3)

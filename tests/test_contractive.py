@@ -342,7 +342,7 @@ def test_a_closed_form_that_does_not_apply_is_refused(penalty: Any) -> None:
 @pytest.mark.parametrize("part", [Contractive, HigherOrderContractive])
 def test_bad_knobs(part: type) -> None:
     name = part.__name__
-    with pytest.raises(InputError, match=rf"{name}: weight must be >= 0; got -1"):
+    with pytest.raises(InputError, match=rf"{name}: weight must be >= 0 and finite; got -1"):
         part(-1)
     with pytest.raises(InputError, match=rf"{name}: method must be one of auto, closed, exact, projection; got 'best'"):
         part(method="best")

@@ -149,7 +149,7 @@ def test_a_fraction_must_be_one(part: type, value: float) -> None:
 
 @pytest.mark.parametrize("value", [-0.1, math.nan])
 def test_a_standard_deviation_must_not_be_negative(value: float) -> None:
-    with pytest.raises(InputError, match=rf"GaussianNoise: std must be >= 0; got {value!r}"):
+    with pytest.raises(InputError, match=rf"GaussianNoise: std must be >= 0 and finite; got {value!r}"):
         GaussianNoise(value)
 
 

@@ -71,7 +71,7 @@ def test_quantities_must_be_finite_and_numbers() -> None:
 
 
 def test_identifiers_are_no_labels() -> None:
-    with pytest.raises(ist.InputError, match="given has 1,001 different labels"):
+    with pytest.raises(ist.InputError, match="given has 1,001 different labels in 1,001 rows"):
         Conditions.fit([f"id{i}" for i in range(1001)], rows=1001)
 
 
@@ -128,3 +128,46 @@ def test_a_resumed_fit_was_given_the_same(tmp_path: Path) -> None:
     ist.Autoencoder(**{**settings, "epochs": 4}).fit(X, given=GROUP)
     with pytest.raises(ist.TrainingError, match="given"):
         ist.Autoencoder(**settings).fit(X, given=(GROUP + 1) % 3, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"a": [1, 2]}, "given must have one value, or one row of values, per row"),
+        (3, "given must have one value, or one row of values, per row; got 3"),
+        (np.zeros((2, 0)), "given has no columns"),
+        (np.array([1j, 2j]), "given must hold labels or numbers; got complex numbers"),
+        (np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[D]"), "given must hold labels or numbers; got dates"),
+        (None, "given"),
+    ],
+)
+def test_what_nothing_can_be_learnt_from(given: object, said: str) -> None:
+    with pytest.raises(ist.InputError, match=said):
+        Conditions.fit(given, rows=2)
+
+
+def test_unique_labels_are_identifiers() -> None:
+    with pytest.raises(ist.InputError, match="given has 50 different labels in 50 rows, too many to learn from"):
+        Conditions.fit([f"id{i}" for i in range(50)], rows=50)
+
+
+def test_an_unseen_whole_number_may_have_been_meant_as_a_quantity() -> None:
+    with pytest.raises(ist.InputError, match=r"row 1 is '7'.* If these are quantities, fit with floats"):
+        Conditions.fit([1, 2, 1], rows=3).encode([1, 7], rows=2)
+
+
+def test_fit_transform_hands_it_on() -> None:
+    model = ist.Autoencoder(code_size=1, epochs=1, random_state=0)
+    assert np.array_equal(model.fit_transform(X, given=GROUP), model.transform(X, given=GROUP))
+
+
+def test_it_is_the_second_input_of_onnx(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    noise = ist.GaussianNoise(0.3, tell=True)
+    model = ist.Autoencoder("denoising", corruption=noise, code_size=1, epochs=1, random_state=0).fit(X, given=GROUP)
+    uses = {"encoder": model.transform, "reconstruct": model.reconstruct, "score": model.score_samples}
+    for part, use in uses.items():
+        session = onnxruntime.InferenceSession(model.export_onnx(tmp_path / f"{part}.onnx", part))
+        inputs = {"x": X.astype(np.float32), "given": np.eye(3, dtype=np.float32)[GROUP]}
+        (got,) = session.run(None, inputs)
+        np.testing.assert_allclose(got, use(X, given=GROUP), rtol=1e-4, atol=1e-4)

@@ -131,7 +131,7 @@ def test_row_weights_reach_a_penalty_of_rows() -> None:
 @pytest.mark.parametrize("part", [L1, WeightDecay, KLSparsity, Saturating])
 @pytest.mark.parametrize("weight", [-0.1, math.nan])
 def test_a_weight_must_not_be_negative(part: type, weight: float) -> None:
-    with pytest.raises(InputError, match=rf"{part.__name__}: weight must be >= 0; got {weight!r}"):
+    with pytest.raises(InputError, match=rf"{part.__name__}: weight must be >= 0 and finite; got {weight!r}"):
         part(weight=weight)
 
 

@@ -98,3 +98,8 @@ def test_a_loss_may_be_replaced() -> None:
     model = Parts(loss=Bernoulli()).build(Layout((6,), ("column",)), 2, torch.Generator().manual_seed(0))
     assert model.loss == Bernoulli()
     assert not list(model.loss.__dict__)
+
+
+def test_a_switch_is_true_or_false() -> None:
+    with pytest.raises(InputError, match="robust: rows must be True or False; got 'no'"):
+        recipes.robust(rows="no")

@@ -108,7 +108,7 @@ def test_an_unknown_column_or_mode_is_named() -> None:
         Scaling.fit(source, per_column={"agee": "none"})
     with pytest.raises(InputError, match=r"'age' must be one of 'numeric', 'ignore', 'standard'.*got 'log'"):
         Scaling.fit(source, per_column={"age": "log"})
-    with pytest.raises(InputError, match=r"scaling must be 'auto' or one of .*got 'log'"):
+    with pytest.raises(InputError, match=r"scale must be 'auto' or one of .*got 'log'"):
         Scaling.fit(source, mode="log")
 
 

@@ -23,6 +23,8 @@ def as_array(X: Any, argument: str) -> np.ndarray:
     """``X`` as a NumPy array of truth values, whole numbers or floats, of any number of axes."""
     if isinstance(X, torch.Tensor):
         return from_tensor(X, argument)
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        X = np.ma.filled(X.astype(np.float64), np.nan)  # masked cells are missing ones
     if not isinstance(X, np.ndarray):
         X = from_sequence(X, argument)
     if X.dtype.kind in "biuf":
@@ -152,9 +154,16 @@ def is_number(value: str) -> bool:
 
 def kind_in_words(dtype: np.dtype) -> str:
     """What an array of this type holds, for people."""
-    return {"U": "text", "S": "bytes", "T": "text", "M": "dates", "m": "time spans", "V": "records"}.get(
-        dtype.kind, "something that is not numbers"
-    )
+    kinds = {
+        "U": "text",
+        "S": "bytes",
+        "T": "text",
+        "M": "dates",
+        "m": "time spans",
+        "V": "records",
+        "c": "complex numbers",
+    }
+    return kinds.get(dtype.kind, "something that is not numbers")
 
 
 def first_value(X: np.ndarray) -> str:

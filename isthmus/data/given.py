@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.checks import counted, did_you_mean
-from isthmus.data.arrays import short
+from isthmus.data.arrays import kind_in_words, short
 from isthmus.data.text import pack_text, unpack_text
 from isthmus.errors import InputError
 
@@ -41,8 +41,10 @@ class Condition:
         texts = as_labels(self.name, values)
         for row, text in enumerate(texts):
             if text not in known:
+                hint = " If these are quantities, fit with floats." if text.lstrip("-").isdigit() else ""
                 raise InputError(
-                    f"{self.name}: row {row} is {text!r}, which no row of the fit was given.{did_you_mean(text, known)}"
+                    f"{self.name}: row {row} is {text!r}, which no row of the fit was given."
+                    f"{did_you_mean(text, known)}{hint}"
                 )
         return np.eye(len(self.labels), dtype=np.float32)[[known[text] for text in texts]]
 
@@ -73,7 +75,11 @@ class Conditions:
     @classmethod
     def fit(cls, given: Any, rows: int) -> Conditions:
         """Decide from the rows of a fit: (rows,) or (rows, columns) array, list, series or frame."""
+        if np.ndim(given) == 0 and not hasattr(given, "columns"):
+            raise InputError(f"given must have one value, or one row of values, per row; got {short(given)}")
         made = [condition(name, values) for name, values in columns_of(given, rows)]
+        if not made:
+            raise InputError("given has no columns; leave it out, or give one value per row")
         return cls(tuple(made), framed=hasattr(given, "columns"))
 
     def encode(self, given: Any, rows: int) -> np.ndarray:
@@ -128,13 +134,15 @@ class Conditions:
 
 def condition(name: str, values: np.ndarray) -> Condition:
     """Label or quantity, decided from the values."""
+    if values.dtype.kind in "cMmV":
+        raise InputError(f"{name} must hold labels or numbers; got {kind_in_words(values.dtype)} ({values.dtype})")
     few = values.dtype.kind in "biu" and len(np.unique(values)) <= MOST_CATEGORIES
     if few or values.dtype.kind not in "biuf":
         labels = sorted(set(as_labels(name, values)))
-        if len(labels) > MOST_LABELS:
+        if len(labels) > MOST_LABELS or len(labels) > max(MOST_CATEGORIES, len(values) / 2):
             raise InputError(
-                f"{name} has {len(labels):,} different labels, above the {MOST_LABELS:,} that are allowed: leave "
-                "identifiers out, or group rare labels"
+                f"{name} has {len(labels):,} different labels in {counted(len(values), 'row')}, too many to learn "
+                "from: leave identifiers out, or group rare labels"
             )
         return Condition(name, tuple(labels))
     numbers = quantities(name, values)

@@ -106,7 +106,7 @@ class Scaling:
             Constant columns; columns that repeat another.
         """
         if mode not in ("auto", *MODES):
-            raise InputError(f"scaling must be 'auto' or one of {listed(MODES)}; got {mode!r}")
+            raise InputError(f"scale must be 'auto' or one of {listed(MODES)}; got {mode!r}")
         found = gathered(source, rows)
         check_whole(source, support, classes or 0)
         constant = constant_columns(found, source.dtype)

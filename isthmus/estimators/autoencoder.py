@@ -229,11 +229,23 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.partial_: dict[str, Any] | None = None
         return self
 
+    def fit_transform(self, X: Any, y: Any = None, *, given: Any = None, **fit_params: Any) -> np.ndarray:
+        """`fit`, then `transform` of the same rows with what they are given."""
+        return self.fit(X, y, given=given, **fit_params).transform(X, given=given)
+
+    def set_params(self, **params: Any) -> Autoencoder:
+        """Set parameters; ``method__k=3`` sets a knob of the kind, also where ``method`` is its name."""
+        if isinstance(self.method, str) and any(name.startswith("method__") for name in params):
+            self.method = Kind(params.pop("method", self.method))
+        super().set_params(**params)
+        return self
+
     def partial_fit(self, X: Any, y: Any = None, *, given: Any = None, sample_weight: Any = None) -> Autoencoder:
         """One pass over the rows of ``X``, without held-out part or early stopping.
 
         The first call (or an earlier ``fit``) fixes the sizes and the scaling; later calls keep them. The
-        learning rate is constant. A call that fails leaves the estimator as it was. Returns self.
+        learning rate is constant, and no layers are trained one by one. A call that fails leaves the estimator as it
+        was. Returns self.
         """
         first = not hasattr(self, "composition_")
         source = self._opened(X) if first else self._source(X)
@@ -414,6 +426,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ('good', True)
         """
         check_is_fitted(self, "composition_")
+        if factors is not None:
+            raise InputError("factors: no verdict reads true factors yet; leave it out")
         if self.record_ is None:
             raise InputError("diagnose needs a model made by fit: partial_fit keeps no held-out rows to judge by")
         source = self._source(X)

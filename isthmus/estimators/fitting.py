@@ -194,8 +194,16 @@ class Marks:
         if not self.wanted:
             return
         held_out = np.concatenate([self.mark(batch.x) for batch in self.feed.watched_batches()])
-        share = float(np.isin(held_out, np.concatenate(self.train)).mean())
-        if share > 0.1:
+        train = np.concatenate(self.train)
+        share = float(np.isin(held_out, train).mean())
+        if share > 0.1 and len(np.unique(train)) < 0.02 * len(train):
+            warnings.warn(
+                "nearly all rows are the same once they are scaled: probably a value far larger than all others "
+                f"({float(np.abs(self.feed.scaling.high).max()):.3g}) flattens the rest. Look for outliers",
+                DataWarning,
+                stacklevel=2,
+            )
+        elif share > 0.1:
             warnings.warn(
                 f"{100 * share:.0f} % of the held-out rows are exact copies of training rows, so held-out figures "
                 "flatter the model. If they are not meant to be there, drop duplicate rows first",
@@ -260,7 +268,7 @@ def check_parts(parts: Parts) -> None:
         "network": lambda part: hasattr(part, "resolve") and hasattr(part, "build"),
         "bottleneck": lambda part: hasattr(part, "width") or hasattr(part, "build"),
         "loss": lambda part: hasattr(part, "cost") or hasattr(part, "build"),
-        "corruption": callable,
+        "corruption": lambda part: callable(part) and not any(hasattr(part, n) for n in ("width", "cost", "weight")),
         "penalties": lambda part: (callable(part) or hasattr(part, "build")) and hasattr(part, "weight"),
     }
     for name, fit in fits.items():

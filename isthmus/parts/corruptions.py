@@ -50,6 +50,8 @@ class Corruption:
     kept_weight: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.tell, bool):
+            raise InputError(f"{type(self).__name__}: tell must be True or False; got {self.tell!r}")
         if not (is_real(self.kept_weight) and 0 <= self.kept_weight <= 1):
             raise InputError(f"{type(self).__name__}: kept_weight must be in [0, 1]; got {self.kept_weight!r}")
         self.check()
@@ -196,8 +198,9 @@ class GaussianNoise(Corruption):
     std: Strength = 0.3
 
     def check(self) -> None:
-        if not bounds(self.std)[0] >= 0:
-            raise InputError(f"GaussianNoise: std must be >= 0; got {self.std!r}")
+        low, high = bounds(self.std)
+        if not (low >= 0 and high < math.inf):
+            raise InputError(f"GaussianNoise: std must be >= 0 and finite; got {self.std!r}")
 
     @property
     def strength(self) -> Strength:

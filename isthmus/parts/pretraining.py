@@ -26,12 +26,14 @@ class Greedy:
 
     Plain layers (Bengio et al. 2007, "Greedy layer-wise training of deep networks") with neither corruption nor
     penalty, denoising ones (Vincent et al. 2010, "Stacked denoising autoencoders") with a corruption, sparse ones
-    with a penalty.
+    with a penalty. Layers read nothing beside their input: what rows are given is left to the training that follows.
 
     Parameters
     ----------
     corruption : what is done to every layer's input while that layer is trained, e.g. ``Mask(0.25)``; None = nothing.
-    penalties : what is added to every layer's objective, e.g. ``(L1(0.1),)``; ``layer="code"`` means its units.
+        Upper layers see no images: one that needs them suits a network of a single layer only. None is told of it.
+    penalties : what is added to every layer's objective, e.g. ``(L1(0.1),)``; ``layer="code"``, the only one there is,
+        means its units.
     epochs : times through the rows for each layer; None = about 3,000 steps.
     learning_rate : None = the kind's own.
 
@@ -53,6 +55,13 @@ class Greedy:
         several = self.penalties if isinstance(self.penalties, (tuple, list)) else (self.penalties,)
         if any(isinstance(penalty, type) or not hasattr(penalty, "weight") for penalty in several):
             raise InputError(f"Greedy: penalties must be parts such as L1(0.1); got {self.penalties!r}")
+        for penalty in several:
+            if getattr(penalty, "layer", "code") != "code":
+                raise InputError(
+                    "Greedy: penalties must have layer='code': every layer is trained alone, and that means its units; "
+                    f"got {penalty!r}. Leave layer out, or put this penalty on the whole network: "
+                    "Autoencoder(penalties=...)"
+                )
         object.__setattr__(self, "penalties", tuple(several))
 
 

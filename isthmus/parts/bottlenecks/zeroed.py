@@ -77,6 +77,8 @@ class ZeroedUnits(nn.Module):
         return self.bottleneck.width(code_size)
 
     def check(self, code_size: int) -> None:
+        if len(self.units) >= code_size:
+            raise InputError(f"Zeroed: some of the {code_size} units must be left; got {len(self.units)} to zero")
         for unit in self.units:
             if unit >= code_size:
                 raise InputError(

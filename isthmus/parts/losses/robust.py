@@ -89,6 +89,8 @@ class Huber:
     scale: float | None = None
 
     def __post_init__(self) -> None:
+        if self.threshold is None:  # as for GroupedHuber: the default
+            object.__setattr__(self, "threshold", Huber.threshold)
         check_positive("Huber", threshold=self.threshold, scale=self.scale)
 
     def build(self, layout: Layout | None = None) -> HuberLoss:

@@ -114,7 +114,8 @@ class Dense:
         if self.tied and (hidden_size != code_size or out_size != layout.features):
             raise InputError(
                 "Dense: tied=True needs a bottleneck and a loss that keep their sizes "
-                f"(encoder {layout.features} -> {hidden_size}, decoder {code_size} -> {out_size}); use tied=False"
+                f"(encoder {layout.features} -> {hidden_size}, decoder {code_size} -> {out_size}). Use another loss or "
+                "bottleneck, or a network that is not tied: network=ist.Dense(hidden=())"
             )
         encoder = DenseEncoder(self, layout.features, hidden_size, generator, given_size, told)
         decoder = DenseDecoder(self, code_size, out_size, generator, given_size, encoder if self.tied else None)

@@ -5,6 +5,7 @@ A penalty is called with the `Trace` and returns a scalar or (n,); its ``weight`
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,8 +16,8 @@ from isthmus.records import Schedule, Trace
 
 
 def check_weight(name: str, weight: Schedule) -> None:
-    if not callable(weight) and not (is_real(weight) and weight >= 0):
-        raise InputError(f"{name}: weight must be >= 0; got {weight!r}")
+    if not callable(weight) and not (is_real(weight) and 0 <= weight < math.inf):
+        raise InputError(f"{name}: weight must be >= 0 and finite; got {weight!r}")
 
 
 def units_of(layer: str, trace: Trace) -> Tensor:
