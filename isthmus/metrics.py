@@ -141,7 +141,7 @@ def trustworthiness(x: np.ndarray, codes: np.ndarray, neighbours: int = 10) -> f
     >>> trustworthiness(x, -3 * x, 2)
     1.0
     """
-    return kept_order(distances(x), distances(codes), neighbours)
+    return float(kept_order(distances(x), distances(codes), neighbours).mean())
 
 
 def continuity(x: np.ndarray, codes: np.ndarray, neighbours: int = 10) -> float:
@@ -153,19 +153,20 @@ def continuity(x: np.ndarray, codes: np.ndarray, neighbours: int = 10) -> float:
     >>> continuity(x, np.abs(x - 3.5), 2) > trustworthiness(x, np.abs(x - 3.5), 2)  # folded, not torn
     True
     """
-    return kept_order(distances(codes), distances(x), neighbours)
+    return float(kept_order(distances(codes), distances(x), neighbours).mean())
 
 
-def kept_order(far: np.ndarray, near: np.ndarray, neighbours: int) -> float:
-    """The formula of `trustworthiness`: the ranks by the distances ``far`` of the nearest by ``near``."""
+def kept_order(far: np.ndarray, near: np.ndarray, neighbours: int) -> np.ndarray:
+    """The formula of `trustworthiness`, (n,) row by row: the ranks by the distances ``far`` of the nearest by
+    ``near``."""
     n, k = len(far), neighbours
     if not 1 <= k < n / 2:
         raise ValueError(f"neighbours must be at least 1 and below half of the {n} rows; got {k}")
     ranks = np.empty((n, n), dtype=np.int32)
     np.put_along_axis(ranks, far.argsort(axis=1, kind="stable"), np.arange(1, n + 1, dtype=np.int32)[None], axis=1)
     nearest = near.argsort(axis=1, kind="stable")[:, :k]
-    excess = np.maximum(0, np.take_along_axis(ranks, nearest, axis=1).astype(np.int64) - k).sum()
-    return float(1 - 2 / (n * k * (2 * n - 3 * k - 1)) * excess)
+    excess = np.maximum(0, np.take_along_axis(ranks, nearest, axis=1).astype(np.int64) - k).sum(axis=1)
+    return 1 - 2 / (k * (2 * n - 3 * k - 1)) * excess
 
 
 def nearest_accuracy(codes: np.ndarray, labels: np.ndarray) -> float:

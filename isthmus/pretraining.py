@@ -85,7 +85,7 @@ def pretrain(
             Saver(replace(plan, checkpoint=folder), None).forget()
     place_layer: Any = machine_at if isinstance(description, Boltzmann) else autoencoder_at
     pace = plan_of_layers(plan, description, len(feed.train))
-    feed, left = without_given(feed), plan.max_time
+    feed = without_given(feed)
     for place in range(count):
         generator = torch.Generator().manual_seed(plan.seed)
         layer, inputs, unfold = place_layer(stack, place, description, feed, generator)
@@ -194,7 +194,7 @@ def check_units(stack: Stack) -> None:
 
 
 def put(part: nn.Module, **learnt: Tensor) -> None:
-    """Set weights of a linear map of the network. What the layer alone did not read lies behind its input, and stays."""
+    """Set weights of a linear map of the network; those of what it reads beside its input lie behind, and stay."""
     for name, value in learnt.items():
         part.get_parameter(name)[..., : value.shape[-1]].copy_(value)
 
@@ -272,9 +272,9 @@ class BoltzmannLayer(Composition):
         least, most = float(x.min()), float(x.max())
         if not machine.gaussian and (least < -0.01 or most > 1.01):
             raise InputError(
-                "output_activation: the lowest Boltzmann machine (pretraining) has Bernoulli units, and Bernoulli units "
-                f"need values in [0, 1], but there are some from {least:.3g} to {most:.3g}. Use rows within [0, 1] and "
-                "loss=Bernoulli(), or loss=Squared() and output_activation='identity' for Gaussian units"
+                "network: at this loss and output_activation the lowest machine (pretraining) is made of Bernoulli "
+                f"units. Bernoulli units need values in [0, 1], but there are some from {least:.3g} to {most:.3g}. Use "
+                "rows within [0, 1] and loss=Bernoulli(), or loss=Squared() and output_activation='identity'"
             )
         machine.start_from(x)
 

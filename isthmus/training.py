@@ -332,6 +332,7 @@ def look(state: State, feed: Feed, plan: Plan) -> None:
     nan = math.nan
     line = {
         "epoch": epoch,
+        "cost": nan,
         **{name: float(value) / seen for name, value in state.sums.items()},
         "valid_cost": figures.cost if len(feed.held_out) else nan,
         "valid_rmse": figures.error if len(feed.held_out) else nan,

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.checks import did_you_mean
+
 CLEARLY_BETTER, ABOUT_THE_SAME, CLEARLY_WORSE = 0.98, 1.02, 1.10
 """Ratios to PCA's squared error: below the first it is better, up to the second about the same, above the third
 worse."""
@@ -38,6 +40,8 @@ LARGEST_FACTOR = 1_000
 UNDERFIT_SHARE, LEARNABLE_SHARE = 0.90, 0.80
 """Underfitting: held-out error above 90 % of the variance where PCA gets below 80 %; behind PCA by more than
 `CLEARLY_WORSE`, it is bad where that is more than `WORTH_TELLING`, and a note otherwise."""
+NOTHING_LEARNT = 0.95
+"""A model that loses more than this share of the variance has a code that says next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,11 @@ class FitRecord:
         gap = self.held_out_error - self.train_error
         closer = self.held_out_error > FITS_CLOSER * self.train_error
         return self.has_held_out and closer and gap > WORTH_TELLING * self.mean_error
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether training ended because it was given no more time."""
+        return "(max_time)" in self.stopped
 
     @property
     def error(self) -> float:
@@ -154,7 +163,8 @@ class Diagnosis:
         for verdict in self.verdicts:
             if verdict.name == name:
                 return verdict
-        raise KeyError(f"no verdict is called {name!r}; there are {', '.join(v.name for v in self.verdicts)}")
+        known = [verdict.name for verdict in self.verdicts]
+        raise KeyError(f"no verdict is called {name!r}.{did_you_mean(name, known)}")
 
     def __str__(self) -> str:
         marks = {"good": "  ok ", "note": "note ", "bad": " BAD "}
@@ -220,11 +230,14 @@ def in_words(verdict: Verdict) -> Verdict:
 
 def longer(record: FitRecord) -> str:
     """What to ask for so that training goes on for longer."""
-    return "a larger max_time" if "max_time" in record.stopped else "more epochs"
+    return "a larger max_time" if record.out_of_time else "more epochs"
 
 
-def pca_verdict(record: FitRecord) -> Verdict:
-    """Better or worse than PCA of the same code size, where there are held-out rows enough to tell."""
+def pca_verdict(record: FitRecord, *, wide: bool = False) -> Verdict:
+    """Better or worse than PCA of the same code size, where there are held-out rows enough to tell.
+
+    ``wide`` says that a code as wide as the data is the purpose, as something else keeps it from copying.
+    """
     name, error, pca, size = "PCA", record.error, record.pca_error, record.code_size
     lost = ratio(error, record.mean_error)
     if size >= record.features:
@@ -233,6 +246,8 @@ def pca_verdict(record: FitRecord) -> Verdict:
             f"column{'' if record.features == 1 else 's'}), where PCA would be exact; "
             f"this model loses {percent(lost)} of the variance of {record.judged_on}."
         )
+        if wide:
+            return Verdict(name, "good", sentence, lost)
         advice = "a smaller code_size, unless a wide code is the purpose." if size > 1 else ""
         return Verdict(name, "note", sentence, lost, advice)
     if math.isnan(pca):
@@ -268,6 +283,8 @@ def pca_verdict(record: FitRecord) -> Verdict:
     if not worse:
         return Verdict(name, "note", sentence, quotient, f"PCA itself, or a larger network and {longer(record)}.")
     advice = "more rows, a smaller network" if record.fits_closer else f"{longer(record)}, a larger network"
+    if record.out_of_time:  # what else it lacks can only be told once it had time enough
+        advice = longer(record)
     return Verdict(name, "bad", sentence, quotient, f"{advice}, or the kind 'linear'.")
 
 
@@ -379,10 +396,10 @@ def memorising_verdict(record: FitRecord, error: float = float("nan")) -> Verdic
     return Verdict(name, level, sentence, quotient, advice)
 
 
-def underfitting_verdict(record: FitRecord, *, held_back: bool = False) -> Verdict:
+def underfitting_verdict(record: FitRecord, *, loosen: tuple[str, ...] = ()) -> Verdict:
     """Not having learnt what could be learnt: the error beside those of the mean and of PCA.
 
-    ``held_back`` says that a penalty or a corruption may be the cause.
+    ``loosen`` says what to ask for where a penalty, the bottleneck or a corruption may be the cause.
     """
     name = "underfitting"
     if not record.mean_error > 0:
@@ -392,13 +409,15 @@ def underfitting_verdict(record: FitRecord, *, held_back: bool = False) -> Verdi
     # A low training error beside a high held-out error is memorising, which is the opposite.
     learns = record.has_held_out and record.train_error < record.held_out_error / MEMORISED_RATIO
     loses = f"it loses {percent(lost)} of the variance of {record.judged_on}"
-    less = "a lower penalty weight or less corruption, " if held_back else ""
+    less = "".join(f"{choice}, " for choice in loosen)
     ended = f"after {record.epochs} epoch{'' if record.epochs == 1 else 's'} it {record.stopped}"
     if record.stopped.startswith("finished"):
         ended = f"it {record.stopped}"
     advice = f"{longer(record)} ({ended}), {less}another learning_rate, a larger network."
     if record.fits_closer:  # a larger network, trained for longer, would fit the training rows closer still
         advice = "more rows, another learning_rate, or the kind 'linear'."
+    if record.out_of_time:  # what else it lacks can only be told once it had time enough
+        advice = f"{longer(record)} (it {record.stopped}), or the kind 'linear'."
     if not learns and lost > UNDERFIT_SHARE:
         if wide or pca_lost < LEARNABLE_SHARE:
             sentence = f"It has hardly learnt anything: {loses}" + ("." if wide else f", PCA {percent(pca_lost)}.")

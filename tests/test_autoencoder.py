@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from checks_for_kinds import same_tensors
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -393,5 +394,5 @@ def test_a_grid_varies_the_knobs_of_a_kind_by_name() -> None:
     model = ist.Autoencoder("top_k").set_params(method__k=3, code_size=8)
     assert model.method == ist.recipes.top_k(k=3)
     assert clone(model).get_params()["method__k"] == 3
-    with pytest.raises(InputError, match="top_k: there is no knob 'kk'"):
+    with pytest.raises(ist.InputError, match="top_k: there is no knob 'kk'"):
         ist.Autoencoder("top_k").set_params(method__kk=3)

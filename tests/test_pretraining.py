@@ -15,15 +15,17 @@ from checks_for_kinds import same_tensors
 from checks_for_training import FEATURES, PLAN, Recorder, a_feed, own_modules
 from torch import Tensor, nn
 
-from isthmus import pretraining, training
+import isthmus as ist
+from isthmus import pretraining, recipes, training
 from isthmus.checkpoints import Plan
 from isthmus.composition import Composition
 from isthmus.data import ArraySource, Scaling
 from isthmus.errors import ForeignCheckpointError, InputError
 from isthmus.parts.boltzmann import BoltzmannMachine, Downwards
 from isthmus.parts.bottlenecks.plain import Plain
-from isthmus.parts.corruptions import Mask
+from isthmus.parts.corruptions import GaussianNoise, Mask, MaskPatches
 from isthmus.parts.losses.categories import Bernoulli
+from isthmus.parts.losses.counts import Poisson
 from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
 from isthmus.parts.penalties.sparsity import L1
@@ -136,7 +138,89 @@ def test_a_machine_below_a_bounded_output_sees_its_range_as_0_to_1() -> None:
     torch.testing.assert_close(stack.trace(batch).out, low + (high - low) * rebuilt, rtol=1e-4, atol=1e-5)
 
 
+# ---------------------------------------------------------------------- what is read beside the input
+
+
+def given_feed() -> Feed:
+    """The same rows, each given three numbers."""
+    feed = a_feed()
+    return Feed(feed.source, feed.scaling, feed.train, feed.held_out, given=np.eye(3, dtype=np.float32)[GROUPS])
+
+
+GROUPS = np.arange(100) % 3
+
+
+def fresh_stack(given: int, tied: bool, corruption: Any = None) -> Composition:
+    parts = Parts(Dense((8, 6), activation="sigmoid", tied=tied), Plain("sigmoid"), corruption=corruption)
+    return parts.build(a_feed().source.layout, 4, torch.Generator().manual_seed(0), given)
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["free", "tied"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["in memory", "streamed"])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_layers_alone_read_nothing_that_is_given(
+    way: Any, streamed: bool, tied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their weights are those of a fit without, bit for bit; the weights of what is given are left as they were."""
+    if streamed:
+        monkeypatch.setattr(training, "CACHE_BYTES", 100)
+    without, stack, fresh = fresh_stack(0, tied), fresh_stack(3, tied), fresh_stack(3, tied)
+    feed = given_feed()
+    pretrain(without, a_feed(), PLAN, way)
+    assert pretrain(stack, feed, PLAN, way) == PLAN
+    for name, value in without.state_dict().items():
+        leading = stack.state_dict()[name][..., : value.shape[-1]] if value.ndim else stack.state_dict()[name]
+        assert torch.equal(leading, value), name
+    beside = {"encoder.linear.0.weight": 5}
+    beside["decoder.linear.0.beside" if tied else "decoder.linear.0.weight"] = 0 if tied else 4
+    for name, inputs in beside.items():
+        kept = stack.state_dict()[name][:, inputs:]
+        assert kept.shape[1] == 3
+        assert torch.equal(kept, fresh.state_dict()[name][:, inputs:])
+    assert feed.given is not None
+    assert next(feed.batches(feed.train, 7)).given is not None
+    feed.held_out, feed.watched = feed.held_out[:0], feed.train  # so that the last epoch is kept
+    train(stack, feed, replace(PLAN, epochs=1))
+    for name, inputs in beside.items():
+        assert (stack.state_dict()[name] != fresh.state_dict()[name])[:, inputs:].all(), name
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_an_encoder_that_is_told_the_noise_is_trained_layer_by_layer(way: Any) -> None:
+    """The strength of the joint training's noise is read beside the rows, first; layers alone know nothing of it."""
+    without, stack = fresh_stack(0, False), fresh_stack(2, False, GaussianNoise(0.3, tell=True))
+    before = stack.encoder.weight(0)[:, FEATURES:].clone()
+    pretrain(without, a_feed(), PLAN, way)
+    pretrain(stack, a_feed(), PLAN, way)
+    assert torch.equal(stack.encoder.weight(0)[:, :FEATURES], without.encoder.weight(0))
+    assert torch.equal(stack.encoder.weight(0)[:, FEATURES:], before)
+    assert before.shape == (8, 1 + 2)
+
+
+def test_a_layer_alone_is_not_told_how_strong_its_noise_is() -> None:
+    """A corruption that tells is, layer by layer, the same as one that does not."""
+    told, untold = a_stack(), a_stack()
+    pretrain(told, a_feed(), PLAN, Greedy(GaussianNoise(0.3, tell=True), epochs=2))
+    pretrain(untold, a_feed(), PLAN, Greedy(GaussianNoise(0.3), epochs=2))
+    assert same_tensors(told.state_dict(), untold.state_dict())
+
+
+@pytest.mark.parametrize("method", ["stacked", "deep_belief"])
+@pytest.mark.parametrize("more", [{}, {"tied": True}], ids=["free", "tied"])
+def test_kinds_with_pretraining_take_what_rows_are_given(method: str, more: dict[str, Any]) -> None:
+    x = a_feed().cached.numpy()
+    kind = getattr(recipes, method)(layer_epochs=1, **more)
+    model = ist.Autoencoder(kind, code_size=2, epochs=1, random_state=0).fit(x, given=GROUPS)
+    moved = model.reconstruct(x, given=(GROUPS + 1) % 3) - model.reconstruct(x, given=GROUPS)
+    assert np.abs(moved).max() > 0
+
+
 # ---------------------------------------------------------------------- what it does
+
+
+def images() -> Feed:
+    source = ArraySource(np.random.default_rng(0).random((40, 4, 4)).astype(np.float32))
+    return Feed(source, Scaling.fit(source, mode="none"), np.arange(10, 40), np.arange(10))
 
 
 def digits() -> Feed:
@@ -266,6 +350,97 @@ def test_out_of_time_in_a_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert [path.name for path in tmp_path.iterdir()] == ["layer-1"]
     resumed, _ = a_whole_fit(GREEDY, plan, resume=True)
     assert same_tensors(whole.state_dict(), resumed.state_dict())
+
+
+class Clock(Recorder):
+    """Time as it is told of steps: each takes a second, and some take longer."""
+
+    def __init__(self, stop_at: int = 0, slow: dict[int, float] | None = None) -> None:
+        super().__init__(stop_at)
+        self.now, self.slow = 0.0, slow or {}
+        self.taken: list[tuple[str, int]] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def step(self, epoch: float) -> None:
+        super().step(epoch)
+        self.now += self.slow.get(len(self.steps), 1.0)
+
+    def close(self, sentence: str) -> None:
+        self.taken.append((self.title.split(":")[0], len(self.steps) - sum(steps for _, steps in self.taken)))
+
+
+def a_timed_fit(
+    plan: Plan, way: Any, monkeypatch: pytest.MonkeyPatch, clock: Clock, resume: bool = False
+) -> tuple[Composition, Plan]:
+    """Layer by layer, and then as one, if there is time."""
+    for module in (pretraining, training):
+        monkeypatch.setattr(module, "time", clock)
+    stack, feed = a_stack(), a_feed()
+    left = pretrain(stack, feed, plan, way, progress=clock, resume=resume)
+    if left.epochs:
+        train(stack, feed, left, progress=clock, title="all", resume=resume)
+    return stack, left
+
+
+LONG = Greedy(Mask(0.3), epochs=100)
+
+
+@pytest.mark.parametrize("way", [LONG, Boltzmann(epochs=100)], ids=["denoising", "machines"])
+def test_time_is_shared_by_the_layers_and_the_training_as_one(way: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """60 s for four: 15, and the step that crosses the line; a third of 44, half of 29, and the 14 that are left."""
+    clock = Clock()
+    _, left = a_timed_fit(replace(PLAN, epochs=100, max_time=60.0), way, monkeypatch, clock)
+    assert left == replace(PLAN, epochs=100, max_time=14.0)
+    assert clock.taken == [("layer 1 of 3", 16), ("layer 2 of 3", 15), ("layer 3 of 3", 15), ("all 100", 15)]
+
+
+def test_what_a_layer_does_not_need_is_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 steps each, in 60 s: nobody is cut short."""
+    clock = Clock()
+    _, left = a_timed_fit(replace(PLAN, max_time=60.0), GREEDY, monkeypatch, clock)
+    assert left.max_time == 30.0
+    assert [steps for _, steps in clock.taken] == [10, 10, 10, 25]
+
+
+def test_without_joint_training_the_layers_have_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    _, left = a_timed_fit(replace(PLAN, epochs=0, max_time=60.0), LONG, monkeypatch, clock)
+    assert (left.epochs, left.checkpoint) == (0, None)
+    assert [steps for _, steps in clock.taken] == [21, 20, 20]
+
+
+def test_time_that_ends_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layer 1 has had its share; the second step of layer 2 takes all the rest. A resumed fit goes on in layer 2,
+    with the layer 1 that it was begun on."""
+    plan = replace(PLAN, epochs=100, max_time=60.0, checkpoint=str(tmp_path))
+    clock = Clock(slow={18: 100.0})
+    stack, left = a_timed_fit(plan, LONG, monkeypatch, clock)
+    assert (left.epochs, left.checkpoint) == (0, None)
+    assert [steps for _, steps in clock.taken] == [16, 2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["layer-1", "layer-2"]
+    again = Clock()
+    resumed, left = a_timed_fit(plan, LONG, monkeypatch, again, resume=True)
+    # Layer 1 took nothing: a third of 60, half of 39, and the rest.
+    assert again.taken == [("layer 1 of 3", 0), ("layer 2 of 3", 21), ("layer 3 of 3", 20), ("all 100", 20)]
+    assert left.checkpoint == plan.checkpoint
+    kept = torch.rand(3, FEATURES)
+    assert not torch.equal(resumed.encoder(kept, Context((FEATURES,))), stack.encoder(kept, Context((FEATURES,))))
+
+
+def test_killed_in_a_later_layer_than_one_cut_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layer cut short is kept as it was then, so that the fit goes on as if it had not been killed."""
+    plan = replace(PLAN, epochs=0, max_time=60.0)
+    whole, _ = a_timed_fit(replace(plan, max_time=32.0), replace(LONG, epochs=4), monkeypatch, Clock())
+    plan = replace(plan, max_time=32.0, checkpoint=str(tmp_path), checkpoint_every=-1.0)
+    with pytest.raises(KeyboardInterrupt):
+        a_timed_fit(plan, replace(LONG, epochs=4), monkeypatch, Clock(stop_at=13))
+    again = Clock()
+    resumed, _ = a_timed_fit(replace(plan, max_time=1e9), replace(LONG, epochs=4), monkeypatch, again, resume=True)
+    assert [steps for _, steps in again.taken] == [0, 20 - 1, 20]
+    assert torch.equal(whole.encoder.weight(0), resumed.encoder.weight(0))
+    assert torch.equal(whole.decoder.weight(-1), resumed.decoder.weight(-1))
 
 
 def test_a_new_fit_forgets_what_lies_in_the_folders(tmp_path: Path) -> None:
@@ -492,6 +667,14 @@ def test_json_round_trip(way: Any) -> None:
         (lambda: Greedy(corruption=0.3), r"Greedy: corruption must be a part such as Mask\(0.25\), or None; got 0.3"),
         (lambda: Greedy(corruption=Mask), "Greedy: corruption must be a part"),
         (lambda: Greedy(penalties=(0.1,)), r"Greedy: penalties must be parts such as L1\(0.1\); got \(0.1,\)"),
+        (
+            lambda: Greedy(penalties=[L1(0.2), L1(0.3, layer="encoder.hidden.0")]),
+            r"Greedy: penalties must have layer='code': .*; got L1\(weight=0.3, layer='encoder.hidden.0'\). Leave",
+        ),
+        (
+            lambda: recipes.stacked(penalties=L1(0.1, layer="encoder.linear.0")).parts(),
+            "penalties must have layer='code'",
+        ),
         (lambda: Boltzmann(steps=0), "Boltzmann: steps must be a whole number >= 1; got 0"),
         (lambda: Boltzmann(epochs=-1), "Boltzmann: epochs must be"),
     ],
@@ -508,25 +691,61 @@ def test_one_penalty_needs_no_tuple() -> None:
 @pytest.mark.parametrize(
     ("make", "way", "words"),
     [
-        (lambda: own_modules(nn.Linear(FEATURES, 2)), GREEDY, "only the layers of a Dense network can be trained one"),
-        (lambda: a_stack(network={"norm": "layer"}), GREEDY, r"got Dense\(norm='layer'\). Use norm=None"),
+        (
+            lambda: own_modules(nn.Linear(FEATURES, 2)),
+            GREEDY,
+            r"^network: only the layers of a Dense network .* \(pretraining\); got Linear. Use network=Dense",
+        ),
+        (
+            lambda: a_stack(network={"norm": "layer"}),
+            GREEDY,
+            r"^network: layers trained one by one \(pretraining\) have no norm .*; got Dense\(norm='layer'\). "
+            "Use norm=None, or another kind",
+        ),
         (lambda: a_stack(network={"norm": "batch"}), GREEDY, r"got Dense\(norm='batch'\)"),
-        (lambda: a_stack(network={"linear_path": True}), GREEDY, r"got Dense\(linear_path=True\)"),
+        (
+            lambda: a_stack(network={"linear_path": True}),
+            GREEDY,
+            r"got Dense\(linear_path=True\). Use linear_path=False, or another kind",
+        ),
         (a_stack, Mask(0.2), r"pretraining must be Greedy\(\), Boltzmann\(\) or None; got Mask"),
-        (lambda: a_stack(hidden=(), bottleneck=Plain()), Boltzmann(), "the units of Boltzmann machines are sigmoid"),
-        (lambda: a_stack(bottleneck=Plain("tanh")), Boltzmann(), "the units of Boltzmann machines are sigmoid ones"),
-        (lambda: a_stack(network={"activation": "relu"}), Boltzmann(), "the units of Boltzmann machines are sigmoid"),
+        (
+            lambda: a_stack(hidden=(), bottleneck=Plain()),
+            Boltzmann(),
+            r"^bottleneck: the units of Boltzmann machines .*; got Plain\(\). Use Plain\('sigmoid'\) or layers that",
+        ),
+        (
+            lambda: a_stack(bottleneck=Plain("tanh")),
+            Boltzmann(),
+            r"^bottleneck: .* sigmoid ones, .*; got Plain\(activation='tanh'\). Use Plain\('sigmoid'\), Plain\(\) or",
+        ),
+        (
+            lambda: a_stack(network={"activation": "relu"}),
+            Boltzmann(),
+            r"^network: the units of Boltzmann machines .*; got Dense\(activation='relu'\). Use activation='sigmoid'",
+        ),
         (
             lambda: a_stack(network={"output_activation": "relu"}),
             Boltzmann(),
-            r"visible units of a Boltzmann machine are Bernoulli or Gaussian; .* activation \('relu'\)",
+            r"^network: .* with SquaredLoss output_activation must be one of sigmoid, bounded, identity; "
+            "got 'relu'",
+        ),
+        (
+            lambda: a_stack(network={"output_activation": "sigmoid"}, loss=Bernoulli()),
+            Boltzmann(),
+            "^network: .* with Bernoulli output_activation must be one of identity; got 'sigmoid'",
+        ),
+        (
+            lambda: a_stack(loss=Poisson()),
+            Boltzmann(),
+            r"^loss: the visible units .*; got Poisson. Use loss=Bernoulli\(\) or loss=Squared\(\)",
         ),
         (
             lambda: a_stack(network={"output_activation": "bounded", "tied": True}),
             Boltzmann(),
-            "cannot share weights. Use tied=False",
+            "^tied: machines .* cannot share weights. Use tied=False",
         ),
-        (lambda: a_stack(loss=Bernoulli()), Boltzmann(), r"Bernoulli units need values in \[0, 1\], but there are"),
+        (lambda: a_stack(loss=Bernoulli()), Boltzmann(), r"^network: .* units need values in \[0, 1\], but there are"),
     ],
 )
 def test_refusals(make: Any, way: Any, words: str) -> None:
@@ -534,11 +753,16 @@ def test_refusals(make: Any, way: Any, words: str) -> None:
         pretrain(make(), a_feed(), PLAN, way)
 
 
-def test_conditions_are_refused() -> None:
-    parts = Parts(network=Dense((8,)))
-    stack = parts.build(a_feed().source.layout, 2, torch.Generator(), 3)
-    with pytest.raises(InputError, match="this network is given conditions or told"):
-        pretrain(stack, a_feed(), PLAN, GREEDY)
+@pytest.mark.parametrize("corruption", [MaskPatches(0.5, size=2), MaskPatches(0.3, tell=True)], ids=str)
+def test_patches_are_of_images_and_upper_layers_see_none(corruption: Any) -> None:
+    """Refused before the first step; a single layer, which sees the images, takes them."""
+    feed, way = images(), Greedy(corruption, epochs=1)
+    deep, flat = (Parts(network=Dense(hidden, activation="sigmoid")) for hidden in ((8,), ()))
+    told = Recorder()
+    with pytest.raises(InputError, match=r"^corruption: .* a corruption of single cells such as Mask\(0.[53]\), or"):
+        pretrain(deep.build(feed.source.layout, 3, torch.Generator()), feed, PLAN, way, progress=told)
+    assert told.title == ""
+    pretrain(flat.build(feed.source.layout, 3, torch.Generator()), feed, PLAN, way)
 
 
 def test_missing_cells_are_refused_by_machines() -> None:

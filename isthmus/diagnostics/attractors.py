@@ -103,7 +103,7 @@ def attractors_verdict(found: Attraction, rows: int) -> Verdict:
     autoencoders)."""
     name = "attractors"
     if found.why:
-        return Verdict(name, "good", f"Not asked: {found.why}.", float("nan"))
+        return Verdict(name, "good", f"Does not apply: {found.why}.", float("nan"))
     sentence = (
         f"Applied again and again to noise and to middles of two rows ({found.starts} starts), the model ends at one "
         f"of the {rows:,} rows given in {percent(found.at_rows)} of the cases"

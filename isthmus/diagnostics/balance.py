@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from isthmus.diagnostics.probe import Probe, spaced
-from isthmus.verdicts import Verdict
+from isthmus.diagnostics.restraint import Restraint, either
+from isthmus.verdicts import Verdict, percent
 
 ROWS, POOL, NEIGHBOURS, SHARE, DIRECTIONS = 128, 2_000, 50, 0.1, 4
 """Rows that steps are made from, rows among which their neighbours are sought, the most neighbours that tell how
@@ -45,6 +46,8 @@ def sensitivity(probe: Probe, size: int) -> Sensitivity:
     pool = probe.flat[spaced(len(probe.x), POOL).to(probe.x.device)].float()
     if not probe.all_numbers:
         return Sensitivity(why="some columns are categories, between which there are no small steps")
+    if probe.composition.loss.support == "count":
+        return Sensitivity(why="counts take no small steps")
     count = min(NEIGHBOURS, max(2, int(SHARE * len(pool))))
     if features < 2 or len(pool) <= count:
         return Sensitivity(why="there is one column" if features < 2 else f"{len(pool)} rows are too few")
@@ -112,28 +115,33 @@ def answers(probe: Probe, x: Tensor, origin: Tensor, directions: Tensor, step: T
     return math.sqrt(float(slopes[0])), math.sqrt(float(slopes[1]))
 
 
-def balance_verdict(found: Sensitivity, *, copies: bool = False) -> Verdict:
+def balance_verdict(found: Sensitivity, *, copies: bool = False, learnt: bool = True, held: Restraint = Restraint()) -> Verdict:
     """Sensitive along the data and less so across them is what an autoencoder should be.
 
     ``copies`` says that `copying_verdict` is bad: so is this one then, if both answers are as long as the step.
+    ``learnt`` says that `underfitting_verdict` is good, and ``held`` is what can be asked of the composition.
     """
     name = "balance"
     if found.why:
-        return Verdict(name, "good", f"Not asked: {found.why}.", found.along)
+        return Verdict(name, "good", f"Does not apply: {found.why}.", found.along)
     figure = found.across / found.along if found.along > 0 else float("inf")
     sentence = (
-        f"the answer to a small step along the data, towards near rows, is {found.along:.2f} times as long, to one "
-        f"across them {found.across:.2f} times"
+        f"it passes on {percent(found.along)} of a small step along the data, towards near rows, and "
+        f"{percent(found.across)} of one across them; the further apart the better"
     )
     if min(found.across, found.along) > PASSES and figure > ALIKE and copies:
-        words = f"It passes on whatever comes: {sentence}."
-        return Verdict(name, "bad", words, figure, "a smaller code_size, or the kind 'denoising'.")
-    if figure >= ALIKE:
-        words = f"No direction stands out: {sentence}."
-        return Verdict(name, "note", words, figure, "a smaller code_size, or the kind 'denoising', unless columns have "
-                       "nothing in common.")  # fmt: skip
+        words = f"It lets through whatever comes: {sentence}."
+        return Verdict(
+            name, "bad", words, figure, either(*(held.more or ("the kind 'denoising'",)), "a smaller code_size")
+        )
     if found.along < INSENSITIVE:
         words = f"It answers little to the differences between near rows: {sentence}."
-        return Verdict(name, "note", words, figure, "a larger code_size, less penalty or less corruption, if such "
-                       "differences matter.")  # fmt: skip
+        advice = either(*held.less, "a larger code_size")
+        return Verdict(name, "note", words, figure, f"{advice[:-1]}, if such differences matter.")
+    if figure >= ALIKE:
+        words = f"No direction stands out: {sentence}."
+        advice = either(*(held.more or ("the kind 'denoising'",)), "a smaller code_size")
+        # Who has learnt too little is asked for the opposite elsewhere.
+        advice = f"{advice[:-1]}, unless columns have nothing in common." if learnt else ""
+        return Verdict(name, "note", words, figure, advice)
     return Verdict(name, "good", f"Sensitive to what sets rows apart, less so to the rest: {sentence}.", figure)

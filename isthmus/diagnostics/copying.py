@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from isthmus.diagnostics.probe import Probe, structureless
-from isthmus.verdicts import EXACT, Verdict, percent
+from isthmus.diagnostics.restraint import either
+from isthmus.verdicts import EXACT, NOTHING_LEARNT, Verdict, percent
 
 COPIES_SHARE, COPIES_RATIO, COPIES_ANYWAY, COPIES_COLUMNS = 0.10, 3.0, 0.05, 0.5
 """Copying: rows without structure lose less than 10 % of their variance and have at most 3 times the error of
@@ -42,13 +43,13 @@ def copying_verdict(
     *,
     size: int,
     features: int,
-    penalised: bool = False,
+    restrain: tuple[str, ...] = (),
 ) -> Verdict:
     """Copying its input.
 
     ``shuffled`` and ``noise`` are the shares of variance lost on structureless rows, ``copied`` is the share
-    of columns that lose less than `COPIES_SHARE` of theirs when shuffled; ``size`` is the code's, which a sparse
-    kind has ``penalised``.
+    of columns that lose less than `COPIES_SHARE` of theirs when shuffled; ``size`` is the code's, and ``restrain`` is
+    what can be asked of the composition's penalties, bottleneck and corruption.
     """
     name = "copying"
     if features < 2:
@@ -65,7 +66,10 @@ def copying_verdict(
     if copied >= COPIES_COLUMNS and (alike or shuffled < COPIES_ANYWAY):
         units = f"{size} unit{'' if size == 1 else 's'} for {features} columns"
         sentence = f"The code copies its input ({units}) rather than learn what the columns have in common: {lost}."
-        other = "a larger penalty weight, or the kind 'denoising'" if penalised else "the kind 'sparse' or 'denoising'"
-        smaller = f"code_size <= {max(1, min(features // 3, size // 2))}, or " if size > 1 else ""
-        return Verdict(name, "bad", sentence, shuffled, f"{smaller}{other}.")
+        smaller = (f"code_size <= {max(1, min(features // 3, size // 2))}",) if size > 1 else ()
+        other = "the kind 'denoising'" if restrain else "the kind 'sparse' or 'denoising'"
+        return Verdict(name, "bad", sentence, shuffled, either(*restrain, *smaller, other))
+    if error > NOTHING_LEARNT * variance:
+        sentence = f"Cannot be judged of a model that rebuilds hardly anything: {lost}."
+        return Verdict(name, "note", sentence, shuffled)
     return Verdict(name, "good", f"It does not merely copy its input: {lost}.", shuffled)

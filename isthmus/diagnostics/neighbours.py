@@ -7,17 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from isthmus.diagnostics.probe import Probe, spaced
-from isthmus.metrics import continuity, nearest_accuracy, trustworthiness
+from isthmus.diagnostics.restraint import either
+from isthmus.metrics import distances, kept_order, nearest_accuracy
 from isthmus.pca import principal_components
-from isthmus.verdicts import FitRecord, Verdict, percent
+from isthmus.verdicts import NOTHING_LEARNT, SURE, FitRecord, Verdict, percent
 
 ROWS, NEIGHBOURS, FEWEST = 1_000, 10, 12
 """The most rows whose neighbours are compared, how many neighbours each has, and the fewest rows that will do."""
 WORSE = 0.02
-"""Trustworthiness and continuity this much below PCA's are worth a note."""
+"""The mean of trustworthiness and continuity this much below PCA's, and by 2 standard errors, is worth a note."""
 NUMBERED, EXACTLY, PCA_LOSES = 0.75, 0.05, 0.5
 """A code numbers its rows where it loses less than 5 % of a variance of which PCA of its size loses half, and its
 trustworthiness is below 0.75 (chance is 0.5) or PCA's, or rows that were held out fare worse than with PCA."""
+BELOW_PCA, AROUND = 0.6, (1, 2, 3, 5, 10)
+"""Without held-out rows it numbers them, too, where it loses less than 0.6 times what PCA loses, but no mean of 1, 2,
+... 10 rows with the nearest codes loses less than PCA: its decoder knows every row, and none by what it is near to."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,9 @@ class Neighbours:
     """Trustworthiness, continuity and leave-one-out 1-NN accuracy of codes, and of PCA of the same rows and size.
 
     NaN where they could not be measured; the accuracies also where there are no labels that are categories.
-    ``pca_lost`` is the share of the rows' variance that this PCA loses.
+    ``pca_lost`` is the share of the rows' variance that this PCA loses, ``near_lost`` that which the mean of the rows
+    with the nearest codes loses; ``behind`` is by how much the mean of trustworthiness and continuity is below PCA's,
+    and ``spread`` the standard error of that.
     """
 
     rows: int
@@ -36,10 +42,14 @@ class Neighbours:
     pca_continuity: float = float("nan")
     pca_accuracy: float = float("nan")
     pca_lost: float = float("nan")
+    near_lost: float = float("nan")
+    behind: float = float("nan")
+    spread: float = float("nan")
 
     @property
     def figures(self) -> dict[str, float]:
-        return {name: value for name, value in vars(self).items() if name not in ("rows", "pca_lost")}
+        inner = ("rows", "pca_lost", "near_lost", "behind", "spread")
+        return {name: value for name, value in vars(self).items() if name not in inner}
 
 
 def neighbours(probe: Probe, codes: np.ndarray, labels: np.ndarray | None = None) -> Neighbours:
@@ -51,16 +61,37 @@ def neighbours(probe: Probe, codes: np.ndarray, labels: np.ndarray | None = None
     x, codes = probe.flat[rows.to(probe.x.device)].cpu(), codes[rows.numpy()]
     pca = principal_components([x])
     linear = (x.double().numpy() - pca.mean) @ pca.components[: codes.shape[1]].T
-    data, k = x.numpy(), min(NEIGHBOURS, (n - 1) // 2)
+    data, k = distances(x.numpy()), min(NEIGHBOURS, (n - 1) // 2)
     named = labels is not None and are_categories(labels := labels[rows.numpy()])
 
-    def measured(code: np.ndarray) -> tuple[float, float, float]:
-        accuracy = nearest_accuracy(code, labels) if named and labels is not None else float("nan")
-        return trustworthiness(data, code, k), continuity(data, code, k), accuracy
+    def accuracy(code: np.ndarray) -> float:
+        return nearest_accuracy(code, labels) if named and labels is not None else float("nan")
 
+    own, beside = ((kept_order(data, far, k), kept_order(far, data, k)) for far in map(distances, (codes, linear)))
+    behind = (beside[0] + beside[1] - own[0] - own[1]) / 2
     errors = pca.errors([x])
     lost = errors[min(codes.shape[1], len(errors) - 1)] / errors[0] if errors[0] > 0 else float("nan")
-    return Neighbours(n, *measured(codes), *measured(linear), float(lost))
+    return Neighbours(
+        n, float(own[0].mean()), float(own[1].mean()), accuracy(codes),
+        float(beside[0].mean()), float(beside[1].mean()), accuracy(linear),
+        pca_lost=float(lost), near_lost=lost_of_near(x.double().numpy(), codes),
+        behind=float(behind.mean()), spread=float(behind.std() / np.sqrt(n)),
+    )  # fmt: skip
+
+
+def lost_of_near(x: np.ndarray, codes: np.ndarray) -> float:
+    """The share of the variance of ``x`` (n, features) that is lost where a row is told by those with the nearest
+    codes, the mean of 1, 2, ... of them, whichever is best."""
+    order, variance = distances(codes).argsort(axis=1, kind="stable"), x.var(axis=0).mean()
+    if not variance > 0:
+        return float("nan")
+    totals = np.zeros_like(x)
+    best = np.inf
+    for count in range(1, min(max(AROUND), len(x) - 1) + 1):
+        totals += x[order[:, count - 1]]
+        if count in AROUND:
+            best = min(best, np.square(totals / count - x).mean() / variance)
+    return float(best)
 
 
 def are_categories(labels: np.ndarray) -> bool:
@@ -71,8 +102,14 @@ def are_categories(labels: np.ndarray) -> bool:
     return 1 < groups <= len(labels) // 4
 
 
-def neighbours_verdict(found: Neighbours, size: int, features: int) -> Verdict:
-    """Whether rows that are alike have codes that are alike, and the other way round."""
+def neighbours_verdict(
+    found: Neighbours, size: int, features: int, lost: float = 0.0, *, loosen: tuple[str, ...] = ()
+) -> Verdict:
+    """Whether rows that are alike have codes that are alike, and the other way round.
+
+    ``lost`` is the share of the rows' variance that the model loses, ``loosen`` what can be asked of what holds its
+    code back.
+    """
     name = "neighbours"
     if np.isnan(found.trustworthiness):
         advice = "to diagnose with more rows."
@@ -87,18 +124,21 @@ def neighbours_verdict(found: Neighbours, size: int, features: int) -> Verdict:
             f"; the nearest other code has the same label for {percent(found.accuracy)} of the rows, PCA "
             f"{percent(found.pca_accuracy)}"
         )
-    behind = max(found.pca_trustworthiness - found.trustworthiness, found.pca_continuity - found.continuity)
-    if behind > WORSE:
+    if found.behind > max(WORSE, SURE * found.spread):
         words = f"The codes keep fewer of the rows' neighbours than PCA does: n{sentence[1:]}."
-        advice = "the kind 'linear', less penalty, or a larger code_size." if size < features else ""
-        return Verdict(name, "note", words, found.trustworthiness, advice)
+        choices = ("the kind 'linear'", *loosen, "a larger code_size") if size < features else loosen
+        return Verdict(name, "note", words, found.trustworthiness, either(*choices) if choices else "")
+    if lost > NOTHING_LEARNT:
+        words = f"Of a model that rebuilds hardly anything, neighbours prove little: n{sentence[1:]}."
+        return Verdict(name, "note", words, found.trustworthiness)
     return Verdict(name, "good", f"{sentence}.", found.trustworthiness)
 
 
-def numbering_verdict(record: FitRecord, found: Neighbours, lost: float) -> Verdict:
+def numbering_verdict(record: FitRecord, found: Neighbours, lost: float, *, told: bool = False) -> Verdict:
     """A narrow code that numbers its rows, for a decoder that knows them all by heart.
 
-    ``lost`` is the share of the variance of the rows given that the model loses.
+    ``lost`` is the share of the variance of the rows given that the model loses; ``told`` says that the decoder reads
+    conditions beside the code, so that the code alone need not tell rows apart.
     """
     name, size = "numbering", record.code_size
     units = f"{size} unit{'' if size == 1 else 's'}"
@@ -115,11 +155,19 @@ def numbering_verdict(record: FitRecord, found: Neighbours, lost: float) -> Verd
         )
         return Verdict(name, "bad", sentence, trained, advice)
     no_order = found.trustworthiness < max(NUMBERED, found.pca_trustworthiness)
-    if lost < EXACTLY and found.pca_lost > PCA_LOSES and no_order:
+    if lost < EXACTLY and found.pca_lost > PCA_LOSES and no_order and not told:
         sentence = (
             f"The code ({units}) numbers the rows given rather than describe them: it loses {percent(lost)} of their "
             f"variance, PCA of the same size {percent(found.pca_lost)}, yet near codes belong to rows that are not "
             f"alike (trustworthiness {found.trustworthiness:.2f}, where 0.5 is chance)."
         )
         return Verdict(name, "bad", sentence, found.trustworthiness, advice)
-    return Verdict(name, "good", f"The code ({units}) describes rows, it does not number them.", lost)
+    unlike = lost < BELOW_PCA * found.pca_lost and found.near_lost > found.pca_lost > PCA_LOSES
+    if unlike and not told and not (record.has_held_out and not record.fits_closer):
+        sentence = (
+            f"The code ({units}) numbers the rows given rather than describe them: it loses {percent(lost)} of their "
+            f"variance, PCA of the same size {percent(found.pca_lost)}, yet rows with near codes have so little in "
+            f"common that their mean would lose {percent(found.near_lost)}."
+        )
+        return Verdict(name, "bad", sentence, found.near_lost, advice)
+    return Verdict(name, "good", f"The code ({units}) does not number its rows.", lost)

@@ -46,8 +46,10 @@ class Probe:
 
     @property
     def squared(self) -> bool:
-        """Whether the squared error is, more or less, what the loss makes small: not for counts and categories."""
-        return self.composition.loss.support in ("real", "unit")
+        """Whether the squared error is, more or less, what the loss makes small: not of counts, categories and
+        directions."""
+        loss = self.composition.loss
+        return loss.support in ("real", "unit") and not getattr(loss, "on_sphere", False)
 
     @torch.no_grad()
     def pass_through(self, rows: Tensor, origin: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -66,6 +68,15 @@ class Probe:
             codes.append(self.composition.represent(batch))
             rebuilt.append(self.composition.rebuild(codes[-1], self.composition.context(batch)).flatten(1))
         return torch.cat(codes), torch.cat(rebuilt)
+
+    @torch.no_grad()
+    def decoded(self, codes: Tensor, origin: Tensor) -> Tensor:
+        """(m, features): what is rebuilt of codes (m, code_size), with the conditions of own rows ``origin`` (m,)."""
+        bring = home(self.composition, self.x)
+        own = origin.to(self.x.device)
+        given = None if self.given is None else bring(self.given[own])
+        batch = Batch(bring(self.x[own]), self.layout, given=given)
+        return self.composition.rebuild(codes, self.composition.context(batch)).flatten(1)
 
     def codes(self, rows: Tensor, origin: Tensor | None = None) -> Tensor:
         return self.pass_through(rows, origin)[0]

@@ -16,7 +16,8 @@ from isthmus.diagnostics.lone import lone_rows, lone_verdict
 from isthmus.diagnostics.neighbours import neighbours, neighbours_verdict, numbering_verdict
 from isthmus.diagnostics.probe import Probe, sampled
 from isthmus.diagnostics.reach import range_verdict, unreachable
-from isthmus.diagnostics.usage import activity_verdict, dead_units, dead_verdict
+from isthmus.diagnostics.restraint import Restraint, restraint
+from isthmus.diagnostics.usage import activity_verdict, dead_verdict, unused_units
 from isthmus.metrics import activity
 from isthmus.records import Layout
 from isthmus.verdicts import Diagnosis, FitRecord, Verdict
@@ -43,7 +44,8 @@ def diagnose(
     1. **PCA** (the fit): the squared error on held-out rows against that of PCA with the same code size: better
        below 0.98 times, about the same up to 1.02, worse above 1.10 times. Where the difference is less than 2 of
        its standard errors, or is of fewer than 30 held-out rows, the two cannot be told apart: a note. A code as
-       wide as the data makes PCA exact, so nothing is compared. Of losses of counts or categories it is a note.
+       wide as the data makes PCA exact, so nothing is compared. Of losses of counts, categories or directions it is
+       a note.
     2. **memorising** (the fit): held-out error above 1.5 times the training error, by more than 1 % of the
        variance: a note, and bad above 3 times, or above 10 times where it still beats PCA on held-out rows. Where
        no rows were held out, the rows given take their place, and fewer training rows than columns must not be
@@ -57,22 +59,27 @@ def diagnose(
        between columns. A composition that loses less than 10 % of their variance and rebuilds them with at most 3
        times the error of real rows (or loses less than 5 %) copies its input: its code says nothing about
        structure. Where columns have no structure to begin with, a narrow code loses much of both, and is not
-       flagged; one column alone is not judged. The error on uniform noise in the columns' ranges is given beside it.
+       flagged; one column alone, or a model that loses 95 % of the variance of real rows, is not judged. The error
+       on uniform noise in the columns' ranges is given beside it.
     6. **balance**: how much of a small step is passed on, along the data (towards near rows) and across them
        (orthogonal to their main directions). Bad where more than 90 % of both are and it copies. A note where no
-       direction stands out, or hardly anything is passed on.
+       direction stands out, or hardly anything is passed on. Not asked of counts and categories.
     7. **attractors**: the map from rows to reconstructions, applied 100 times to noise and to middles of two rows.
        Bad where half of these end at single rows given, which are then memories.
     8. **lone rows**: rows that PCA of the others cannot rebuild and that are far from all of them, as planted noise
        is; where a model that does not copy leaves a tenth of that error, this is as bad as **memorising** is.
     9. **numbering**: a code too narrow for the rows' variance (PCA of its size loses half) from which training rows
        are rebuilt all the same, though held-out rows fare worse than with PCA, or near codes belong to rows that
-       have nothing in common: it numbers rows.
-    10. **dead units**: code units whose variance over ``x`` is below 1e-4 of the units' mean variance.
+       have nothing in common: it numbers rows. Without held-out rows that speak for it, also a code that loses less
+       than 0.6 times what PCA loses, where the mean of rows with near codes loses more than PCA.
+    10. **dead units**: code units whose variance over ``x`` is below 1e-4 of the units' mean variance, or that change
+        what is rebuilt by less than a thousandth of their fair share of the variance when moved over their own
+        spread; bad where half of them are. Units that the bottleneck is told to zero are left out.
     11. **activity** of codes with exact zeros: bad where a quarter of the units is active in no row, or half of the
         units that a row uses are active in every row.
     12. **neighbours**: trustworthiness and continuity of the codes, and with ``labels`` that are categories the
-        leave-one-out 1-NN accuracy, beside those of PCA of the same rows and size: a note where they are lower.
+        leave-one-out 1-NN accuracy, beside those of PCA of the same rows and size: a note where the
+        mean of the first two is lower by 0.02 and by 2 standard errors.
     13. **output range**: cells of ``x`` that the decoder's output cannot reach; bad above 1 %.
 
     Parameters
@@ -107,25 +114,26 @@ def diagnose(
     error, size = float(columns.mean()), codes.shape[1]
     lost = error / variance if variance > 0 else float("nan")
     shares = structureless_shares(probe)
-    copying = copying_verdict(error, variance, *shares, size=size, features=layout.features,
-                              penalised=len(composition.penalties) > 0)  # fmt: skip
+    held = restraint(composition)
+    living = [unit for unit in range(size) if unit not in held.zeroed] or list(range(size))
+    copying = copying_verdict(error, variance, *shares, size=size, features=layout.features, restrain=held.more)
     slopes, attracted = sensitivity(probe, size), attraction(probe)
     alone = lone_rows(probe, errors.mean(1), size)
-    dead, used = dead_units(codes), activity(codes.cpu().numpy())
+    unused, used = unused_units(probe, codes, living), activity(codes[:, living].cpu().numpy())
     kept = neighbours(probe, codes.cpu().numpy(), None if labels is None else np.asarray(labels)[rows.numpy()])
     outside = unreachable(probe.x, output_reach)
     reported = columns if unit is None else columns * np.square(np.asarray(unit, dtype=np.float64).reshape(-1))
-    fit, copies = fit_verdicts(record, probe, error), copying.level == "bad"
+    fit, copies = fit_verdicts(record, probe, error, held), copying.level == "bad"
     judged = (
         *fit,
         copying,
-        balance_verdict(slopes, copies=copies),
+        balance_verdict(slopes, copies=copies, learnt=fit[2].level == "good", held=held),
         attractors_verdict(attracted, len(probe.x)),
         lone_verdict(alone, lost, copies=copies, memorises=fit[1].level),
-        numbering_verdict(record, kept, lost),
-        dead_verdict(dead, size, len(probe.x), used),
-        activity_verdict(used, len(probe.x)),
-        neighbours_verdict(kept, size, layout.features),
+        numbering_verdict(record, kept, lost, told=given is not None),
+        dead_verdict(unused, len(living), len(probe.x), used, held=held),
+        activity_verdict(used, len(probe.x), held=held),
+        neighbours_verdict(kept, size, layout.features, lost, loosen=held.less),
         range_verdict(outside, output_reach, names),
     )
     figures = {
@@ -146,7 +154,7 @@ def diagnose(
         "resting_places": float(attracted.ends),
         "lone_rows": float(alone.rows),
         "lone_ratio": alone.quotient,
-        "dead_units": float(len(dead)),
+        "dead_units": float(len(unused.units)),
         "never_active": float(len(used.never)),
         "always_active": float(len(used.always)),
         "active_per_row": used.active_units,
@@ -158,14 +166,12 @@ def diagnose(
     return Diagnosis(judged, figures)
 
 
-def fit_verdicts(record: FitRecord, probe: Probe, error: float) -> tuple[Verdict, ...]:
-    """The verdicts on squared errors, which are hints only where the loss is of counts or categories."""
-    composition = probe.composition
-    held_back = composition.corruption is not None or len(composition.penalties) > 0
+def fit_verdicts(record: FitRecord, probe: Probe, error: float, held: Restraint) -> tuple[Verdict, ...]:
+    """The verdicts on squared errors, which are hints only where the loss makes another figure small."""
     found = (
-        verdicts.pca_verdict(record),
+        verdicts.pca_verdict(record, wide=bool(held)),
         verdicts.memorising_verdict(record, error),
-        verdicts.underfitting_verdict(record, held_back=held_back),
+        verdicts.underfitting_verdict(record, loosen=held.less),
         verdicts.rows_verdict(record, error, len(probe.x)),
     )
     if probe.squared:

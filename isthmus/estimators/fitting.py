@@ -139,7 +139,7 @@ class Job:
             resume=self.resume and plan.checkpoint is not None,
             identity=identity,
         )
-        if plan.epochs < asked.epochs:
+        if (plan.epochs, plan.checkpoint) != (asked.epochs, asked.checkpoint):
             state.stopped = f"stopped {OUT_OF_TIME}, while layers were trained one by one"
         return state
 
