@@ -417,7 +417,7 @@ def underfitting_verdict(record: FitRecord, *, loosen: tuple[str, ...] = ()) -> 
     if record.fits_closer:  # a larger network, trained for longer, would fit the training rows closer still
         advice = "more rows, another learning_rate, or the kind 'linear'."
     if record.out_of_time:  # what else it lacks can only be told once it had time enough
-        advice = f"{longer(record)} (it {record.stopped}), or the kind 'linear'."
+        advice = f"{longer(record)} (it {record.stopped.replace(' (max_time)', '')}), or the kind 'linear'."
     if not learns and lost > UNDERFIT_SHARE:
         if wide or pca_lost < LEARNABLE_SHARE:
             sentence = f"It has hardly learnt anything: {loses}" + ("." if wide else f", PCA {percent(pca_lost)}.")

@@ -18,7 +18,8 @@ from isthmus.diagnostics import Diagnosis, FitRecord, diagnose
 from isthmus.diagnostics.copying import copying_verdict
 from isthmus.diagnostics.probe import Probe
 from isthmus.diagnostics.reach import range_verdict
-from isthmus.diagnostics.usage import dead_units, dead_verdict
+from isthmus.diagnostics.restraint import Restraint
+from isthmus.diagnostics.usage import Unused, dead_units, dead_verdict
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.corruptions import Mask
 from isthmus.parts.losses.scaled import Squared
@@ -232,15 +233,17 @@ def test_a_code_of_one_unit_is_not_to_be_smaller() -> None:
         verdicts.pca_verdict(record(**{**one, "pca_errors": np.zeros(2), "held_out_error": 0.0})),
         verdicts.memorising_verdict(record(train_error=0.019, **one)),
         copying(0.04, 1.0, 0.03, 0.1, 1.0, size=1),
-        dead_verdict([0], 1, 100),
+        dead_verdict(Unused((0,)), 1, 100),
+        dead_verdict(Unused((0,)), 1, 100, held=Restraint(("a lower penalty weight",))),
     ]
-    assert [verdict.level for verdict in found] == ["note", "note", "bad", "bad", "bad"]
+    assert [verdict.level for verdict in found] == ["note", "note", "bad", "bad", "bad", "bad"]
     assert [verdict.advice for verdict in found] == [
         "",
         "",
         "more rows, a smaller network, or the kind 'denoising'.",
         "the kind 'sparse' or 'denoising'.",
-        "less penalty, or another learning_rate.",
+        "another learning_rate.",
+        "a lower penalty weight, or another learning_rate.",
     ]
     assert found[0].sentence.startswith("The code (1 unit) is as wide as the data (1 column), ")
     assert copying(0.0, 1.0, 0.0, 0.0, 1.0, size=1, features=1).level == "note"
@@ -361,7 +364,7 @@ def test_an_untrained_network_underfits() -> None:
     assert "less corruption" not in found["underfitting"].advice
     held_back = replace_corruption(model)
     assert (
-        "a lower penalty weight or less corruption"
+        "(it finished 0 epochs), less corruption, another"
         in diagnose(held_back, layout, DIGITS, fitted)["underfitting"].advice
     )
 
@@ -375,6 +378,13 @@ def test_training_that_ran_out_of_time_asks_for_more() -> None:
     for verdict in (verdicts.underfitting_verdict(late), verdicts.pca_verdict(late)):
         assert verdict.advice.startswith("a larger max_time")
         assert "more epochs" not in verdict.advice
+    both = replace(late, train_error=0.3, held_out_error=0.5)
+    found = [verdicts.pca_verdict(both), verdicts.memorising_verdict(both), verdicts.underfitting_verdict(both)]
+    assert [verdict.advice for verdict in found] == [
+        "a larger max_time, or the kind 'linear'.",
+        "more rows, or the kind 'linear'.",
+        "a larger max_time (it stopped after 3 s, in epoch 2), or the kind 'linear'.",
+    ]
 
 
 def test_underfitting_thresholds() -> None:
@@ -401,8 +411,12 @@ def test_dead_units_are_counted_and_named() -> None:
     assert found["dead units"].level == "note"
     assert found["dead units"].sentence == "2 of 8 code units are the same for every row (counted from 0: 2, 5)."
     assert found.figures["dead_units"] == 2.0
-    assert dead_verdict([0, 1, 2, 3], 8, 100).level == "bad"
-    assert dead_verdict(list(range(3)), 8, 100).level == "note"
+    assert dead_verdict(Unused((0, 1, 2, 3)), 8, 100).level == "bad"
+    assert dead_verdict(Unused((0, 1, 2)), 8, 100).level == "note"
+    assert dead_verdict(Unused((0, 1), (5, 7), 2e-5), 8, 100).sentence == (
+        "4 of 8 code units hardly change what is rebuilt (counted from 0: 0, 1, 5, 7): moved over its own spread, the "
+        "best of them changes it by less than 0.01 % of the variance. 2 of them are the same for every row."
+    )
 
 
 def test_a_unit_that_is_constant_but_large_is_dead() -> None:
@@ -452,5 +466,23 @@ def test_how_it_prints_and_is_written_as_json() -> None:
     assert written["verdicts"][1] == {
         "name": "dead units", "level": "bad", "sentence": "Many.", "figure": None, "advice": "fewer.",
     }  # fmt: skip
-    with pytest.raises(KeyError, match="no verdict is called 'copy'; there are PCA, dead units"):
-        found["copy"]
+    with pytest.raises(KeyError, match=r"no verdict is called 'dead unit'\. Did you mean 'dead units'\?"):
+        found["dead unit"]
+
+
+def test_a_code_as_wide_as_the_data_needs_no_advice_where_something_else_restrains_it() -> None:
+    wide = record(code_size=12)
+    plain, meant = verdicts.pca_verdict(wide), verdicts.pca_verdict(wide, wide=True)
+    assert (plain.level, plain.advice) == ("note", "a smaller code_size, unless a wide code is the purpose.")
+    assert (meant.level, meant.advice, meant.sentence) == ("good", "", plain.sentence)
+    assert verdicts.pca_verdict(record(), wide=True) == verdicts.pca_verdict(record())
+
+
+def test_a_model_that_rebuilds_hardly_anything_cannot_be_judged_for_copying() -> None:
+    assert copying(0.94, 1.0, 1.01, 1.66, 0.0).level == "good"
+    found = copying(0.96, 1.0, 1.01, 1.66, 0.0)
+    assert (found.level, found.advice) == ("note", "")
+    assert found.sentence == (
+        "Cannot be judged of a model that rebuilds hardly anything: of real rows it loses 96 % of the variance, of "
+        "rows with their columns shuffled 101 %, of noise 166 %."
+    )

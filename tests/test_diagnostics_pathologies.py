@@ -161,7 +161,7 @@ def test_dead_units() -> None:
         last.bias[:9] = -1e4
     found = judged(model, rows)
     assert "dead units" in bad(found)
-    assert found["dead units"].sentence.startswith("9 of 16 code units are the same for every row")
+    assert found["dead units"].sentence.endswith("9 of them are the same for every row.")  # a tenth is on in one row
 
 
 @pytest.mark.parametrize("method", ["undercomplete", "linear", "sparse", "denoising"])
@@ -172,3 +172,31 @@ def test_no_verdict_cries_wolf_on_small_tables(method: str, n: int) -> None:
     found = judged(fitted(rows, method=method, network="auto", epochs=15), rows)
     wide = {"copying"} if method == "sparse" else set()  # more units than columns, hardly penalised: it may be one
     assert not bad(found) & (set(ILL) - wide)
+
+
+@pytest.mark.parametrize(
+    ("ill", "well"),
+    [
+        (ist.recipes.sparse(weight=300.0), ist.recipes.sparse()),
+        (ist.recipes.contractive(weight=1e4), ist.recipes.contractive()),
+    ],
+)
+def test_a_penalty_that_makes_the_code_collapse(ill: ist.Kind, well: ist.Kind) -> None:
+    rows = ist.data.digits()[0][:1400]
+    found = judged(fitted(rows, method=ill, network="auto", epochs=10), rows)
+    assert {"dead units", "underfitting"} <= bad(found)
+    assert "128 of 128 code units hardly change what is rebuilt" in found["dead units"].sentence
+    assert found["dead units"].advice == "a lower penalty weight, or another learning_rate."
+    assert [found[name].level for name in ("copying", "neighbours")] == ["note", "note"]
+    twin = judged(fitted(rows, method=well, network="auto", epochs=10), rows)
+    assert [twin[name].level for name in ("dead units", "copying", "neighbours", "PCA")] == ["good"] * 4
+
+
+@pytest.mark.parametrize(("ill", "noise"), [(True, None), (False, 0.02), (False, 0.4)])
+def test_a_code_of_one_unit_that_numbers_noise(ill: bool, noise: float | None) -> None:
+    generator = np.random.default_rng(0)
+    place = generator.random((30, 1))
+    bent = np.concatenate([np.cos(6 * place), np.sin(6 * place), place], axis=1) @ generator.normal(size=(3, 10))
+    rows = generator.normal(size=(30, 10)) if noise is None else bent + noise * generator.normal(size=bent.shape)
+    knobs = {"network": ist.Dense((256, 256), "relu"), "code_size": 1, "validation_fraction": 0, "epochs": 500}
+    assert ("numbering" in bad(judged(fitted(rows, **knobs), rows))) == ill

@@ -16,12 +16,26 @@ from isthmus.diagnostics.attractors import Attraction, apart, attraction, attrac
 from isthmus.diagnostics.balance import Sensitivity, balance_verdict, principal_directions, sensitivity
 from isthmus.diagnostics.copying import copying_verdict
 from isthmus.diagnostics.lone import Lone, lone_rows, lone_verdict
-from isthmus.diagnostics.neighbours import Neighbours, are_categories, neighbours, neighbours_verdict, numbering_verdict
+from isthmus.diagnostics.neighbours import (
+    Neighbours,
+    are_categories,
+    lost_of_near,
+    neighbours,
+    neighbours_verdict,
+    numbering_verdict,
+)
 from isthmus.diagnostics.probe import Probe, structureless
-from isthmus.diagnostics.usage import activity_verdict, dead_verdict
+from isthmus.diagnostics.restraint import Restraint, either, restraint
+from isthmus.diagnostics.usage import Unused, activity_verdict, dead_verdict, influence, unused_units
 from isthmus.metrics import activity
 from isthmus.parts.bottlenecks.plain import Plain
+from isthmus.parts.bottlenecks.sparse import BatchTopK, JumpReLU, TopK
+from isthmus.parts.bottlenecks.zeroed import Zeroed
+from isthmus.parts.corruptions import Mask
+from isthmus.parts.losses.cosine import Cosine
 from isthmus.parts.losses.scaled import Squared
+from isthmus.parts.penalties.sparsity import L1
+from isthmus.parts.penalties.weights import WeightDecay
 from isthmus.records import Context, Layout, part
 
 RECORD = FitRecord(1, 10, 900, 100, 0.18, 0.2, 1.0, np.array([1.0, 0.6]), 30, "no more gain")
@@ -116,7 +130,7 @@ def test_balance_thresholds() -> None:
     assert balance_verdict(Sensitivity(0.89, 0.89, 1.0), copies=True).level == "note"
     little = balance_verdict(Sensitivity(0.19, 0.01, 1.0))
     assert (little.level, "answers little" in little.sentence) == ("note", True)
-    assert balance_verdict(Sensitivity(why="there is one column")).sentence == "Not asked: there is one column."
+    assert balance_verdict(Sensitivity(why="there is one column")).sentence == "Does not apply: there is one column."
 
 
 def test_a_memory_of_rows_attracts_whatever_comes() -> None:
@@ -230,15 +244,16 @@ def test_activity_of_sparse_codes() -> None:
     assert (always.level, "4 are active in every row" in always.sentence) == ("bad", True)
     few = activity(codes[:50])
     assert activity_verdict(few, 50).sentence.endswith("which 50 rows cannot prove.")
-    assert dead_verdict(list(range(30)), 40, 50, few).level == "note"
+    assert dead_verdict(Unused(tuple(range(30))), 40, 50, few).level == "note"
 
 
 def test_copying_says_what_to_do() -> None:
     found = copying_verdict(0.0, 1.0, 0.0, 0.0, 1.0, size=64, features=30)
     assert found.sentence.startswith("The code copies its input (64 units for 30 columns)")
     assert found.advice == "code_size <= 10, or the kind 'sparse' or 'denoising'."
-    penalised = copying_verdict(0.0, 1.0, 0.0, 0.0, 1.0, size=64, features=30, penalised=True)
-    assert penalised.advice == "code_size <= 10, or a larger penalty weight, or the kind 'denoising'."
+    more = ("a larger penalty weight",)
+    penalised = copying_verdict(0.0, 1.0, 0.0, 0.0, 1.0, size=64, features=30, restrain=more)
+    assert penalised.advice == "a larger penalty weight, code_size <= 10, or the kind 'denoising'."
 
 
 def test_conditions_go_with_their_rows() -> None:
@@ -255,10 +270,10 @@ def test_losses_of_counts_are_only_compared_with_pca_in_words() -> None:
     probe, basis = plane(10, 1)
     worse = replace(RECORD, train_error=0.9, held_out_error=0.95)
     levels = []
-    for loss in (Squared(1.0), Counts()):
+    for loss in (Squared(1.0), Counts(), Cosine()):
         found = diagnose(model(linear(basis.T), linear(basis), loss), probe.layout, probe.x, worse)
         levels.append([found[name].level for name in ("PCA", "underfitting")])
-    assert levels == [["bad", "bad"], ["note", "note"]]
+    assert levels == [["bad", "bad"], ["note", "note"], ["note", "note"]]
     assert found["PCA"].sentence.endswith("Its loss makes another figure small, so that this is no more than a hint.")
 
 
@@ -267,3 +282,113 @@ def test_noise_never_invents_a_category() -> None:
     shuffled, noise = structureless(x, Layout((2,), ("column",), (False, True)))
     assert sorted(noise[:, 0].tolist()) == sorted(shuffled[:, 0].tolist()) == [0.0, 2.0, 5.0]
     assert not set(noise[:, 1].tolist()) & {0.5, 1.5, 2.5}
+
+
+def test_counts_take_no_small_steps() -> None:
+    probe, basis = plane(10, 3)
+    found = sensitivity(replace(probe, composition=model(linear(basis.T), linear(basis), Counts())), 3)
+    assert balance_verdict(found).sentence == "Does not apply: counts take no small steps."
+    assert balance_verdict(found).level == "good"
+
+
+def test_balance_says_what_is_good_and_advises_what_there_is() -> None:
+    good = balance_verdict(Sensitivity(0.86, 0.58, 1.0))
+    assert good.sentence == (
+        "Sensitive to what sets rows apart, less so to the rest: it passes on 86 % of a small step along the data, "
+        "towards near rows, and 58 % of one across them; the further apart the better."
+    )
+    alike, held = Sensitivity(0.7, 0.7, 1.0), Restraint(("less corruption",), ("more corruption",))
+    last = "a smaller code_size, unless columns have nothing in common."
+    assert balance_verdict(alike).advice == f"the kind 'denoising', or {last}"
+    assert balance_verdict(alike, held=held).advice == f"more corruption, or {last}"
+    assert balance_verdict(alike, learnt=False, held=held).advice == ""
+    # Nothing is passed on: not that too much is, whichever direction fares better.
+    collapsed = balance_verdict(Sensitivity(0.01, 0.02, 1.0), held=held)
+    assert collapsed.advice == "less corruption, or a larger code_size, if such differences matter."
+
+
+def test_a_unit_is_idle_where_moving_it_changes_nothing() -> None:
+    probe, basis = plane(20, 4)
+    decoder = basis * torch.tensor([1.0, 0.5, 0.01, 0.0])
+    probe = replace(probe, composition=model(linear(basis.T), linear(decoder)))
+    codes = probe.codes(probe.x)
+    # Of a linear decoder: the variance of the unit times the mean squared weight.
+    expected = codes.var(0, correction=0) * decoder.square().mean(0)
+    moved = influence(probe, codes, [0, 1, 2, 3])
+    assert list(moved.values()) == pytest.approx(expected.tolist(), rel=1e-3, abs=1e-12)
+    found = unused_units(probe, codes, [0, 1, 2, 3])
+    assert (found.dead, found.idle) == ((), (2, 3))
+    assert found.moved == pytest.approx(float(expected[2]) / probe.variance, rel=1e-3)
+    assert dead_verdict(found, 4, 400).level == "bad"
+    assert dead_verdict(found, 4, 400).advice == "a smaller code_size."
+    codes[:, 1] = 3.0
+    assert unused_units(probe, codes, [0, 1, 3]) == Unused((1,), (3,), 0.0)
+
+
+def test_units_zeroed_on_purpose_are_not_dead() -> None:
+    probe, basis = plane(20, 4)
+    zeroed = compose(linear(basis.T), Zeroed((0, 2)), linear(basis), Squared(1.0))
+    found = diagnose(zeroed, probe.layout, probe.x, RECORD)
+    assert found["dead units"].level == "good"
+    assert found["dead units"].sentence == "All 2 code units are in use, beside 2 zeroed on purpose."
+    assert found.figures["dead_units"] == found.figures["never_active"] == 0
+    with torch.no_grad():
+        zeroed.encoder.module.weight[1] = 0
+    half = diagnose(zeroed, probe.layout, probe.x, RECORD)["dead units"]
+    assert (half.level, half.advice) == ("bad", "a smaller code_size.")
+    assert half.sentence == "1 of 2 code units are the same for every row (counted from 0: 1)."
+
+
+def test_what_restrains_a_composition() -> None:
+    def of(bottleneck: object = Plain(), **parts: object) -> Restraint:
+        return restraint(compose(nn.Linear(4, 3), bottleneck, nn.Linear(3, 4), Squared(1.0), **parts))
+
+    assert of() == of(penalties=(WeightDecay(),)) == Restraint()
+    assert not of()
+    both = of(penalties=(L1(0.1),), corruption=Mask(0.4))
+    assert both.less == ("a lower penalty weight", "less corruption")
+    assert both.more == ("a larger penalty weight", "more corruption")
+    assert of(TopK(2)).less == of(BatchTopK(2)).less == ("a larger k",)
+    assert of(JumpReLU().build(code_size=3)).more == ("a higher price",)
+    nested = of(Zeroed((2,), Zeroed((0,), TopK(1))))
+    assert (nested.more, nested.zeroed) == (("a smaller k",), (0, 2))
+    assert either("a", "b", "c") == "a, b, or c."
+
+
+def test_a_difference_in_neighbours_must_matter_and_be_certain() -> None:
+    kept = Neighbours(100, 0.74, 0.7, math.nan, 0.76, 0.72, math.nan, behind=0.021, spread=0.005)
+    found = neighbours_verdict(kept, 2, 10)
+    assert (found.level, found.advice) == ("note", "the kind 'linear', or a larger code_size.")
+    less = neighbours_verdict(kept, 2, 10, loosen=("less corruption",))
+    assert less.advice == "the kind 'linear', less corruption, or a larger code_size."
+    assert neighbours_verdict(kept, 10, 10).advice == ""
+    assert neighbours_verdict(replace(kept, behind=0.019), 2, 10).level == "good"
+    assert neighbours_verdict(replace(kept, spread=0.011), 2, 10).level == "good"
+    idle = neighbours_verdict(replace(kept, behind=0.0), 2, 10, lost=0.96)
+    assert (idle.level, "rebuilds hardly anything" in idle.sentence) == ("note", True)
+    assert neighbours_verdict(replace(kept, behind=0.0), 2, 10, lost=0.94).level == "good"
+
+
+def test_what_rows_with_near_codes_tell() -> None:
+    generator = np.random.default_rng(0)
+    place = np.sort(generator.random(200))[:, None]
+    curve = np.concatenate([np.cos(6 * place), np.sin(6 * place)], axis=1)
+    assert lost_of_near(curve, place) < 0.01
+    noise = generator.normal(size=(200, 5))
+    assert lost_of_near(noise, place) == pytest.approx(1.1, abs=0.07)  # the mean of 10 others: 1 + 1/10
+    assert lost_of_near(np.array([[0.0], [1.0], [4.0]]), np.array([[0.0], [1.0], [3.0]])) == pytest.approx(
+        min(1 + 1 + 9, 2.5**2 + 1 + 3.5**2) / 3 / np.var([0, 1, 4])
+    )
+
+
+def test_a_code_of_noise_is_numbered_without_held_out_rows() -> None:
+    alone = replace(RECORD, held_out_rows=0, held_out_error=math.nan)
+    kept = Neighbours(30, 0.74, 0.72, math.nan, 0.7, 0.75, math.nan, pca_lost=0.8, near_lost=0.85)
+    found = numbering_verdict(alone, kept, 0.47)
+    assert (found.level, found.figure) == ("bad", 0.85)
+    assert "rows with near codes have so little in common that their mean would lose 85 %" in found.sentence
+    assert numbering_verdict(alone, kept, 0.49).level == "good"  # not so much better than PCA
+    assert numbering_verdict(alone, replace(kept, near_lost=0.79), 0.47).level == "good"  # near codes, near rows
+    assert numbering_verdict(alone, replace(kept, pca_lost=0.49), 0.2).level == "good"  # not so narrow a code
+    assert numbering_verdict(alone, kept, 0.47, told=True).level == "good"
+    assert numbering_verdict(RECORD, kept, 0.47).level == "good"  # held-out rows fare as well

@@ -78,3 +78,15 @@ def test_activity_counts_units_that_are_not_zero() -> None:
     assert (found.never.tolist(), found.always.tolist(), found.sparse) == ([0], [1], True)
     assert (found.mean, found.active_units) == (1.0, pytest.approx(5 / 3))
     assert not metrics.activity(codes[:, :2]).sparse  # one unit never used, one always: no sparse code
+
+
+def test_the_order_kept_is_the_mean_of_that_of_its_rows() -> None:
+    generator = np.random.default_rng(0)
+    x, codes = generator.normal(size=(40, 5)), generator.normal(size=(40, 2))
+    rows = metrics.kept_order(metrics.distances(x), metrics.distances(codes), 6)
+    assert rows.shape == (40,)
+    assert rows.mean() == pytest.approx(metrics.trustworthiness(x, codes, 6))
+    by_hand = np.argsort(np.argsort(np.linalg.norm(x - x[3], axis=1)))[
+        np.argsort(np.linalg.norm(codes - codes[3], axis=1))[1:7]
+    ]
+    assert rows[3] == pytest.approx(1 - 2 / (6 * (80 - 18 - 1)) * np.maximum(0, by_hand - 6).sum())

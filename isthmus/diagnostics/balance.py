@@ -115,7 +115,9 @@ def answers(probe: Probe, x: Tensor, origin: Tensor, directions: Tensor, step: T
     return math.sqrt(float(slopes[0])), math.sqrt(float(slopes[1]))
 
 
-def balance_verdict(found: Sensitivity, *, copies: bool = False, learnt: bool = True, held: Restraint = Restraint()) -> Verdict:
+def balance_verdict(
+    found: Sensitivity, *, copies: bool = False, learnt: bool = True, held: Restraint = Restraint()
+) -> Verdict:
     """Sensitive along the data and less so across them is what an autoencoder should be.
 
     ``copies`` says that `copying_verdict` is bad: so is this one then, if both answers are as long as the step.

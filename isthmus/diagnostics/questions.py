@@ -63,7 +63,7 @@ def diagnose(
        on uniform noise in the columns' ranges is given beside it.
     6. **balance**: how much of a small step is passed on, along the data (towards near rows) and across them
        (orthogonal to their main directions). Bad where more than 90 % of both are and it copies. A note where no
-       direction stands out, or hardly anything is passed on. Not asked of counts and categories.
+       direction stands out, or hardly anything is passed on. Does not apply to counts and categories.
     7. **attractors**: the map from rows to reconstructions, applied 100 times to noise and to middles of two rows.
        Bad where half of these end at single rows given, which are then memories.
     8. **lone rows**: rows that PCA of the others cannot rebuild and that are far from all of them, as planted noise
@@ -115,7 +115,7 @@ def diagnose(
     lost = error / variance if variance > 0 else float("nan")
     shares = structureless_shares(probe)
     held = restraint(composition)
-    living = [unit for unit in range(size) if unit not in held.zeroed] or list(range(size))
+    living = [unit for unit in range(size) if unit not in held.zeroed]
     copying = copying_verdict(error, variance, *shares, size=size, features=layout.features, restrain=held.more)
     slopes, attracted = sensitivity(probe, size), attraction(probe)
     alone = lone_rows(probe, errors.mean(1), size)

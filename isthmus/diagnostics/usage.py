@@ -101,7 +101,9 @@ def dead_verdict(
     if used is not None and not found.idle and too_few(used, size, rows):
         sentence = f"{sentence[:-1]}, which {rows:,} rows cannot prove of a code that is so sparse."
         return Verdict(name, "note", sentence, float(len(units)), "to diagnose with more rows.")
-    advice = either(*held.less, "a smaller code_size" if size > 1 else "another learning_rate")
+    # A code of which nothing is left is no code that is too wide.
+    collapsed = len(units) == size
+    advice = either(*held.less, "another learning_rate" if collapsed else "a smaller code_size")
     level = "bad" if len(units) >= DEAD_MOST * size else "note"
     return Verdict(name, level, sentence, float(len(units)), advice)
 
