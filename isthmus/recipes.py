@@ -245,7 +245,7 @@ def jump_relu(price: float = 3.0) -> Parts:
 
 
 @recipe(papers.GOROSHIN_2013)
-def saturating(weight: Schedule = 0.3, activation: str = "saturated_linear") -> Parts:
+def saturating(weight: Schedule = 1.0, activation: str = "saturated_linear") -> Parts:
     """An overcomplete code pushed to where its activation is flat, so that small changes of a row change nothing."""
     penalties = (Saturating(weight, activation),)
     return Parts(Dense(hidden=(), tied=True), Plain(activation), penalties=penalties, code_share=2.0, weight_decay=0.0)
