@@ -632,7 +632,7 @@ def test_values(text, value):
         ("Mask([x for x in (1,)])", "cannot be read"),
         ("Mask(0.2", "cannot be read"),
         ("Mask(speed=3)", "Mask takes fraction"),
-        ("Masc(0.2)", "Did you mean 'Mask'?"),
+        ("Masc(0.2)", "Did you mean 'Mask'"),
         ("9" * 2000, "is too long"),
         ("(" * 500 + ")" * 500, "cannot be read"),
     ],

@@ -107,7 +107,7 @@ def test_tied_weights_survive_a_copy() -> None:
 
 
 def test_tied_needs_sizes_that_match() -> None:
-    with pytest.raises(InputError, match=r"tied=True needs .* \(encoder 6 -> 6, decoder 3 -> 6\); use tied=False"):
+    with pytest.raises(InputError, match=r"tied=True needs .* \(encoder 6 -> 6, decoder 3 -> 6\)\. Use another loss"):
         Dense(hidden=(5,), tied=True).build(LAYOUT, 6, 3, 6, torch.Generator())
 
 
