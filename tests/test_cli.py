@@ -741,3 +741,27 @@ def test_demo_is_quick_and_small(tmp_path):
     assert float(found.group(1)) < 0.8 * float(found.group(2))
     before, after = re.findall(r"(\S+) grey levels off \(PSNR", ran.stdout)[-2:]
     assert float(after) < 0.6 * float(before)
+
+
+@pytest.mark.parametrize("method", RECIPES)
+def test_every_kind_is_fitted_by_its_name(home, tmp_path, method):
+    short = ["--set", "layer-epochs=1"] if "layer_epochs" in RECIPES[method].knobs else []
+    words = ["--method", method.replace("_", "-"), *short, *TINY, "--given", "age"]
+    run("fit", home / "data.csv", "-o", tmp_path / "m.safetensors", *words)
+    assert method in run("info", tmp_path / "m.safetensors").stdout
+    run("encode", tmp_path / "m.safetensors", home / "data.csv", "-o", tmp_path / "codes.csv", "--given", "age")
+    model = ist.load(tmp_path / "m.safetensors")
+    assert model.n_features_in_ == 5
+    assert model.conditions_ is not None
+
+
+def test_given_is_needed_and_named_by_its_option(home, tmp_path):
+    model = tmp_path / "m.safetensors"
+    run("fit", home / "labelled.csv", "-o", model, *TINY, "--given", "group", "--report", tmp_path / "r.html")
+    forgotten = run("encode", model, home / "data.csv", "-o", tmp_path / "codes.csv", code=2)
+    assert "fitted on rows with given (a label, one of 2); give the same for these rows with --given COLUMN|FILE" in (
+        " ".join(forgotten.stderr.split())
+    )
+    run("reconstruct", model, home / "data.csv", "-o", tmp_path / "back.csv", "--given", home / "groups.txt")
+    unknown = run("encode", model, home / "data.csv", "-o", tmp_path / "codes.csv", "--given", "grop", code=2)
+    assert "--given: 'grop' is neither a column" in " ".join(unknown.stderr.split())
