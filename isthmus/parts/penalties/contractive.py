@@ -63,6 +63,8 @@ class Contractive:
     method: str = "auto"
     projections: int = 4
 
+    draws_noise = "wide codes of deep encoders are probed along random directions, drawn for each row"
+
     def __post_init__(self) -> None:
         check_knobs(self)
 
