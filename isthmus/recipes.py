@@ -259,7 +259,7 @@ def contractive(weight: Schedule = 10.0, activation: str = "sigmoid") -> Parts:
 
 
 @recipe(papers.RIFAI_2011_HIGHER)
-def higher_order_contractive(weight: Schedule = 10.0, curvature: Schedule = 1.0, noise: Schedule = 0.1) -> Parts:
+def higher_order_contractive(weight: Schedule = 10.0, curvature: Schedule = 1e3, noise: Schedule = 0.1) -> Parts:
     """As contractive, with a second penalty on how fast the Jacobian itself changes."""
     penalties = (Contractive(weight), HigherOrderContractive(curvature, noise))
     return Parts(network=Dense(hidden=()), bottleneck=Plain("sigmoid"), penalties=penalties, code_share=2.0)
