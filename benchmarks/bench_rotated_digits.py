@@ -6,10 +6,10 @@ Vincent et al. 2010, "Stacked denoising autoencoders": MNIST digits turned by an
 three layers are pretrained, each a denoising autoencoder of sigmoid units with tied weights, on the 10,000 rows and
 without labels; there is no fine-tuning. There is a machine for every pair of digits, and the pairs vote; each has the
 squared hinge loss and an L2 penalty, made least by L-BFGS. (One machine per digit, against all others, makes 49 %
-errors on raw pixels.) Its C, and the noise and width of the layers, are chosen on the validation rows; it is then
-judged once, on the test rows.
+errors on raw pixels.) Its C is chosen on the validation rows, the noise, width and epochs of the layers once on those of
+seed 0; it is then judged once, on the test rows. Published for layers 1, 2 and 3: about 21.7, 15.1 and 10.0 %.
 
-    python benchmarks/bench_rotated_digits.py [--quick] [--seeds 0 1 2] [--noise 0.1 0.25] [--units 1000 2000]
+    python benchmarks/bench_rotated_digits.py [--quick] [--seeds 0 1 2] [--noise 0.7] [--units 2000] [--epochs 11]
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import isthmus as ist
 from isthmus.data.builtin import named
 
 TRAIN, VALID = 10_000, 2_000
-PENALTIES = (1e-3, 1e-2, 1e-1)
+PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
 def rotated(x: np.ndarray, generator: torch.Generator) -> np.ndarray:
@@ -127,7 +127,7 @@ def stacked(x: np.ndarray, units: int, noise: float, epochs: int, seed: int) -> 
         network=ist.Dense((units, units), activation="sigmoid", tied=True),
         bottleneck=ist.Plain("sigmoid"),
         loss=ist.Bernoulli(),  # pixels stay in [0, 1], so that a hidden one is black
-        pretraining=ist.Greedy(ist.Mask(noise), epochs=epochs),
+        pretraining=ist.Greedy(ist.Mask(noise), epochs=epochs, learning_rate=2e-3),
         weight_decay=0.0,
         code_share=1.0,  # wider than the data on purpose: the noise is what keeps it from copying
     )
@@ -137,7 +137,7 @@ def stacked(x: np.ndarray, units: int, noise: float, epochs: int, seed: int) -> 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--quick", action="store_true", help="10,000 test rows, one width and noise, fewer epochs")
+    arguments.add_argument("--quick", action="store_true", help="10,000 test rows, narrower layers")
     arguments.add_argument("--seeds", nargs="+", type=int, default=[0])
     arguments.add_argument("--units", nargs="+", type=int)
     arguments.add_argument("--noise", nargs="+", type=float)
@@ -151,10 +151,10 @@ def main() -> None:
         valid, test, penalty = errors({name: torch.from_numpy(rows) for name, rows in x.items()}, labels)
         row(seed, "raw", 784, "-", penalty, valid, test, time.perf_counter() - start)
         best: tuple[float, float] | None = None
-        for units in chosen.units or ([1000] if quick else [1000, 2000]):
-            for noise in chosen.noise or ([0.25] if quick else [0.1, 0.25, 0.4]):
+        for units in chosen.units or ([1000] if quick else [2000]):
+            for noise in chosen.noise or [0.7]:
                 start = time.perf_counter()
-                ae = stacked(x["train"], units, noise, chosen.epochs or (20 if quick else 60), seed)
+                ae = stacked(x["train"], units, noise, chosen.epochs or 11, seed)
                 found = {name: layers(ae, rows) for name, rows in x.items()}
                 row(seed, "(learnt)", units, noise, "", "", "", time.perf_counter() - start)
                 for place in range(3):
