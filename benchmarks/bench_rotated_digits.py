@@ -6,8 +6,8 @@ Vincent et al. 2010, "Stacked denoising autoencoders": MNIST digits turned by an
 three layers are pretrained, each a denoising autoencoder of sigmoid units with tied weights, on the 10,000 rows and
 without labels; there is no fine-tuning. There is a machine for every pair of digits, and the pairs vote; each has the
 squared hinge loss and an L2 penalty, made least by L-BFGS. (One machine per digit, against all others, makes 49 %
-errors on raw pixels.) Its C is chosen on the validation rows, the noise, width and epochs of the layers once on those of
-seed 0; it is then judged once, on the test rows. Published for layers 1, 2 and 3: about 21.7, 15.1 and 10.0 %.
+errors on raw pixels.) Its C is chosen on the validation rows, the noise, width and epochs of the layers once, on those
+of seed 0; it is then judged once, on the test rows. Published for layers 1, 2 and 3: about 21.7, 15.1 and 10.0 %.
 
     python benchmarks/bench_rotated_digits.py [--quick] [--seeds 0 1 2] [--noise 0.7] [--units 2000] [--epochs 11]
 """
