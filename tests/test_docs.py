@@ -81,3 +81,11 @@ def test_pages(path, tmp_path):
     )
     where = ran.stderr.replace(str(script), str(path.relative_to(ROOT)))
     assert ran.returncode == 0, f"{ran.stdout}\n{where}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/which-autoencoder.md"])
+def test_every_kind_is_named(page):
+    from isthmus.recipes import RECIPES
+
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert [name for name in RECIPES if f"`{name}`" not in text] == []
