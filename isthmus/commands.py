@@ -7,6 +7,7 @@ import shutil
 import textwrap
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -348,17 +349,20 @@ class Given:
     data: str
     names: tuple[str, ...]
 
+    @cached_property
+    def found(self) -> dict[str, tuple[np.ndarray | None, dict[str | int, str]]]:
+        """What `labels_of` says of each name; read once, since the data may be large."""
+        return {name: labels_of(self.data, name, {}, "--given") for name in self.names}
+
     def left_out(self, columns: dict[str | int, str]) -> dict[str | int, str]:
-        for name in self.names:
-            columns = labels_of(self.data, name, columns, "--given")[1]
+        """``columns`` with those of the data left out that are given."""
+        for _, ignored in self.found.values():
+            columns = {**columns, **ignored}
         return columns
 
     def values(self, source: Source) -> Any:
         """One value per row, or a frame of them where several are named; None where none is."""
-        found = {}
-        for name in self.names:
-            values = labels_of(self.data, name, {}, "--given")[0]
-            found[name] = labels_for(source, name, values, "--given")
+        found = {name: labels_for(source, name, values, "--given") for name, (values, _) in self.found.items()}
         if len(found) < 2:
             return next(iter(found.values()), None)
         import pandas as pd

@@ -207,7 +207,11 @@ class Composition(nn.Module):
 
     def rebuild(self, point: Tensor, context: Context) -> Tensor:
         """(n, *shape): the expected x of a code."""
-        return self.loss.mean(self.decoder(self.z_of(point), context), context)
+        return self.loss.mean(self.decode_point(point, context), context)
+
+    def decode_point(self, point: Tensor, context: Context) -> Tensor:
+        """The loss's parameters for a code as `represent` gives it."""
+        return self.decoder(self.z_of(point), context)
 
     def z_of(self, point: Tensor) -> Tensor:
         """What the decoder reads for a code as `represent` gives it; the bottleneck says so where they differ
@@ -218,7 +222,7 @@ class Composition(nn.Module):
         """(n,) the row's cost, decoded from ``code.point`` instead of a draw."""
         context = self.context(batch)
         code = self.encode(batch, context)[1]
-        cost = self.loss.cost(self.decoder(self.z_of(code.point), context), batch.visible(), batch.weight)
+        cost = self.loss.cost(self.decode_point(code.point, context), batch.visible(), batch.weight)
         if code.cost is None:
             return cost
         return cost + at(self.rate, float("inf")) * (code.cost.mean(0) if code.draws else code.cost)

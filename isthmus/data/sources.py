@@ -247,6 +247,15 @@ def layout_of(shape: tuple[int, ...]) -> Layout:
     return Layout(tuple(int(length) for length in shape), axes)
 
 
+def spread_rows(rows: int, most: int) -> np.ndarray:
+    """At most ``most`` row numbers, sorted, spread evenly over all ``rows``.
+
+    >>> spread_rows(5, 3), spread_rows(2, 3)
+    (array([0, 2, 4]), array([0, 1]))
+    """
+    return np.unique(np.linspace(0, rows - 1, min(rows, most)).astype(np.int64))
+
+
 def stretches(rows: int, step: int) -> list[tuple[int, int]]:
     """``0..rows`` cut into stretches of ``step`` rows.
 
@@ -258,7 +267,7 @@ def stretches(rows: int, step: int) -> list[tuple[int, int]]:
 
 def digest(source: Source) -> str:
     """A SHA-256 that changes with the data: over shape, names, types and up to 1,024 evenly spread rows."""
-    kept = np.unique(np.linspace(0, source.rows - 1, min(source.rows, 1024)).astype(np.int64))
+    kept = spread_rows(source.rows, 1024)
     mark = hashlib.sha256()
     mark.update(repr((source.rows, source.layout.shape, source.names, source.dtypes)).encode("utf-8", "surrogatepass"))
     for start in range(0, len(kept), 64):

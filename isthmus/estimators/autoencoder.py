@@ -21,6 +21,7 @@ from isthmus.composition import Composition
 from isthmus.data import Scaling, Source, digest, open_source, split
 from isthmus.data.arrays import as_array
 from isthmus.data.given import Conditions
+from isthmus.data.sources import spread_rows
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.fitting import (
     Job,
@@ -388,7 +389,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         source, blocks = self._source(X), []
         with torch.no_grad():
             for _, _, batch in self._batches(source, given):
-                out = composition.decoder(composition.z_of(composition.represent(batch)), composition.context(batch))
+                out = composition.decode_point(composition.represent(batch), composition.context(batch))
                 part = composition.loss.outliers(out, batch.visible(), batch.weight)
                 blocks.append(part.double().cpu().numpy() * self.scaling_.scale.reshape(source.layout.shape))
         floats = replace(source.form, dtypes=("float64",))  # what is subtracted from whole numbers may be negative
@@ -435,7 +436,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if labels is not None and labels.shape != (source.rows,):
             raise InputError(f"y must have one label per row, shape ({source.rows},); got {labels.shape}")
         conditions = self._given(given, source.rows)
-        rows = np.unique(np.linspace(0, source.rows - 1, min(source.rows, 5000)).astype(np.int64))
+        rows = spread_rows(source.rows, 5000)
         batch = self._batch(source.take(rows), None if conditions is None else conditions[rows])
         return diagnostics.diagnose(
             self.composition_, self.form_.layout, batch.x, self.record_,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus.data.sources import spread_rows
 from isthmus.errors import InputError
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.settings import number
@@ -110,8 +111,7 @@ def draw_vector_field(
         raise InputError(f"path must end in .png, .svg or .pdf; got {os.fspath(path)!r}")
     noise = number("noise", noise, 0)
     source, draw = model._source(X), np.random.default_rng(random_state)
-    rows = np.unique(np.linspace(0, source.rows - 1, min(source.rows, SHOWN)).astype(np.int64))
-    points = np.asarray(source.take(rows), dtype=np.float64)
+    points = np.asarray(source.take(spread_rows(source.rows, SHOWN)), dtype=np.float64)
     spread = noise * model.scaling_.scale
     low, high = points.min(0) - 2 * spread, points.max(0) + 2 * spread
     sides = (np.linspace(a, b, GRID) for a, b in zip(low, high, strict=True))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from isthmus.data.sources import spread_rows
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.recipes import RECIPES, Kind
@@ -30,14 +31,12 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
     if record is None:
         raise InputError("report needs a model made by fit: partial_fit keeps no held-out rows to judge by")
     source = model._source(X)
+    diagnosis = model.diagnose(source, y, given=given)  # which refuses labels that are not one per row
     labels = None if y is None else np.asarray(y)
-    if labels is not None and labels.shape != (source.rows,):
-        raise InputError(f"y must have one label per row, shape ({source.rows},); got {labels.shape}")
-    diagnosis = model.diagnose(source, y, given=given)
     scores = model.score_samples(source, given=given)
     conditions = model._given(given, source.rows)
     most = max(50, min(ROWS, 20_000_000 // model.n_features_in_))
-    spread = np.linspace(0, source.rows - 1, min(source.rows, most)).astype(np.int64)
+    spread = spread_rows(source.rows, most)
     rows = np.union1d(spread, np.argsort(scores, kind="stable")[: figures.ODDEST])
     raw = source.take(rows)
     with torch.no_grad():
