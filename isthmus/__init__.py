@@ -62,6 +62,8 @@ HOMES = {
     "isthmus.estimators.field": "draw_vector_field vector_field",
     "isthmus.estimators.files": "load",
     "isthmus.papers": "Paper",
+    "isthmus.parts.bottlenecks.gaussian": "Gaussian",
+    "isthmus.parts.bottlenecks.importance": "ImportanceWeighted",
     "isthmus.parts.bottlenecks.plain": "Plain",
     "isthmus.parts.bottlenecks.sparse": "BatchTopK JumpReLU TopK",
     "isthmus.parts.bottlenecks.zeroed": "Zeroed",
@@ -76,10 +78,11 @@ HOMES = {
     "isthmus.parts.penalties.contractive": "Contractive HigherOrderContractive",
     "isthmus.parts.penalties.sparsity": "L1 KLSparsity Saturating",
     "isthmus.parts.penalties.weights": "WeightDecay",
+    "isthmus.parts.priors.normal": "Normal",
     "isthmus.parts.pretraining": "Boltzmann Greedy",
     "isthmus.parts.schedules": "Between Ramp",
     "isthmus.recipes": "RECIPES Kind Parts",
-    "isthmus.records": "Batch Code Context Layout Pass Seen Trace",
+    "isthmus.records": "Batch Code Context Layout Pass Seen Site Trace",
 }
 """Where each public name lives."""
 

@@ -18,6 +18,15 @@ def is_real(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
 
 
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number, and no truth value.
+
+    >>> is_whole(3), is_whole(np.int64(3)), is_whole(3.0), is_whole(True)
+    (True, True, False, False)
+    """
+    return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+
+
 def listed(items: Iterable[object], limit: int = 8) -> str:
     """The items as they would be written down, cut short after ``limit``.
 

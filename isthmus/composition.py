@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from isthmus.errors import InputError
 from isthmus.parts.schedules import at, ends
-from isthmus.records import EVALUATION, Batch, Code, Context, Layout, Pass, Schedule, Seen, Trace
+from isthmus.records import EVALUATION, Batch, Code, Context, Pass, Schedule, Seen, Trace, built
 
 
 class Unaware(nn.Module):
@@ -75,6 +75,9 @@ class Composition(nn.Module):
         for penalty in self.penalties:
             if hasattr(penalty, "check"):
                 penalty.check(self)
+        for part in (bottleneck, *self.penalties):
+            if hasattr(part, "joined"):
+                part.joined(self)
 
     def layers_of_penalties(self) -> tuple[str, ...]:
         """The layers whose activations the penalties read, all of which must exist."""
@@ -112,7 +115,8 @@ class Composition(nn.Module):
         if level is None and getattr(self.corruption, "tell", False):
             level = batch.x.new_full((batch.x.shape[0],), self.corruption.least)  # len() would fix ONNX graphs' rows
         total = self.loss.total(batch.visible()) if hasattr(self.loss, "total") else None
-        return Context(tuple(batch.x.shape[1:]), batch.given, batch.lengths, level=level, total=total, pass_=pass_)
+        shape, labels = tuple(batch.x.shape[1:]), batch.labels
+        return Context(shape, batch.given, batch.lengths, level=level, total=total, labels=labels, pass_=pass_)
 
     def view(self, batch: Batch, seen: Seen | None = None) -> Tensor:
         """What the encoder is shown: the visible cells, as the loss wants them seen (counts: their logarithm)."""
@@ -163,9 +167,9 @@ class Composition(nn.Module):
         code = trace.code
         paid = None if code.cost is None else at(self.rate, trace.pass_.epoch) * code.cost
         if hasattr(self.bottleneck, "combine"):
-            return self.bottleneck.combine(losses, paid)
+            return self.bottleneck.combine(losses, paid, code)
         total = losses if paid is None else losses + paid
-        return total.mean(0) if code.draws else total
+        return over_draws(total, code) if code.draws else total
 
     def objective(self, trace: Trace) -> tuple[Tensor, dict[str, Tensor]]:
         """The number that training makes small, and its terms by name, detached.
@@ -176,7 +180,8 @@ class Composition(nn.Module):
         losses = self.losses(trace)
         total = mean_over_rows(self.combined(losses, trace), weight)
         terms = {"cost": total.detach()}
-        terms["loss"] = terms["cost"] if trace.code.cost is None else mean_over_rows(losses.detach(), weight)
+        losses = over_draws(losses.detach(), trace.code) if trace.code.draws else losses.detach()
+        terms["loss"] = terms["cost"] if trace.code.cost is None else mean_over_rows(losses, weight)
         for penalty in self.penalties:
             value = penalty(trace)
             if value.ndim:
@@ -191,7 +196,7 @@ class Composition(nn.Module):
         if hasattr(self.bottleneck, "start"):
             with torch.no_grad():
                 context = self.context(batch)
-                self.bottleneck.start(self.encoder(self.view(batch), context))
+                self.bottleneck.start(self.encoder(self.view(batch), context), batch)
 
     def after_step(self, trace: Trace, terms: dict[str, Tensor]) -> None:
         """Let parts that keep running figures follow the step just made."""
@@ -225,7 +230,7 @@ class Composition(nn.Module):
         cost = self.loss.cost(self.decode_point(code.point, context), batch.visible(), batch.weight)
         if code.cost is None:
             return cost
-        return cost + at(self.rate, float("inf")) * (code.cost.mean(0) if code.draws else code.cost)
+        return cost + at(self.rate, float("inf")) * (over_draws(code.cost, code) if code.draws else code.cost)
 
     @contextmanager
     def watching(self) -> Iterator[dict[str, Tensor]]:
@@ -243,6 +248,11 @@ class Composition(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def over_draws(values: Tensor, code: Code) -> Tensor:
+    """(draws, n) -> (n,): the mean over a row's draws, each with its share."""
+    return values.mean(0) if code.shares is None else (values * code.shares).sum(0)
 
 
 def term_name(penalty: Any, taken: dict[str, Tensor]) -> str:
@@ -295,8 +305,3 @@ def compose(
     """
     ready = tuple(built(penalty) for penalty in penalties)
     return Composition(encoder, built(bottleneck), decoder, built(loss), built(corruption), ready, rate)
-
-
-def built(part: Any, layout: Layout | None = None) -> Any:
-    """A part that learns comes as a frozen description with ``build(layout)``; others are used as they are."""
-    return part.build(layout) if hasattr(part, "build") and not isinstance(part, nn.Module) else part

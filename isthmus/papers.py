@@ -119,3 +119,22 @@ HE_2022 = Paper(
     "CVPR",
 )
 ZHOU_2017 = Paper("Chong Zhou and Randy C. Paffenroth", 2017, "Anomaly detection with robust deep autoencoders", "KDD")
+KINGMA_2014 = Paper(
+    "Diederik P. Kingma and Max Welling",
+    2014,
+    "Auto-encoding variational Bayes",
+    "International Conference on Learning Representations",
+)
+HIGGINS_2017 = Paper(
+    "Irina Higgins and Loic Matthey and Arka Pal and Christopher Burgess and Xavier Glorot and Matthew Botvinick "
+    "and Shakir Mohamed and Alexander Lerchner",
+    2017,
+    "beta-VAE: learning basic visual concepts with a constrained variational framework",
+    "International Conference on Learning Representations",
+)
+BURDA_2016 = Paper(
+    "Yuri Burda and Roger Grosse and Ruslan Salakhutdinov",
+    2016,
+    "Importance weighted autoencoders",
+    "International Conference on Learning Representations",
+)

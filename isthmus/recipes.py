@@ -19,9 +19,11 @@ import torch
 
 from isthmus import papers
 from isthmus.checks import did_you_mean
-from isthmus.composition import Composition, built, compose
+from isthmus.composition import Composition, compose
 from isthmus.errors import InputError
 from isthmus.papers import Paper
+from isthmus.parts.bottlenecks.gaussian import Gaussian
+from isthmus.parts.bottlenecks.importance import ImportanceWeighted
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.bottlenecks.sparse import BatchTopK, JumpReLU, TopK
 from isthmus.parts.corruptions import GaussianNoise, Mask, MaskPatches
@@ -32,7 +34,8 @@ from isthmus.parts.networks.dense import Dense
 from isthmus.parts.penalties.contractive import Contractive, HigherOrderContractive
 from isthmus.parts.penalties.sparsity import L1, KLSparsity, Saturating
 from isthmus.parts.pretraining import Boltzmann, Greedy
-from isthmus.records import Layout, Schedule
+from isthmus.parts.priors.normal import Normal
+from isthmus.records import Layout, Schedule, Site, built
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,9 @@ class Parts:
 
     def build(self, layout: Layout, code_size: int, generator: torch.Generator, given_size: int = 0) -> Composition:
         """Make the composition, with fresh weights drawn from ``generator``, for rows given so many numbers each."""
-        parts = {name: built(getattr(self, name), layout) for name in ("bottleneck", "loss", "corruption")}
-        penalties = tuple(built(penalty, layout) for penalty in self.penalties)
+        site = Site(layout, code_size, generator)
+        parts = {name: built(getattr(self, name), site) for name in ("bottleneck", "loss", "corruption")}
+        penalties = tuple(built(penalty, site) for penalty in self.penalties)
         network = self.network.resolve(layout.features, code_size)
         hidden_size, out_size = parts["bottleneck"].width(code_size), parts["loss"].width(layout.features)
         # Named only where something is given or told, so that a network of one's own may do without them.
@@ -284,3 +288,21 @@ def deep_belief(steps: int = 1, layer_epochs: int | None = None, tied: bool = Fa
         learning_rate=1e-2,
         weight_decay=0.0,
     )
+
+
+@recipe(papers.KINGMA_2014)
+def vae(beta: Schedule = 1.0, posterior: str = "diagonal", prior: Any = Normal(), free_bits: float = 0.0) -> Parts:
+    """Variational: every row's code is a normal distribution that pays, in nats, for what it says."""
+    return Parts(bottleneck=Gaussian(posterior, prior, free_bits), rate=beta)
+
+
+@recipe(papers.HIGGINS_2017)
+def beta_vae(beta: Schedule = 4.0) -> Parts:
+    """Variational with a dearer code, beta > 1, so that units part the factors of the data between them."""
+    return Parts(bottleneck=Gaussian(), rate=beta)
+
+
+@recipe(papers.BURDA_2016)
+def iwae(draws: int = 5, doubly: bool = False, posterior: str = "diagonal", prior: Any = Normal()) -> Parts:
+    """Importance weighted: several codes are drawn for every row, and the best count most."""
+    return Parts(bottleneck=ImportanceWeighted(draws, doubly, Gaussian(posterior, prior)))

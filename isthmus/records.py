@@ -109,6 +109,7 @@ class Batch:
     weight : same shape as x, 0 = missing cell, which reaches neither loss nor encoder; None = all 1.
     row_weight : (n,) weight of each row in the mean over rows; None = all 1.
     given : (n, conditions) what conditional kinds read; None where there is none.
+    labels : (n,) int64, the number of each row's class, -1 = not known; None where there are none.
     lengths : (n,) valid steps of each sequence; None where rows are not sequences.
     rows : (n,) the rows' numbers in the data set, int64; None where unknown.
     """
@@ -120,6 +121,7 @@ class Batch:
     given: Tensor | None = None
     lengths: Tensor | None = None
     rows: Tensor | None = None
+    labels: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -166,7 +168,7 @@ class Context:
     Attributes
     ----------
     shape : the shape of one row of the data, what a decoder must rebuild.
-    given, lengths : as in `Batch`.
+    given, lengths, labels : as in `Batch`.
     teacher : the true sequence, for decoders that are shown it while training.
     level : (n,) strength of each row's corruption, for encoders that are told it; None = not told.
     total : (n,) what the loss keeps of each row's size (the number of counts), for its mean; None = unknown.
@@ -179,7 +181,38 @@ class Context:
     teacher: Tensor | None = None
     level: Tensor | None = None
     total: Tensor | None = None
+    labels: Tensor | None = None
     pass_: Pass = EVALUATION
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a part that learns is built: what its sizes follow from, and what its first weights are drawn by.
+
+    Attributes
+    ----------
+    layout : of the rows; None = unknown.
+    code_size : numbers in the code; 0 = unknown.
+    generator : None = weights are drawn by a generator of the part's own, seeded with 0.
+    """
+
+    layout: Layout | None = None
+    code_size: int = 0
+    generator: torch.Generator | None = None
+
+    @property
+    def source(self) -> torch.Generator:
+        """What first weights are drawn by."""
+        return torch.Generator().manual_seed(0) if self.generator is None else self.generator
+
+
+NOWHERE = Site()
+"""A part that is built by hand, with nothing known of its place."""
+
+
+def built(part: Any, site: Site = NOWHERE) -> Any:
+    """A part that learns comes as a frozen description with ``build(site)``; others are used as they are."""
+    return part.build(site) if hasattr(part, "build") and not hasattr(part, "forward") else part
 
 
 @dataclass(frozen=True)
@@ -210,7 +243,9 @@ class Code:
     point : (n, code_size) the deterministic representation that ``transform`` returns, flattened.
     cost : (n,), or (draws, n), nats paid for the code; None = nothing is paid.
     draws : how many codes were drawn per row; 0 = one, without an axis for it.
-    index : the discrete code, where there is one.
+    index : (n, symbols) int64, the discrete code, where there is one.
+    posterior : the distribution that z was drawn from (see `parts.distributions`), where there is one.
+    shares : (draws, n) the share of each draw in the row's cost, where they differ; they sum to 1 over the draws.
     """
 
     z: Tensor
@@ -218,6 +253,8 @@ class Code:
     cost: Tensor | None = None
     draws: int = 0
     index: Tensor | None = None
+    posterior: Any = None
+    shares: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -256,6 +293,7 @@ Schedule = float | Callable[[float], float]
 
 __all__ = [
     "EVALUATION",
+    "NOWHERE",
     "PARTS",
     "Batch",
     "Code",
@@ -264,7 +302,9 @@ __all__ = [
     "Pass",
     "Schedule",
     "Seen",
+    "Site",
     "Trace",
+    "built",
     "from_json",
     "part",
     "replace",

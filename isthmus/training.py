@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from isthmus.checkpoints import OUT_OF_TIME, Plan, Saver, State
-from isthmus.composition import Composition, Unaware
+from isthmus.composition import Composition, Unaware, over_draws
 from isthmus.data.batches import batches
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources import Source, stretches
@@ -29,6 +29,9 @@ from isthmus.records import Batch, Pass
 
 CACHE_BYTES = 128 * 2**20
 """Scaled rows up to this size are kept in memory; above, every batch is scaled on its way."""
+
+START_ROWS = 2048
+"""Rows that a bottleneck may set itself up from before the first step."""
 
 SMALL_STEP = 5e7
 """Floating-point operations of one step below which a single thread is faster than several."""
@@ -194,11 +197,11 @@ def evaluate(composition: Composition, feed: Feed, seed: int) -> Figures:
             losses = composition.losses(trace)
             costs = composition.combined(losses, trace)
             weight = torch.ones_like(costs) if batch.row_weight is None else batch.row_weight
-            mean = composition.loss.mean(trace.out, trace.context)
-            error = (mean if mean.ndim == batch.x.ndim else mean[0]) - batch.x
+            mean = composition.loss.mean(trace.out[0] if trace.code.draws else trace.out, trace.context)
+            error = mean - batch.x
             row_squares = (error * unit).square().flatten(1).mean(1)
             if losses.ndim > 1:
-                losses = losses.mean(0)
+                losses = over_draws(losses, trace.code)
             sums = torch.stack([(v * weight).sum(dtype=torch.float64) for v in (costs, losses, row_squares)]).tolist()
             cost, loss, squares = cost + sums[0], loss + sums[1], squares + sums[2]
             mass = float(weight.sum())
@@ -242,8 +245,8 @@ def train(
         if not (resume and saver.load(state)):
             saver.forget()
             if len(feed.train):
-                first = next(feed.batches(feed.train, plan.batch_size, plan.seed))
-                composition.start(first)
+                # More rows than a batch: codebooks are begun from them.
+                composition.start(next(feed.batches(feed.train, max(plan.batch_size, START_ROWS), plan.seed)))
             look(state, feed, plan)
         began, deadline = time.monotonic() - state.seconds, time.monotonic() + plan.max_time
         progress.start(title, plan.epochs)

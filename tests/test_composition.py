@@ -220,7 +220,7 @@ def test_hooks_for_a_data_dependent_start_and_for_after_a_step() -> None:
             super().__init__()
             self.calls = []
 
-        def start(self, hidden: Tensor) -> None:
+        def start(self, hidden: Tensor, batch: Batch) -> None:
             self.calls.append(f"start {tuple(hidden.shape)}")
 
         def after_step(self, trace: Trace, terms: dict[str, Tensor]) -> None:

@@ -36,7 +36,7 @@ from isthmus.parts.losses.cosine import Cosine
 from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.penalties.sparsity import L1
 from isthmus.parts.penalties.weights import WeightDecay
-from isthmus.records import Context, Layout, part
+from isthmus.records import Context, Layout, Site, part
 
 RECORD = FitRecord(1, 10, 900, 100, 0.18, 0.2, 1.0, np.array([1.0, 0.6]), 30, "no more gain")
 
@@ -349,7 +349,7 @@ def test_what_restrains_a_composition() -> None:
     assert both.less == ("a lower penalty weight", "less corruption")
     assert both.more == ("a larger penalty weight", "more corruption")
     assert of(TopK(2)).less == of(BatchTopK(2)).less == ("a larger k",)
-    assert of(JumpReLU().build(code_size=3)).more == ("a higher price",)
+    assert of(JumpReLU().build(Site(code_size=3))).more == ("a higher price",)
     nested = of(Zeroed((2,), Zeroed((0,), TopK(1))))
     assert (nested.more, nested.zeroed) == (("a smaller k",), (0, 2))
     assert either("a", "b", "c") == "a, b, or c."

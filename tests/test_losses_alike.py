@@ -20,7 +20,7 @@ from isthmus.parts.losses.counts import Multinomial, NegativeBinomial, Poisson, 
 from isthmus.parts.losses.grouped import GroupedHuber
 from isthmus.parts.losses.robust import Huber, StudentT
 from isthmus.parts.losses.scaled import Absolute, Squared
-from isthmus.records import Context, Layout, from_json, to_json
+from isthmus.records import Context, Layout, Site, from_json, to_json
 
 SHAPE = (2, 3)
 LAYOUT = Layout(SHAPE, ("height", "width"))
@@ -42,7 +42,7 @@ class Case:
     numbers: int = 0
 
     def made(self) -> Any:
-        part = self.part.build(LAYOUT) if hasattr(self.part, "build") else self.part
+        part = self.part.build(Site(LAYOUT)) if hasattr(self.part, "build") else self.part
         if not isinstance(part, nn.Module):
             return part
         for parameter in part.double().parameters():

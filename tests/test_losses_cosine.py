@@ -11,7 +11,7 @@ import torch
 
 from isthmus.errors import InputError
 from isthmus.parts.losses.cosine import Cosine, log_bessel
-from isthmus.records import EVALUATION, Batch, Code, Context, Layout, Seen, Trace
+from isthmus.records import EVALUATION, Batch, Code, Context, Layout, Seen, Site, Trace
 
 
 def pair(n: int = 20, features: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -156,4 +156,4 @@ def test_knobs_and_sizes_are_checked() -> None:
     with pytest.raises(InputError, match="Cosine: concentration must be > 0, or None to learn it; got 0"):
         Cosine(0)
     with pytest.raises(InputError, match="Cosine: rows must have at least 2 columns to have a direction"):
-        Cosine().build(Layout((1,), ("column",)))
+        Cosine().build(Site(Layout((1,), ("column",))))

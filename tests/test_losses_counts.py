@@ -20,7 +20,7 @@ from isthmus.parts.losses.counts import (
     ZeroInflatedNegativeBinomial,
     log_mean,
 )
-from isthmus.records import Context, Layout
+from isthmus.records import Context, Layout, Site
 
 R = np.array([0.05, 0.9, 7.0, 30.0, 4e5])
 """Inverse dispersions, on both sides of where the series takes over."""
@@ -34,7 +34,7 @@ def pair(n: int = 40, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def with_r(part: NegativeBinomial | ZeroInflatedNegativeBinomial, r: np.ndarray = R) -> torch.nn.Module:
-    loss = part.build(Layout((len(r),), ("column",))).double()
+    loss = part.build(Site(Layout((len(r),), ("column",)))).double()
     loss.log_inverse_dispersion.data.copy_(torch.from_numpy(np.log(r)))
     return loss.requires_grad_(False)
 
@@ -202,12 +202,12 @@ def test_what_the_encoder_is_shown() -> None:
 @pytest.mark.parametrize("part", [NegativeBinomial, ZeroInflatedNegativeBinomial])
 def test_dispersions_are_learned_for_the_columns_of_the_data(part: type) -> None:
     name = part.__name__
-    assert part().build(Layout((4, 4), ("height", "width"))).log_inverse_dispersion.shape == (16,)
+    assert part().build(Site(Layout((4, 4), ("height", "width")))).log_inverse_dispersion.shape == (16,)
     assert part(features=3).build().log_inverse_dispersion.shape == (3,)
     with pytest.raises(InputError, match=f"{name}: features must say how many columns there are"):
         part().build()
     with pytest.raises(InputError, match=f"{name}: features must be the 5 of the data, or None; got 3"):
-        part(features=3).build(Layout((5,), ("column",)))
+        part(features=3).build(Site(Layout((5,), ("column",))))
 
 
 def test_the_learned_dispersion_finds_that_of_the_data() -> None:

@@ -18,7 +18,7 @@ from isthmus.parts.bottlenecks.sparse import BatchTopK, JumpReLU, TopK
 from isthmus.parts.bottlenecks.zeroed import Zeroed
 from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
-from isthmus.records import Code, Context, Pass, from_json, part, to_json
+from isthmus.records import Code, Context, Pass, Site, from_json, part, to_json
 
 TRAINING = Context(shape=(4,), pass_=Pass(training=True))
 OUTSIDE = Context(shape=(4,))
@@ -139,14 +139,14 @@ def test_batch_top_k_learns_its_threshold() -> None:
 def test_a_batch_without_activity_moves_no_threshold() -> None:
     bottleneck = BatchTopK(3).build()
     bottleneck.threshold.fill_(0.25)
-    bottleneck.start(-hidden().abs())
+    bottleneck.start(-hidden().abs(), None)
     assert float(bottleneck.threshold) == 0.25
 
 
 def test_rows_are_alone_outside_training() -> None:
     bottleneck = BatchTopK(2).build().double()
     h = hidden()
-    bottleneck.start(h)
+    bottleneck.start(h, None)
     together = bottleneck(h, OUTSIDE).z
     assert torch.equal(together, torch.cat([bottleneck(row[None], OUTSIDE).z for row in h]))
     assert not torch.equal(bottleneck(h, TRAINING).z, torch.cat([bottleneck(r[None], TRAINING).z for r in h]))
@@ -156,7 +156,7 @@ def test_rows_are_alone_outside_training() -> None:
 
 
 def jump(**knobs: float) -> Any:
-    return JumpReLU(**knobs).build(code_size=10).double()
+    return JumpReLU(**knobs).build(Site(code_size=10)).double()
 
 
 def test_jump_relu_without_a_threshold_is_a_rectifier() -> None:
@@ -190,7 +190,7 @@ def test_the_threshold_follows_the_rectangle() -> None:
 def test_the_pseudo_derivative_is_right_in_the_mean() -> None:
     """Where h has a smooth density, the mean cost's slope in theta is that of finite differences."""
     h = hidden(400_000, 1)
-    bottleneck = JumpReLU(price=1.0, threshold=0.7, bandwidth=0.05).build(code_size=1).double()
+    bottleneck = JumpReLU(price=1.0, threshold=0.7, bandwidth=0.05).build(Site(code_size=1)).double()
     code = bottleneck(h, TRAINING)
     (slope,) = torch.autograd.grad(0.5 * (code.z - 1).square().mean() + code.cost.mean(), bottleneck.log_threshold)
 
@@ -262,7 +262,7 @@ class Maps:
         z = hidden.reshape(len(hidden), 2, -1)
         return Code(z=torch.stack([z, z + 1, z + 2]), point=hidden, cost=hidden.sum(1), draws=3)
 
-    def combine(self, losses: Tensor, cost: Tensor) -> Tensor:
+    def combine(self, losses: Tensor, cost: Tensor, code: Code) -> Tensor:
         return losses.amin(0) + cost
 
 
@@ -293,7 +293,7 @@ def test_zeroed_has_the_methods_that_its_bottleneck_has() -> None:
     assert [hasattr(plain, name) for name in names] == [False, False, False, False]
     assert [hasattr(several, name) for name in names] == [False, False, True, False]
     assert [hasattr(state, name) for name in names] == [True, True, False, True]
-    assert several.combine(torch.ones(3, 2), torch.ones(2)).tolist() == [2, 2]
+    assert several.combine(torch.ones(3, 2), torch.ones(2), None).tolist() == [2, 2]
 
 
 def test_units_must_be_there_and_named_once() -> None:

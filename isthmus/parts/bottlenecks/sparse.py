@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.activations import ACTIVATIONS
-from isthmus.records import Code, Context, Layout, Trace, part
+from isthmus.records import NOWHERE, Batch, Code, Context, Site, Trace, part
 
 SLOWEST = 0.01
 """The least share that one batch has in a running mean: about the last hundred batches count."""
@@ -97,7 +97,7 @@ class BatchTopK:
     def __post_init__(self) -> None:
         check_choice(type(self).__name__, self.k, self.activation)
 
-    def build(self, layout: Layout | None = None) -> BatchChoice:
+    def build(self, site: Site = NOWHERE) -> BatchChoice:
         return BatchChoice(self)
 
 
@@ -133,7 +133,7 @@ class BatchChoice(nn.Module):
             point = activity.where(activity > self.threshold, 0)
         return Code(z=point.reshape(hidden.shape), point=point)
 
-    def start(self, hidden: Tensor) -> None:
+    def start(self, hidden: Tensor, batch: Batch) -> None:
         """The first batch's threshold, so that the cost before the first step is that of a sparse code."""
         self.follow(self.kept(hidden), rate=torch.tensor(1.0))
 
@@ -171,7 +171,7 @@ class JumpReLU:
 
     Examples
     --------
-    >>> jump = JumpReLU(price=2.0, threshold=1.5).build(code_size=3)
+    >>> jump = JumpReLU(price=2.0, threshold=1.5).build(Site(code_size=3))
     >>> code = jump(torch.tensor([[3.0, -2.0, 1.0]]), Context(shape=(4,)))
     >>> code.z.detach(), code.cost.detach()
     (tensor([[3., 0., 0.]]), tensor([2.]))
@@ -190,11 +190,11 @@ class JumpReLU:
             if not fits:
                 raise InputError(f"JumpReLU: {name} must be {'>' if open_end else '>='} 0; got {value!r}")
 
-    def build(self, layout: Layout | None = None, code_size: int | None = None) -> Jump:
-        """``code_size`` is needed where nobody asks for the `width`: in `compose`, by hand."""
+    def build(self, site: Site = NOWHERE) -> Jump:
+        """The code's size is needed where nobody asks for the `width`: in `compose`, by hand."""
         jump = Jump(self)
-        if code_size is not None:
-            jump.width(code_size)
+        if site.code_size:
+            jump.width(site.code_size)
         return jump
 
 
@@ -218,7 +218,9 @@ class Jump(nn.Module):
 
     def forward(self, hidden: Tensor, context: Context) -> Code:
         if self.log_threshold is None:
-            raise InputError("JumpReLU: the code's size is not known; in compose, write JumpReLU().build(code_size=32)")
+            raise InputError(
+                "JumpReLU: the code's size is not known; in compose, write JumpReLU().build(ist.Site(code_size=32))"
+            )
         activity, threshold = hidden.flatten(1), self.log_threshold.exp()
         active = activity > threshold
         # Adds 0 to the values; to the gradients, what the rectangle says of the step.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.plain import Plain
-from isthmus.records import Code, Context, Layout, part, replace
+from isthmus.records import NOWHERE, Code, Context, Site, built, part, replace
 
 
 @part
@@ -50,15 +50,14 @@ class Zeroed:
                 raise InputError(f"Zeroed: unit {unit} is named {units.count(unit)} times; name each once")
         object.__setattr__(self, "units", units)
 
-    def build(self, layout: Layout | None = None) -> ZeroedUnits:
-        built = self.bottleneck.build(layout) if hasattr(self.bottleneck, "build") else self.bottleneck
-        return ZeroedUnits(self.units, built)
+    def build(self, site: Site = NOWHERE) -> ZeroedUnits:
+        return ZeroedUnits(self.units, built(self.bottleneck, site))
 
 
 class ZeroedUnits(nn.Module):
     """The module behind `Zeroed`; what it does not do itself, the bottleneck in it does."""
 
-    FORWARDED = ("start", "after_step", "combine", "couples_rows", "estimates_gradient")
+    FORWARDED = ("start", "after_step", "combine", "joined", "couples_rows", "estimates_gradient")
 
     def __init__(self, units: tuple[int, ...], bottleneck: Any) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ The contract (what `composition.py` asks of a loss):
     outliers(out, x, weight)         the part of x that is put down to outliers, where the loss has one
     after_step(trace, terms), best(mean_cost, cells)     only where a scale is learned
 
-What a user writes (`Squared()`) is a frozen part; where something is learned, ``build(layout)`` makes the module.
+What a user writes (`Squared()`) is a frozen part; where something is learned, ``build(site)`` makes the module.
 A cell's weight says how often the cell stands there; 0 = missing, and it may then hold anything, NaN included.
 """
 

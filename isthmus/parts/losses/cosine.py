@@ -13,7 +13,7 @@ from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.losses.common import cells, counted_cells, follow, known, numbers_axis, ready, row_sums
 from isthmus.parts.losses.scaled import LOG_TWO_PI
-from isthmus.records import Context, Layout, Trace, part
+from isthmus.records import NOWHERE, Context, Site, Trace, part
 
 TINY = 1e-12
 """Added to the squared length of an output: at 0 its direction then has a finite gradient."""
@@ -56,8 +56,8 @@ class Cosine:
         if self.concentration is not None and not (is_real(self.concentration) and self.concentration > 0):
             raise InputError(f"Cosine: concentration must be > 0, or None to learn it; got {self.concentration!r}")
 
-    def build(self, layout: Layout | None = None) -> CosineLoss:
-        if layout is not None and layout.features < 2:
+    def build(self, site: Site = NOWHERE) -> CosineLoss:
+        if site.layout is not None and site.layout.features < 2:
             raise InputError("Cosine: rows must have at least 2 columns to have a direction; these have 1")
         return CosineLoss(self.concentration)
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from isthmus.errors import InputError
 from isthmus.parts.losses.common import log_rising, numbers_axis, ready, row_sums
-from isthmus.records import Context, Layout, part
+from isthmus.records import NOWHERE, Context, Layout, Site, part
 
 LARGEST_LOG_MEAN = 30.0
 """Beyond a mean of e^30 = 1e13 means grow linearly with the decoder's output: see `log_mean`."""
@@ -105,8 +105,8 @@ class NegativeBinomial(Counts):
 
     features: int | None = None
 
-    def build(self, layout: Layout | None = None) -> NegativeBinomialLoss:
-        return NegativeBinomialLoss(features_of("NegativeBinomial", self.features, layout))
+    def build(self, site: Site = NOWHERE) -> NegativeBinomialLoss:
+        return NegativeBinomialLoss(features_of("NegativeBinomial", self.features, site.layout))
 
 
 @part
@@ -135,8 +135,8 @@ class ZeroInflatedNegativeBinomial(Counts):
 
     features: int | None = None
 
-    def build(self, layout: Layout | None = None) -> ZeroInflatedLoss:
-        return ZeroInflatedLoss(features_of("ZeroInflatedNegativeBinomial", self.features, layout))
+    def build(self, site: Site = NOWHERE) -> ZeroInflatedLoss:
+        return ZeroInflatedLoss(features_of("ZeroInflatedNegativeBinomial", self.features, site.layout))
 
 
 class NegativeBinomialLoss(Counts, nn.Module):

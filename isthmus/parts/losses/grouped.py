@@ -13,7 +13,7 @@ from torch import Tensor
 from isthmus.parts.losses.common import cells, known, ready, row_sums
 from isthmus.parts.losses.robust import RobustLoss, check_positive
 from isthmus.parts.losses.scaled import LOG_TWO_PI
-from isthmus.records import Layout, part
+from isthmus.records import NOWHERE, Site, part
 
 
 @part
@@ -52,7 +52,7 @@ class GroupedHuber:
     def __post_init__(self) -> None:
         check_positive("GroupedHuber", threshold=self.threshold, scale=self.scale)
 
-    def build(self, layout: Layout | None = None) -> GroupedHuberLoss:
+    def build(self, site: Site = NOWHERE) -> GroupedHuberLoss:
         return GroupedHuberLoss(self.threshold, self.scale)
 
 

@@ -11,7 +11,7 @@ from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.losses.common import FLOOR, cells, counted_cells, follow, known, log_rising, ready, row_sums
 from isthmus.parts.losses.scaled import LearnedScale
-from isthmus.records import Layout, Trace, part
+from isthmus.records import NOWHERE, Site, Trace, part
 
 SWEEPS = 3
 """How often a step applies the fixed point of the scale: a first guess off by a factor f ends within f^(1/8)."""
@@ -54,7 +54,7 @@ class StudentT:
     def __post_init__(self) -> None:
         check_positive("StudentT", df=self.df, scale=self.scale)
 
-    def build(self, layout: Layout | None = None) -> StudentTLoss:
+    def build(self, site: Site = NOWHERE) -> StudentTLoss:
         return StudentTLoss(self.df, self.scale)
 
 
@@ -93,7 +93,7 @@ class Huber:
             object.__setattr__(self, "threshold", Huber.threshold)
         check_positive("Huber", threshold=self.threshold, scale=self.scale)
 
-    def build(self, layout: Layout | None = None) -> HuberLoss:
+    def build(self, site: Site = NOWHERE) -> HuberLoss:
         return HuberLoss(self.threshold, self.scale)
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.losses.common import FLOOR, cells, counted_cells, follow, ready, row_sums
-from isthmus.records import Context, Layout, Trace, part
+from isthmus.records import NOWHERE, Context, Site, Trace, part
 
 LOG_TWO_PI = math.log(2 * math.pi)
 
@@ -44,7 +44,7 @@ class Squared:
         if self.variance is not None and not (is_real(self.variance) and self.variance > 0):
             raise InputError(f"Squared: variance must be > 0, or None to learn it; got {self.variance!r}")
 
-    def build(self, layout: Layout | None = None) -> ScaledLoss:
+    def build(self, site: Site = NOWHERE) -> ScaledLoss:
         return SquaredLoss(self.variance)
 
 
@@ -65,7 +65,7 @@ class Absolute:
         if self.scale is not None and not (is_real(self.scale) and self.scale > 0):
             raise InputError(f"Absolute: scale must be > 0, or None to learn it; got {self.scale!r}")
 
-    def build(self, layout: Layout | None = None) -> ScaledLoss:
+    def build(self, site: Site = NOWHERE) -> ScaledLoss:
         return AbsoluteLoss(self.scale)
 
 

@@ -13,7 +13,7 @@ from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.activations import REACH, SHRINK
 from isthmus.parts.penalties.common import Remembering, check_weight, units_of
-from isthmus.records import Layout, Schedule, Trace, part
+from isthmus.records import NOWHERE, Schedule, Site, Trace, part
 
 EDGE = 1e-6
 """Mean activations are kept this far from 0 and 1, where a float32 sigmoid ends and the divergence is infinite."""
@@ -88,7 +88,7 @@ class KLSparsity:
         if not self.window >= 1:
             raise InputError(f"KLSparsity: window must be a number of rows >= 1; got {self.window!r}")
 
-    def build(self, layout: Layout | None = None) -> RunningKL:
+    def build(self, site: Site = NOWHERE) -> RunningKL:
         return RunningKL(self)
 
 
