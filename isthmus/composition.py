@@ -9,6 +9,7 @@ objective  = mean over rows of cost + sum of weight * penalty
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.errors import InputError
-from isthmus.parts.schedules import at, ends
+from isthmus.parts.schedules import at, bounds, ends
 from isthmus.records import EVALUATION, Batch, Code, Context, Pass, Schedule, Seen, Trace, built
 
 
@@ -71,7 +72,15 @@ class Composition(nn.Module):
         # Those that keep state, registered so that they are moved and saved with the rest.
         self.learning_penalties = nn.ModuleList(p for p in self.penalties if isinstance(p, nn.Module))
         self.rate = rate
+        low, high = bounds(rate)
+        if not 0 <= low <= high < math.inf:
+            raise InputError(
+                f"rate (beta): what a code costs is weighed by a number >= 0, or a Ramp of such; got {rate!r}"
+            )
         self.watched = self.layers_of_penalties()
+        self.penalty_terms: dict[str, Any] = {}
+        for penalty in self.penalties:
+            self.penalty_terms[term_name(penalty, self.penalty_terms)] = penalty
         for penalty in self.penalties:
             if hasattr(penalty, "check"):
                 penalty.check(self)
@@ -109,6 +118,12 @@ class Composition(nn.Module):
         parts = (self.corruption, self.bottleneck, self.loss, *self.penalties)
         knobs = [value for part in parts if part is not None for value in vars(part).values()]
         return max(ends(value) for value in (self.rate, 0.0, *knobs))
+
+    @property
+    def prior(self) -> Any:
+        """What codes are held to: the bottleneck's prior, or that of a penalty; None where there is none."""
+        priors = (getattr(part, "prior", None) for part in (self.bottleneck, *self.penalties))
+        return next((prior for prior in priors if prior is not None), None)
 
     def context(self, batch: Batch, pass_: Pass = EVALUATION, level: Tensor | None = None) -> Context:
         """What the parts may read beside the rows; without a ``level`` the encoder is told the least that there is."""
@@ -180,15 +195,15 @@ class Composition(nn.Module):
         losses = self.losses(trace)
         total = mean_over_rows(self.combined(losses, trace), weight)
         terms = {"cost": total.detach()}
-        losses = over_draws(losses.detach(), trace.code) if trace.code.draws else losses.detach()
+        losses = (over_draws(losses, trace.code) if trace.code.draws else losses).detach()
         terms["loss"] = terms["cost"] if trace.code.cost is None else mean_over_rows(losses, weight)
-        for penalty in self.penalties:
+        for name, penalty in self.penalty_terms.items():
             value = penalty(trace)
             if value.ndim:
                 value = mean_over_rows(value, weight)
             value = at(penalty.weight, trace.pass_.epoch) * value
             total = total + value
-            terms[term_name(penalty, terms)] = value.detach()
+            terms[name] = value.detach()
         return total, terms
 
     def start(self, batch: Batch) -> None:
@@ -252,10 +267,12 @@ class Composition(nn.Module):
 
 def over_draws(values: Tensor, code: Code) -> Tensor:
     """(draws, n) -> (n,): the mean over a row's draws, each with its share."""
-    return values.mean(0) if code.shares is None else (values * code.shares).sum(0)
+    if code.shares is None:
+        return values.mean(0)
+    return (values * code.shares).sum(0)
 
 
-def term_name(penalty: Any, taken: dict[str, Tensor]) -> str:
+def term_name(penalty: Any, taken: dict[str, Any]) -> str:
     """The penalty's name in the history: its class and layer, numbered where two share both."""
     layer = getattr(penalty, "layer", "code")
     name = getattr(penalty, "term", type(penalty).__name__) + ("" if layer == "code" else f" {layer}")

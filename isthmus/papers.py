@@ -138,3 +138,9 @@ BURDA_2016 = Paper(
     "Importance weighted autoencoders",
     "International Conference on Learning Representations",
 )
+KINGMA_2014_LABELS = Paper(
+    "Diederik P. Kingma and Danilo J. Rezende and Shakir Mohamed and Max Welling",
+    2014,
+    "Semi-supervised learning with deep generative models",
+    "Advances in Neural Information Processing Systems 27",
+)

@@ -24,6 +24,7 @@ from isthmus.errors import InputError
 from isthmus.papers import Paper
 from isthmus.parts.bottlenecks.gaussian import Gaussian
 from isthmus.parts.bottlenecks.importance import ImportanceWeighted
+from isthmus.parts.bottlenecks.labelled import Labelled
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.bottlenecks.sparse import BatchTopK, JumpReLU, TopK
 from isthmus.parts.corruptions import GaussianNoise, Mask, MaskPatches
@@ -306,3 +307,9 @@ def beta_vae(beta: Schedule = 4.0) -> Parts:
 def iwae(draws: int = 5, doubly: bool = False, posterior: str = "diagonal", prior: Any = Normal()) -> Parts:
     """Importance weighted: several codes are drawn for every row, and the best count most."""
     return Parts(bottleneck=ImportanceWeighted(draws, doubly, Gaussian(posterior, prior)))
+
+
+@recipe(papers.KINGMA_2014_LABELS)
+def semi_supervised(weight: float = 10.0, beta: Schedule = 1.0) -> Parts:
+    """Variational with the row's class in its code, learnt from labels of some rows: fit(X, y), y with gaps."""
+    return Parts(bottleneck=Labelled(weight=weight), rate=beta)

@@ -51,6 +51,7 @@ class Feed:
     at_once : rows that are looked at together where nothing is learnt.
     row_weight : (rows,) weights with mean 1 over the training rows, or None.
     given : (rows, conditions) float32, what each row is given, or None.
+    labels : (rows,) int64, the number of each row's class, -1 = not known, or None.
     """
 
     def __init__(
@@ -62,9 +63,11 @@ class Feed:
         row_weight: np.ndarray | None = None,
         device: str = "cpu",
         given: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
     ) -> None:
         self.source, self.scaling, self.device = source, scaling, device
         self.given = None if given is None else torch.from_numpy(given)
+        self.labels = None if labels is None else torch.from_numpy(labels)
         self.train, self.held_out = train, held_out
         self.row_weight = None if row_weight is None else torch.from_numpy(row_weight.astype(np.float32))
         # Looked at after every epoch. Without held-out rows some training rows are: for the record, and `target`.
@@ -104,10 +107,11 @@ class Feed:
             yield self.batch(self.cached_watched[some], torch.from_numpy(self.watched[some]))
 
     def batch(self, x: Tensor, rows: Tensor) -> Batch:
-        weight, given = (
-            None if values is None else values[rows].to(self.device) for values in (self.row_weight, self.given)
+        weight, given, labels = (
+            None if values is None else values[rows].to(self.device)
+            for values in (self.row_weight, self.given, self.labels)
         )
-        return Batch(x.to(self.device), self.source.layout, row_weight=weight, given=given, rows=rows)
+        return Batch(x.to(self.device), self.source.layout, None, weight, given, rows=rows, labels=labels)
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,10 @@ def evaluate(composition: Composition, feed: Feed, seed: int) -> Figures:
             losses = composition.losses(trace)
             costs = composition.combined(losses, trace)
             weight = torch.ones_like(costs) if batch.row_weight is None else batch.row_weight
-            mean = composition.loss.mean(trace.out[0] if trace.code.draws else trace.out, trace.context)
+            if trace.code.draws:  # which differ: in place of any of them, the code that stands for the row
+                mean = composition.rebuild(trace.code.point, trace.context)
+            else:
+                mean = composition.loss.mean(trace.out, trace.context)
             error = mean - batch.x
             row_squares = (error * unit).square().flatten(1).mean(1)
             if losses.ndim > 1:
@@ -351,8 +358,10 @@ def look(state: State, feed: Feed, plan: Plan) -> None:
     sums, state.sums = state.sums, {}
     # What is compared is the held-out cost and the epoch's penalties: without them, the early states of a strongly
     # penalised kind, which rebuild better and are not yet what was asked for, would win. An epoch before the
-    # schedules' end, or without penalties to compare by, counts for nothing.
-    penalties = sum(value for name, value in line.items() if name in sums and name not in ("cost", "loss"))
+    # schedules' end, or without penalties to compare by, counts for nothing. Adversaries play a game in which a small
+    # term is no merit: they are left out.
+    terms = state.composition.penalty_terms.items()
+    penalties = sum(line[name] for name, penalty in terms if name in sums and not hasattr(penalty, "adversary"))
     compared = figures.cost + penalties
     ready = state.epoch >= state.composition.warm_epochs and (bool(sums) or not state.composition.penalties)
     better = compared < state.best_cost or not len(feed.held_out)

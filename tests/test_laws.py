@@ -206,7 +206,7 @@ def half_weight(case: Case) -> None:
     composition = case.build().double().eval()
     batch = case.batch(4, weight=torch.zeros(4, FEATURES, dtype=torch.float64))
     trace = composition.trace(batch)
-    assert torch.equal(composition.losses(trace), torch.zeros(4, dtype=torch.float64))
+    assert not composition.losses(trace).any()
 
 
 def json_round_trip(case: Case) -> None:

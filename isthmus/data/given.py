@@ -175,11 +175,16 @@ def checked(values: Any, rows: int, name: str) -> np.ndarray:
     return values
 
 
+def is_missing(value: Any) -> bool:
+    """None, NaN, or pandas' NA and NaT (which refuse to be compared)."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+
+
 def as_labels(name: str, values: np.ndarray) -> list[str]:
     """Labels as text, so that 3, 3.0 and "3" are one label; a missing one is refused."""
     texts = []
     for row, value in enumerate(values.tolist()):
-        if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
+        if is_missing(value):
             raise InputError(f"{name}: row {row} is missing; every row must be given a label")
         texts.append(str(int(value)) if isinstance(value, float) and value.is_integer() else str(value))
     return texts

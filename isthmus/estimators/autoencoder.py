@@ -20,9 +20,11 @@ from isthmus.checkpoints import kept_seed
 from isthmus.composition import Composition
 from isthmus.data import Scaling, Source, digest, open_source, split
 from isthmus.data.arrays import as_array
+from isthmus.data.classes import numbered
 from isthmus.data.given import Conditions
 from isthmus.data.sources import spread_rows
 from isthmus.errors import DataWarning, InputError
+from isthmus.estimators.classes import ClassesMixin, reads_labels, with_classes
 from isthmus.estimators.fitting import (
     Job,
     build,
@@ -34,6 +36,7 @@ from isthmus.estimators.fitting import (
     rows_at_once,
     suited,
 )
+from isthmus.estimators.generative import GenerativeMixin
 from isthmus.estimators.settings import check_folder, held_out_share, plan_for, row_weights, seed_of, warn_of_names
 from isthmus.parts.activations import REACH
 from isthmus.parts.networks.dense import Dense
@@ -42,7 +45,7 @@ from isthmus.records import Batch, Context
 from isthmus.training import Feed
 
 
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """An autoencoder of any kind, as a scikit-learn transformer.
 
     An encoder squeezes rows through a narrow code, a decoder rebuilds them, and the reconstruction loss
@@ -169,7 +172,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         X : (n, columns) or (n, height, width[, channel]) array, pandas or polars frame, scipy sparse matrix,
             path to ``.csv .parquet .npy .npz`` or idx files or to a folder of images, or a source from
             ``ist.data``.
-        y : ignored.
+        y : (n,) labels, for kinds that learn from those of some rows ('semi_supervised'): None, NaN, or among whole
+            numbers -1, where a row's is not known. Ignored by all others.
         given : what each row is given, which encoder and decoder then read beside it, so that the code need not
             hold it: (n,) labels or numbers, or (n, k) of them, array or frame. Text, truth values and whole
             numbers of at most 20 different values are labels; other numbers are quantities. The same must
@@ -201,7 +205,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if not len(train):
                 raise InputError("sample_weight: every training row has weight zero; at least one must be > 0")
             weight = weight / weight[train].mean()
-        parts = self._parts()
+        parts, classes, labels = self._parts(), None, None
+        if reads_labels(parts):
+            parts, classes, labels = with_classes(parts, y, source.rows)
         plan = plan_for(self.get_params(deep=False), len(train), len(held_out), seed, parts)
         scaling = self._scaling(source, train, parts)
         if isinstance(self.network, str):
@@ -213,7 +219,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             name=title(self.method),
             parts=parts,
             code_size=chosen_code_size(self.code_size, parts, source.layout.features),
-            feed=Feed(source, scaling, train, held_out, weight, plan.device, encoded(conditions, given, source.rows)),
+            feed=Feed(
+                source, scaling, train, held_out, weight, plan.device, encoded(conditions, given, source.rows), labels
+            ),
             plan=plan,
             may_fall_back=isinstance(self.network, str),
             resume=resume,
@@ -221,7 +229,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             data_digest=data_digest,
         ).run()
         # Only now, so that a fit that fails leaves the estimator as it was.
-        self._remember(source, scaling, conditions)
+        self._remember(source, scaling, conditions, classes)
         self.data_digest_: str | None = data_digest
         self.composition_, self.parts_ = fitted.composition, fitted.parts
         self.history_ = fitted.history
@@ -260,11 +268,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 raise InputError("sample_weight: every row has weight zero; at least one must be > 0")
             weight = weight / weight[rows].mean()
         seed = seed_of(self.random_state)
-        parts = self._parts() if first else self.parts_
+        parts, classes, labels = self._parts() if first else self.parts_, getattr(self, "classes_", None), None
+        if first and reads_labels(parts):
+            parts, classes, labels = with_classes(parts, y, source.rows)
+        elif classes is not None and y is not None:
+            labels = numbered(classes, y, source.rows)
         knobs = {**self.get_params(deep=False), "epochs": 1, "checkpoint": None}
         plan = plan_for(knobs, len(rows), 0, seed, parts)
         scaling = self._scaling(source, rows, parts) if first else self.scaling_
-        feed = Feed(source, scaling, rows, rows[:0], weight, plan.device, encoded(conditions, given, source.rows))
+        beside = encoded(conditions, given, source.rows)
+        feed = Feed(source, scaling, rows, rows[:0], weight, plan.device, beside, labels)
         if first:
             size = chosen_code_size(self.code_size, parts, source.layout.features)
             composition = build(parts, source.layout, size, seed, given_size_of(feed))
@@ -281,7 +294,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         passes = int(history["epoch"][-1]) if history["epoch"] else 0
         means = training.one_pass(state, feed, plan, passes)
         if first:
-            self._remember(source, scaling, conditions)
+            self._remember(source, scaling, conditions, classes)
             self.parts_, self.record_, self.data_digest_ = parts, None, None
         self.composition_ = composition.eval()
         self.code_size_ = code_size_of(composition, feed)
@@ -318,9 +331,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             _get_feature_names(X)  # refuses names of which only some are text
         return source
 
-    def _remember(self, source: Source, scaling: Scaling, conditions: Conditions | None) -> None:
-        """What the data was."""
+    def _remember(
+        self, source: Source, scaling: Scaling, conditions: Conditions | None, classes: np.ndarray | None
+    ) -> None:
+        """What the data was; a prior fitted to the codes of an earlier fit is no longer one of these."""
         self.form_, self.scaling_, self.conditions_ = source.form, scaling, conditions
+        self.classes_, self.prior_, self.prior_part_ = classes, None, None
         self.n_features_in_ = source.layout.features
         if source.names is not None and not source.numbered:
             self.feature_names_in_ = np.asarray(source.names, dtype=object)
@@ -398,7 +414,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def score_samples(self, X: Any, *, given: Any = None) -> np.ndarray:
         """(n,) float32: minus each row's cost at ``code.point``, as a log density in the user's units (nats)."""
         check_is_fitted(self, "composition_")
-        volume = 0.0 if getattr(self.composition_.loss, "on_sphere", False) else self.scaling_.log_volume
+        volume = self._volume()
         return self._map(X, lambda batch: -self.composition_.point_cost(batch) - volume, (), given)
 
     def score(self, X: Any, y: Any = None, *, given: Any = None) -> float:
@@ -470,9 +486,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             warn_of_names(source.names is not None and not source.numbered, hasattr(self, "feature_names_in_"))
         return source
 
-    def _batches(self, source: Source, given: Any = None) -> Iterator[tuple[int, int, Batch]]:
-        """Large stretches of rows, scaled, in order."""
-        size, device = rows_at_once(self.n_features_in_), self._device
+    def _batches(self, source: Source, given: Any = None, most: int = 2**30) -> Iterator[tuple[int, int, Batch]]:
+        """Large stretches of rows, ``most`` at once, scaled, in order."""
+        size, device = min(most, rows_at_once(self.n_features_in_)), self._device
         conditions = self._given(given, source.rows)
         for start in range(0, source.rows, size):
             stop = min(start + size, source.rows)

@@ -12,13 +12,14 @@ from torch import Tensor
 from isthmus import storage
 from isthmus.composition import Composition
 from isthmus.data import Form, Scaling
+from isthmus.data.classes import class_tensors, classes_from
 from isthmus.data.given import Conditions
 from isthmus.diagnostics import FitRecord
 from isthmus.errors import FileFormatError, InputError
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.fitting import build
 from isthmus.recipes import Kind, Parts
-from isthmus.records import from_json, to_json
+from isthmus.records import Site, built, from_json, to_json
 from isthmus.version import VERSION
 
 
@@ -38,6 +39,10 @@ def state_of(model: Autoencoder) -> tuple[dict[str, Any], dict[str, Any]]:
     if model.conditions_ is not None:
         conditions, condition_tensors = model.conditions_.state()
         tensors |= {f"given.{k}": v for k, v in condition_tensors.items()}
+    if model.classes_ is not None:
+        tensors |= {f"classes.{k}": v for k, v in class_tensors(model.classes_).items()}
+    if model.prior_ is not None:
+        tensors |= {f"prior.{k}": v for k, v in model.prior_.state_dict().items()}
     tensors |= {f"history.{k}": np.asarray(v, dtype=np.float64) for k, v in model.history_.items()}
     record = None
     if model.record_ is not None:
@@ -57,6 +62,8 @@ def state_of(model: Autoencoder) -> tuple[dict[str, Any], dict[str, Any]]:
         "form": form,
         "scaling": scaling,
         "given": conditions,
+        "labelled_share": model.parts_.bottleneck.share if model.classes_ is not None else None,
+        "prior": to_json(model.prior_part_),
         "record": record,
         "data": model.data_digest_,
     }
@@ -68,6 +75,9 @@ def restored(spec: dict[str, Any], tensors: dict[str, Tensor], composition: Comp
 
     def group(prefix: str) -> dict[str, np.ndarray]:
         return {k.removeprefix(prefix): v.numpy() for k, v in tensors.items() if k.startswith(prefix)}
+
+    def weights(prefix: str) -> dict[str, Tensor]:
+        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
     params = from_json(spec["params"])
     params["columns"] = None if params["columns"] is None else dict(params["columns"])
@@ -88,25 +98,32 @@ def restored(spec: dict[str, Any], tensors: dict[str, Tensor], composition: Comp
     parts = model._parts()
     if isinstance(parts, Parts):
         parts = dataclasses.replace(parts, network=from_json(spec["network"]))
+    model.classes_ = classes_from(found) if (found := group("classes.")) else None
+    if isinstance(parts, Parts) and model.classes_ is not None:
+        told = {"classes": len(model.classes_), "share": spec["labelled_share"]}
+        parts = dataclasses.replace(parts, bottleneck=dataclasses.replace(parts.bottleneck, **told))
     model.parts_ = parts
     size = 0 if spec["own_modules"] else model.code_size_  # the weights tell whether the modules are the same
     model.composition_ = build(
         parts, model.form_.layout, size, seed=0, given_size=0 if model.conditions_ is None else model.conditions_.size
     ).eval()
-    weights = {k.removeprefix("composition."): v for k, v in tensors.items() if k.startswith("composition.")}
     try:
-        model.composition_.load_state_dict(weights)
+        model.composition_.load_state_dict(weights("composition."))
     except RuntimeError as error:
         if spec["own_modules"]:
             raise InputError(f"composition: these are not the modules that the model was made of: {error}") from error
         raise FileFormatError(f"the file's weights do not fit its own description: {error}") from error
+    model.prior_, model.prior_part_ = None, from_json(spec.get("prior"))
+    if model.prior_part_ is not None:
+        model.prior_ = built(model.prior_part_, Site(model.form_.layout, model.code_size_)).eval()
+        model.prior_.load_state_dict(weights("prior."))
     model.history_ = {name: values.tolist() for name, values in group("history.").items()}
     model.record_, model.partial_ = None, None
     if spec["record"] is not None:
-        told: dict[str, Any] = {
+        figures: dict[str, Any] = {
             k: float(v) if isinstance(v, str) and k != "stopped" else v for k, v in spec["record"].items()
         }
-        model.record_ = FitRecord(**told, pca_errors=tensors["record.pca_errors"].numpy())
+        model.record_ = FitRecord(**figures, pca_errors=tensors["record.pca_errors"].numpy())
     model.data_digest_ = spec["data"]
     return model
 

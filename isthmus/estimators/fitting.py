@@ -23,6 +23,7 @@ from isthmus.composition import Composition, Unaware
 from isthmus.data import Scaling
 from isthmus.diagnostics import FitRecord
 from isthmus.errors import DataWarning, InputError
+from isthmus.estimators.classes import reads_labels
 from isthmus.estimators.settings import whole
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.losses.grouped import GroupedHuber
@@ -291,7 +292,8 @@ def chosen_code_size(asked: Any, parts: Parts | Composition, features: int) -> i
             DataWarning,
             stacklevel=3,
         )
-    return size or parts.code_size(features)
+    # The classes that a code begins with come on top of what it would else hold.
+    return size or parts.code_size(features) + (parts.bottleneck.classes if reads_labels(parts) else 0)
 
 
 def check_learnable(composition: Composition) -> None:

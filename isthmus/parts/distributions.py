@@ -28,6 +28,21 @@ def log_scale_of(raw: Tensor) -> Tensor:
     return raw.clamp(NARROWEST, WIDEST)
 
 
+def precise(hidden: Tensor) -> Tensor:
+    """(n, ...) -> (n, width), of float32 at least: on a GPU it may come in bfloat16, too coarse for logarithms."""
+    return hidden.flatten(1).to(torch.promote_types(hidden.dtype, torch.float32))
+
+
+def triangle_of(log_diagonal: Tensor, below: Tensor) -> Tensor:
+    """Lower triangular matrices (n, size, size): from the logarithms of their diagonals (n, size), and what lies below,
+    row by row, (n, size * (size - 1) / 2)."""
+    triangle = torch.diag_embed(log_diagonal.exp())
+    size = triangle.shape[-1]
+    rows, columns = torch.tril_indices(size, size, -1, device=below.device)
+    matrices = torch.arange(len(below), device=below.device)[:, None]
+    return triangle.index_put((matrices, rows, columns), below)
+
+
 def standard_log_prob(noise: Tensor) -> Tensor:
     """(..., size) -> (...,): log density of N(0, I)."""
     return (-0.5 * noise.square() - HALF_LOG_TWO_PI).sum(-1)
@@ -82,12 +97,15 @@ class FullNormal:
         return self.triangle.diagonal(dim1=-2, dim2=-1).log()
 
     def sample(self, draws: int, generator: torch.Generator | None) -> Tensor:
-        noise = noise_like(self.mean, draws, generator)
-        return self.mean + (self.triangle @ noise[..., None])[..., 0]
+        # Draws stand beside each other as columns, or every draw would copy all the triangles.
+        noise = noise_like(self.mean, draws, generator).movedim(0, -1)
+        return self.mean + (self.triangle @ noise).movedim(-1, 0)
 
     def log_prob(self, z: Tensor) -> Tensor:
-        noise = torch.linalg.solve_triangular(self.triangle, (z - self.mean)[..., None], upper=False)[..., 0]
-        return standard_log_prob(noise) - self.log_diagonal.sum(-1)
+        away = z - self.mean
+        columns = away.reshape(-1, *self.mean.shape).movedim(0, -1)
+        noise = torch.linalg.solve_triangular(self.triangle, columns, upper=False).movedim(-1, 0)
+        return standard_log_prob(noise.reshape(away.shape)) - self.log_diagonal.sum(-1)
 
     def entropy(self) -> Tensor:
         return (self.log_diagonal + 0.5 + HALF_LOG_TWO_PI).sum(-1)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from isthmus.checks import is_real
 from isthmus.errors import InputError
-from isthmus.parts.distributions import DiagonalNormal, FullNormal, log_scale_of
+from isthmus.parts.distributions import DiagonalNormal, FullNormal, log_scale_of, precise, triangle_of
 from isthmus.parts.flows import Couplings, FlowNormal
 from isthmus.parts.priors.normal import Normal
 from isthmus.records import NOWHERE, Batch, Code, Context, Site, built, part
@@ -35,8 +34,7 @@ class Gaussian:
     posterior : ``"diagonal"`` (independent units), ``"full"`` (units vary together: size * (size + 1) / 2 numbers more
         from the encoder, so for codes of some dozens at most), ``"flow"`` (a diagonal one bent by invertible layers
         that read the row).
-    prior : what codes are held to: `Normal()`, or one that learns, such as ``Mixture(10)``, ``Vamp(500)``, ``Flow()``,
-        ``TwoLevel(8)``.
+    prior : what codes are held to: `Normal()`, or one that learns: `Mixture()`, `Vamp()`, `Flow()`, `TwoLevel()`.
     free_bits : nats per unit, >= 0, that cost nothing to save below: a unit whose divergence is smaller is charged
         this much anyway, so that it may as well say something. Needs the closed form and a diagonal posterior.
 
@@ -47,6 +45,7 @@ class Gaussian:
 
     Examples
     --------
+    >>> import torch
     >>> code = Gaussian().build(Site(code_size=2))(torch.zeros(1, 4), Context(shape=(4,)))
     >>> code.z.tolist(), code.cost.tolist()
     ([[0.0, 0.0]], [0.0])
@@ -59,6 +58,8 @@ class Gaussian:
     def __post_init__(self) -> None:
         if self.posterior not in POSTERIORS:
             raise InputError(f"Gaussian: posterior must be one of {', '.join(POSTERIORS)}; got {self.posterior!r}")
+        if not (hasattr(self.prior, "log_prob") or hasattr(self.prior, "build")):
+            raise InputError(f"Gaussian: prior must be one such as Normal() or Mixture(10); got {self.prior!r}")
         if not (is_real(self.free_bits) and 0 <= self.free_bits < math.inf):
             raise InputError(f"Gaussian: free_bits must be >= 0 and finite; got {self.free_bits!r}")
         if self.free_bits and (self.posterior != "diagonal" or self.prior != Normal()):
@@ -84,7 +85,7 @@ class GaussianCode(nn.Module):
 
     def posterior(self, hidden: Tensor) -> Any:
         """q(z | x) of an encoder's output (n, width)."""
-        flat = hidden.flatten(1)
+        flat = precise(hidden)
         if self.gaussian.posterior == "diagonal":
             mean, raw = flat.chunk(2, dim=1)
             return DiagonalNormal(mean, log_scale_of(raw))
@@ -94,15 +95,10 @@ class GaussianCode(nn.Module):
         # width = size (size + 3) / 2
         size = (math.isqrt(9 + 8 * flat.shape[1]) - 3) // 2
         mean, raw, below = flat[:, :size], flat[:, size : 2 * size], flat[:, 2 * size :]
-        rows, columns = torch.tril_indices(size, size, -1, device=flat.device)
-        triangle = torch.diag_embed(log_scale_of(raw).exp()).index_put(
-            (torch.arange(len(flat), device=flat.device)[:, None], rows, columns), below
-        )
-        return FullNormal(mean, triangle)
+        return FullNormal(mean, triangle_of(log_scale_of(raw), below))
 
     def forward(self, hidden: Tensor, context: Context) -> Code:
         posterior, pass_ = self.posterior(hidden), context.pass_
-        # Without a generator nothing random is asked for: the mean stands for the draw.
         z = posterior.mean if pass_.generator is None else posterior.sample(1, pass_.generator)[0]
         return Code(z=z, point=posterior.mean, cost=self.divergence(posterior, z, context), posterior=posterior)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -50,6 +51,8 @@ class ImportanceWeighted:
     def __post_init__(self) -> None:
         if not (is_whole(self.draws) and self.draws >= 1):
             raise InputError(f"ImportanceWeighted: draws must be a whole number >= 1; got {self.draws!r}")
+        if not isinstance(self.gaussian, Gaussian):
+            raise InputError(f"ImportanceWeighted: gaussian must be a Gaussian(...); got {self.gaussian!r}")
         if self.gaussian.free_bits:
             raise InputError("ImportanceWeighted: free_bits have no place in it: leave them out")
         if self.doubly and self.gaussian.posterior == "flow":
@@ -75,10 +78,14 @@ class WeightedDraws(nn.Module):
     def width(self, code_size: int) -> int:
         return self.inner.width(code_size)
 
+    def posterior(self, hidden: Tensor) -> Any:
+        """q(z | x) of an encoder's output (n, width)."""
+        return self.inner.posterior(hidden)
+
     def forward(self, hidden: Tensor, context: Context) -> Code:
         if context.pass_.generator is None:
             return self.inner(hidden, context)
-        posterior = self.inner.posterior(hidden)
+        posterior = self.posterior(hidden)
         z = posterior.sample(self.weighted.draws, context.pass_.generator)
         density = posterior.detached() if self.weighted.doubly else posterior
         cost = density.log_prob(z) - self.inner.prior.log_prob(z, context)
@@ -89,7 +96,7 @@ class WeightedDraws(nn.Module):
         if not code.draws:
             return losses + paid
         log_weights = -(losses + paid)
-        bound = torch.logsumexp(log_weights, 0) - torch.log(torch.tensor(float(code.draws)))
+        bound = torch.logsumexp(log_weights, 0) - math.log(code.draws)
         if self.weighted.doubly and code.z.requires_grad:
             # The gradient that reaches z is weighted by each draw's share once; squared is what takes the noise out.
             share = torch.softmax(log_weights.detach(), 0)[..., None]

@@ -57,7 +57,7 @@ class Zeroed:
 class ZeroedUnits(nn.Module):
     """The module behind `Zeroed`; what it does not do itself, the bottleneck in it does."""
 
-    FORWARDED = ("start", "after_step", "combine", "joined", "couples_rows", "estimates_gradient")
+    FORWARDED = ("start", "after_step", "combine", "joined", "prior", "couples_rows", "estimates_gradient")
 
     def __init__(self, units: tuple[int, ...], bottleneck: Any) -> None:
         super().__init__()

@@ -1,0 +1,154 @@
+"""What a model with a prior over its codes can do: draw new rows, and say how probable rows are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus.checks import is_whole
+from isthmus.errors import InputError
+from isthmus.estimators.priors import codes_to_fit, drawn, fitted_prior, prior_part
+from isthmus.estimators.settings import seed_of, whole
+from isthmus.likelihood import Likelihood, RateDistortion, check_random, log_likelihood, rate_and_distortion
+
+ROWS_FOR_DRAWS = 256
+"""Rows that are looked at together where each is decoded many times."""
+
+
+class GenerativeMixin:
+    """The methods of `Autoencoder` that need a prior over the codes, or that fit one."""
+
+    def fit_prior(self: Any, prior: Any = "mixture", X: Any = None, *, given: Any = None, random_state: Any = 0) -> Any:
+        """Fit a prior to the codes of the rows of ``X``, so that a model of any kind can be sampled from.
+
+        Parameters
+        ----------
+        prior : ``"normal"`` (their mean and covariance), ``"mixture"`` (of ten normals), ``"flow"`` (invertible
+            layers), ``"two_level"`` (a variational autoencoder of the codes), or one with its knobs, such as
+            ``ist.Mixture(30)``. It takes the place of the kind's own, if it has one.
+        X : rows, best those of the fit.
+        given : as in `transform`.
+        random_state : where the fit's randomness comes from.
+
+        Returns
+        -------
+        self
+
+        References
+        ----------
+        Ghosh et al. 2020, From variational to deterministic autoencoders; Dai & Wipf 2019, Diagnosing and enhancing
+        VAE models (two levels).
+
+        Examples
+        --------
+        >>> import isthmus as ist
+        >>> X = ist.data.digits()[0]
+        >>> ae = ist.Autoencoder(code_size=8, epochs=2, random_state=0).fit(X).fit_prior("mixture", X)
+        >>> ae.sample(3, random_state=0).shape
+        (3, 8, 8)
+        """
+        check_is_fitted(self, "composition_")
+        if X is None:
+            raise InputError("fit_prior needs rows whose codes the prior is fitted to: fit_prior('mixture', X)")
+        part, seed = prior_part(prior), seed_of(random_state)
+        generator = torch.Generator(self._device).manual_seed(seed)
+        with torch.no_grad():
+            batches = self._batches(self._source(X), given)
+            codes = torch.cat([codes_to_fit(self.composition_, batch, generator) for _, _, batch in batches])
+        fitted = fitted_prior(part, codes, self.form_.layout, seed)
+        self.prior_, self.prior_part_ = fitted.to(self._device), part
+        return self
+
+    def sample(self: Any, n: int = 1, *, given: Any = None, noise: bool = False, random_state: Any = None) -> Any:
+        """``n`` new rows, in the data's units, columns and dtype family: codes drawn from the prior, decoded.
+
+        Parameters
+        ----------
+        n : rows >= 1.
+        given : what each new row is given, for models fitted with it; one label or number stands for all.
+        noise : True draws from the distribution around the decoder's output that the loss stands for; False gives
+            that distribution's mean.
+        random_state : the same gives the same rows; None = others every time.
+
+        Raises
+        ------
+        InputError : the kind has no prior and none was fitted.
+        """
+        check_is_fitted(self, "composition_")
+        n = whole("n", n, 1)
+        prior = self._prior()
+        if prior is None:
+            raise InputError(
+                "sample: this kind has no prior over its codes. Fit one to the codes of your rows first: "
+                "ae.fit_prior('mixture', X)"
+            )
+        conditions = self._given(given, n)
+        generator = torch.Generator(self._device).manual_seed(seed_of(random_state))
+        shape = self.form_.layout.shape
+        with torch.no_grad():
+            rows = drawn(self.composition_, prior, n, self.code_size_, shape, conditions, generator, noise)
+        return self.form_.wrap(self.scaling_.inverse(rows), index=None)
+
+    def log_likelihood(self: Any, X: Any, draws: int = 200, *, given: Any = None, random_state: Any = 0) -> Likelihood:
+        """How probable the rows of ``X`` are, in nats and in the data's own units, by importance sampling.
+
+        Unlike `score`, it compares variational kinds with each other: it is of the rows themselves, not of a bound.
+        Pixels that were scaled continuously have densities, binary pixels (``loss=ist.Bernoulli()``) probabilities.
+
+        Parameters
+        ----------
+        draws : codes per row, >= 1; the more, the closer from below.
+        given : as in `transform`.
+        random_state : where the draws come from.
+
+        Returns
+        -------
+        Likelihood
+            ``mean`` and its ``standard_error``, ``rows`` (n,) and the ``spread`` of each.
+
+        Raises
+        ------
+        InputError : the kind draws no codes.
+        """
+        check_is_fitted(self, "composition_")
+        if not (is_whole(draws) and draws >= 1):
+            raise InputError(f"draws must be a whole number >= 1; got {draws!r}")
+        check_random(self.composition_, self._prior())
+        volume = self._volume()
+        generator = torch.Generator(self._device).manual_seed(seed_of(random_state))
+        rows, spread = [], []
+        for _, _, batch in self._batches(self._source(X), given, ROWS_FOR_DRAWS):
+            found, errors = log_likelihood(self.composition_, batch, int(draws), generator, self._prior())
+            rows.append(found.cpu().numpy() - volume)
+            spread.append(errors.cpu().numpy())
+        return Likelihood(np.concatenate(rows), np.concatenate(spread), int(draws))
+
+    def rate_distortion(self: Any, X: Any, *, given: Any = None, random_state: Any = 0) -> RateDistortion:
+        """What the codes of the rows cost (``rate``) and what rebuilding from them loses (``distortion``), (n,) nats.
+
+        Their sum is minus the bound that a variational kind is trained by; of kinds whose codes cost nothing, the
+        rate is 0. The distortion is in the data's own units, as the scores are.
+
+        References
+        ----------
+        Alemi et al. 2018, Fixing a broken ELBO.
+        """
+        check_is_fitted(self, "composition_")
+        generator, volume = torch.Generator(self._device).manual_seed(seed_of(random_state)), self._volume()
+        found = [
+            rate_and_distortion(self.composition_, batch, generator)
+            for _, _, batch in self._batches(self._source(X), given)
+        ]
+        rate, distortion = (torch.cat(values).double().cpu().numpy() for values in zip(*found, strict=True))
+        return RateDistortion(rate, distortion + volume)
+
+    def _prior(self: Any) -> Any:
+        """The prior fitted afterwards, or the kind's own, or None."""
+        return self.composition_.prior if self.prior_ is None else self.prior_
+
+    def _volume(self: Any) -> float:
+        """What the scaling adds to a row's cost, so that it is of a density in the data's units."""
+        return 0.0 if getattr(self.composition_.loss, "on_sphere", False) else self.scaling_.log_volume

@@ -1,0 +1,126 @@
+"""Classes learnt from labels of some rows: the bottleneck, y as users write it, and the estimator."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from checks_for_kinds import Case
+
+import isthmus as ist
+from isthmus.data.classes import classes_of, numbered
+from isthmus.errors import InputError
+from isthmus.records import Pass
+
+
+def clusters(rows: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Three well-parted clusters of 6 columns, and the cluster of every row."""
+    draw = np.random.default_rng(seed)
+    middles = 3 * np.random.default_rng(9).standard_normal((3, 6))
+    kind = draw.integers(3, size=rows)
+    return middles[kind] + draw.standard_normal((rows, 6)), kind
+
+
+def test_the_cost_is_the_papers() -> None:
+    """Labelled and unlabelled rows, term by term in float64."""
+    composition = Case("semi_supervised").build().double().eval()
+    labels = torch.tensor([0, 1, -1, -1])
+    batch = Case("semi_supervised").batch(4, labels=labels)
+    trace = composition.trace(batch, Pass(torch.Generator().manual_seed(0)))
+    losses, code = composition.losses(trace), trace.code
+    log_q = torch.log_softmax(trace.hidden[:, :2], 1)
+    divergence = code.posterior.rest.divergence().sum(1)
+    expected = []
+    for row, label in enumerate(labels.tolist()):
+        if label >= 0:
+            told = losses[label, row] + divergence[row] + math.log(2) - 10.0 * log_q[row, label]
+        else:
+            told = sum(
+                log_q[row, y].exp() * (losses[y, row] + divergence[row] + math.log(2) + log_q[row, y]) for y in (0, 1)
+            )
+        expected.append(told)
+    torch.testing.assert_close(composition.cost(trace), torch.stack(expected))
+    assert torch.equal(code.z[0, :, :2], torch.tensor([[1.0, 0.0]] * 4, dtype=torch.float64))
+
+
+def test_labels_of_some_rows_teach_the_others(tmp_path: Path) -> None:
+    X, kind = clusters()
+    names = np.array(["ant", "bee", "cat"])[kind]
+    y = [name if row % 15 == 0 else None for row, name in enumerate(names)]
+    ae = ist.Autoencoder("semi_supervised", epochs=60, random_state=0).fit(X, y)
+    fresh, truth = clusters(seed=1)
+    assert (ae.predict(fresh) == np.array(["ant", "bee", "cat"])[truth]).mean() > 0.95
+    shares = ae.predict_proba(fresh)
+    np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-5)
+    assert ae.transform(fresh).shape == (300, ae.code_size_)
+    assert ae.code_size_ == 3 + 2
+    again = ist.load(ae.save(tmp_path / "model.safetensors"))
+    assert again.classes_.tolist() == ["ant", "bee", "cat"]
+    assert (again.predict(fresh) == ae.predict(fresh)).all()
+    assert np.isfinite(ae.log_likelihood(fresh[:20], 50).rows).all()
+    assert ae.sample(4, random_state=0).shape == (4, 6)
+    ae.partial_fit(X, y)
+    with pytest.raises(InputError, match="y: row 2 is 'dog', a class that the fit did not see; it saw 'ant', 'bee'"):
+        ae.partial_fit(X[:3], ["ant", None, "dog"])
+
+
+def test_kinds_that_read_no_labels_cannot_predict() -> None:
+    X, kind = clusters(60)
+    ae = ist.Autoencoder(code_size=2, epochs=1, random_state=0).fit(X, kind)
+    assert not hasattr(ae, "predict")
+    assert not hasattr(ae, "predict_proba")
+
+
+@pytest.mark.parametrize(
+    ("y", "classes", "numbers"),
+    [
+        (np.array([3, -1, 5, 3]), [3, 5], [0, -1, 1, 0]),
+        (np.array([0.0, np.nan, 1.0, np.nan]), [0, 1], [0, -1, 1, -1]),
+        (["b", None, "a", float("nan")], ["a", "b"], [1, -1, 0, -1]),
+        (pd.Series([True, False, None, True], dtype="boolean"), [False, True], [1, 0, -1, 1]),
+        (pd.Series([4, None, 2, 4], dtype="Int64"), [2, 4], [1, -1, 0, 1]),
+        (pd.Categorical(["x", None, "y", "x"]), ["x", "y"], [0, -1, 1, 0]),
+    ],
+)
+def test_missing_labels_as_users_write_them(y: object, classes: list[object], numbers: list[int]) -> None:
+    found = classes_of(y, 4)
+    assert found.tolist() == classes
+    assert numbered(found, y, 4).tolist() == numbers
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "this kind learns from labels of some rows"),
+        ([None] * 4, "none is labelled"),
+        ([1, 1, -1, 1], "holds only -1 and 1"),
+        ([2, 2, -1, 2], "all are np.int64|all are 2"),
+        ([1, 2, 3], "y must have one value for each of the 4 rows; got 3"),
+        (np.zeros((4, 2)), r"shape \(4,\)"),
+    ],
+)
+def test_bad_labels_are_put_into_words(y: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        classes_of(y, 4)
+
+
+def test_quantities_are_no_classes() -> None:
+    with pytest.raises(InputError, match="quantities are no classes"):
+        classes_of(np.random.default_rng(0).standard_normal(100), 100)
+
+
+def test_a_code_too_small_for_its_classes_is_refused() -> None:
+    X, kind = clusters(60)
+    with pytest.raises(InputError, match=r"code_size must be > 3"):
+        ist.Autoencoder("semi_supervised", code_size=3, epochs=1).fit(X, kind)
+
+
+def test_held_out_error_is_of_the_most_probable_class() -> None:
+    X, kind = clusters()
+    ae = ist.Autoencoder("semi_supervised", epochs=30, random_state=0).fit(X, kind)
+    rebuilt = ae.reconstruct(X)
+    assert np.sqrt(np.square((rebuilt - X) / X.std(0)).mean()) == pytest.approx(ae.history_["valid_rmse"][-1], rel=0.3)
