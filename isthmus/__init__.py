@@ -33,8 +33,17 @@ if TYPE_CHECKING:
     from isthmus.estimators.field import draw_vector_field, vector_field
     from isthmus.estimators.files import load
     from isthmus.papers import Paper
+    from isthmus.parts.bottlenecks.binary import Binary
+    from isthmus.parts.bottlenecks.categorical import GumbelSoftmax
+    from isthmus.parts.bottlenecks.codebook import Codebook
+    from isthmus.parts.bottlenecks.finite_scalar import FiniteScalar
+    from isthmus.parts.bottlenecks.gaussian import Gaussian
+    from isthmus.parts.bottlenecks.importance import ImportanceWeighted
+    from isthmus.parts.bottlenecks.labelled import Labelled
     from isthmus.parts.bottlenecks.plain import Plain
+    from isthmus.parts.bottlenecks.residual import ResidualCodebook
     from isthmus.parts.bottlenecks.sparse import BatchTopK, JumpReLU, TopK
+    from isthmus.parts.bottlenecks.spherical import Spherical
     from isthmus.parts.bottlenecks.zeroed import Zeroed
     from isthmus.parts.corruptions import GaussianNoise, Mask, MaskPatches, RowSwap, SaltPepper
     from isthmus.parts.losses.categories import Bernoulli, Categorical
@@ -44,13 +53,22 @@ if TYPE_CHECKING:
     from isthmus.parts.losses.robust import Huber, StudentT
     from isthmus.parts.losses.scaled import Absolute, Squared
     from isthmus.parts.networks.dense import Dense
+    from isthmus.parts.penalties.adversarial import AdversarialPrior, FactorTC
     from isthmus.parts.penalties.contractive import Contractive, HigherOrderContractive
+    from isthmus.parts.penalties.correlation import TotalCorrelation
+    from isthmus.parts.penalties.discrepancy import MMD
+    from isthmus.parts.penalties.smooth_decoder import CodeNorm, SmoothDecoder
     from isthmus.parts.penalties.sparsity import L1, KLSparsity, Saturating
     from isthmus.parts.penalties.weights import WeightDecay
     from isthmus.parts.pretraining import Boltzmann, Greedy
+    from isthmus.parts.priors.flow import Flow
+    from isthmus.parts.priors.mixture import Mixture
+    from isthmus.parts.priors.normal import Normal
+    from isthmus.parts.priors.two_level import TwoLevel
+    from isthmus.parts.priors.vamp import Vamp
     from isthmus.parts.schedules import Between, Ramp
     from isthmus.recipes import RECIPES, Kind, Parts
-    from isthmus.records import Batch, Code, Context, Layout, Pass, Seen, Trace
+    from isthmus.records import Batch, Code, Context, Layout, Pass, Seen, Site, Trace
 
 HOMES = {
     "isthmus.composition": "Composition compose",
@@ -62,11 +80,17 @@ HOMES = {
     "isthmus.estimators.field": "draw_vector_field vector_field",
     "isthmus.estimators.files": "load",
     "isthmus.papers": "Paper",
+    "isthmus.parts.bottlenecks.binary": "Binary",
+    "isthmus.parts.bottlenecks.categorical": "GumbelSoftmax",
+    "isthmus.parts.bottlenecks.codebook": "Codebook",
+    "isthmus.parts.bottlenecks.finite_scalar": "FiniteScalar",
     "isthmus.parts.bottlenecks.gaussian": "Gaussian",
     "isthmus.parts.bottlenecks.importance": "ImportanceWeighted",
     "isthmus.parts.bottlenecks.labelled": "Labelled",
     "isthmus.parts.bottlenecks.plain": "Plain",
+    "isthmus.parts.bottlenecks.residual": "ResidualCodebook",
     "isthmus.parts.bottlenecks.sparse": "BatchTopK JumpReLU TopK",
+    "isthmus.parts.bottlenecks.spherical": "Spherical",
     "isthmus.parts.bottlenecks.zeroed": "Zeroed",
     "isthmus.parts.corruptions": "GaussianNoise Mask MaskPatches RowSwap SaltPepper",
     "isthmus.parts.losses.categories": "Bernoulli Categorical",
@@ -76,15 +100,19 @@ HOMES = {
     "isthmus.parts.losses.robust": "Huber StudentT",
     "isthmus.parts.losses.scaled": "Absolute Squared",
     "isthmus.parts.networks.dense": "Dense",
+    "isthmus.parts.penalties.adversarial": "AdversarialPrior FactorTC",
     "isthmus.parts.penalties.contractive": "Contractive HigherOrderContractive",
+    "isthmus.parts.penalties.correlation": "TotalCorrelation",
+    "isthmus.parts.penalties.discrepancy": "MMD",
+    "isthmus.parts.penalties.smooth_decoder": "CodeNorm SmoothDecoder",
     "isthmus.parts.penalties.sparsity": "L1 KLSparsity Saturating",
     "isthmus.parts.penalties.weights": "WeightDecay",
+    "isthmus.parts.pretraining": "Boltzmann Greedy",
     "isthmus.parts.priors.flow": "Flow",
     "isthmus.parts.priors.mixture": "Mixture",
     "isthmus.parts.priors.normal": "Normal",
     "isthmus.parts.priors.two_level": "TwoLevel",
     "isthmus.parts.priors.vamp": "Vamp",
-    "isthmus.parts.pretraining": "Boltzmann Greedy",
     "isthmus.parts.schedules": "Between Ramp",
     "isthmus.recipes": "RECIPES Kind Parts",
     "isthmus.records": "Batch Code Context Layout Pass Seen Site Trace",

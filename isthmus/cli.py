@@ -272,7 +272,8 @@ Labels = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN|FILE",
-        help="A column of DATA, or a file with one label per row: left out of the fit, used to colour the report.",
+        help="A column of DATA, or a file with one label per row: left out of the fit, used to colour the "
+        "report; the kind semi-supervised learns from them, where a row has one.",
     ),
 ]
 GivenNames = Annotated[

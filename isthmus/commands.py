@@ -62,7 +62,7 @@ def fit(
     written = {path: Path(path).exists() for path in (output, report) if path is not None}
     model = Autoencoder(columns=columns or None, **settings)
     try:
-        model.fit(source, given=beside, resume=resume)
+        model.fit(source, y, given=beside, resume=resume)
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(how_to_go_on(settings["checkpoint"], words)) from interrupt
     model.save(output)

@@ -144,3 +144,93 @@ KINGMA_2014_LABELS = Paper(
     "Semi-supervised learning with deep generative models",
     "Advances in Neural Information Processing Systems 27",
 )
+TOMCZAK_2018 = Paper(
+    "Jakub M. Tomczak and Max Welling",
+    2018,
+    "VAE with a VampPrior",
+    "International Conference on Artificial Intelligence and Statistics",
+)
+SONDERBY_2016 = Paper(
+    "Casper Kaae Sønderby and Tapani Raiko and Lars Maaløe and Søren Kaae Sønderby and Ole Winther",
+    2016,
+    "Ladder variational autoencoders",
+    "Advances in Neural Information Processing Systems 29",
+)
+ZHAO_2019 = Paper(
+    "Shengjia Zhao and Jiaming Song and Stefano Ermon",
+    2019,
+    "InfoVAE: balancing learning and inference in variational autoencoders",
+    "AAAI Conference on Artificial Intelligence",
+)
+TOLSTIKHIN_2018 = Paper(
+    "Ilya Tolstikhin and Olivier Bousquet and Sylvain Gelly and Bernhard Schölkopf",
+    2018,
+    "Wasserstein auto-encoders",
+    "International Conference on Learning Representations",
+)
+CHEN_2018 = Paper(
+    "Ricky T. Q. Chen and Xuechen Li and Roger Grosse and David Duvenaud",
+    2018,
+    "Isolating sources of disentanglement in variational autoencoders",
+    "Advances in Neural Information Processing Systems 31",
+)
+KIM_2018 = Paper(
+    "Hyunjik Kim and Andriy Mnih",
+    2018,
+    "Disentangling by factorising",
+    "International Conference on Machine Learning",
+)
+MAKHZANI_2016 = Paper(
+    "Alireza Makhzani and Jonathon Shlens and Navdeep Jaitly and Ian Goodfellow and Brendan Frey",
+    2016,
+    "Adversarial autoencoders",
+    "International Conference on Learning Representations (workshop)",
+)
+GHOSH_2020 = Paper(
+    "Partha Ghosh and Mehdi S. M. Sajjadi and Antonio Vergari and Michael Black and Bernhard Schölkopf",
+    2020,
+    "From variational to deterministic autoencoders",
+    "International Conference on Learning Representations",
+)
+DAVIDSON_2018 = Paper(
+    "Tim R. Davidson and Luca Falorsi and Nicola De Cao and Thomas Kipf and Jakub M. Tomczak",
+    2018,
+    "Hyperspherical variational auto-encoders",
+    "Conference on Uncertainty in Artificial Intelligence",
+)
+OORD_2017 = Paper(
+    "Aäron van den Oord and Oriol Vinyals and Koray Kavukcuoglu",
+    2017,
+    "Neural discrete representation learning",
+    "Advances in Neural Information Processing Systems 30",
+)
+ZEGHIDOUR_2021 = Paper(
+    "Neil Zeghidour and Alejandro Luebs and Ahmed Omran and Jan Skoglund and Marco Tagliasacchi",
+    2021,
+    "SoundStream: an end-to-end neural audio codec",
+    "IEEE/ACM Transactions on Audio, Speech, and Language Processing 30",
+)
+MENTZER_2024 = Paper(
+    "Fabian Mentzer and David Minnen and Eirikur Agustsson and Michael Tschannen",
+    2024,
+    "Finite scalar quantization: VQ-VAE made simple",
+    "International Conference on Learning Representations",
+)
+MENA_2019 = Paper(
+    "Francisco Mena and Ricardo Ñanculef",
+    2019,
+    "A binary variational autoencoder for hashing",
+    "Iberoamerican Congress on Pattern Recognition",
+)
+JANG_2017 = Paper(
+    "Eric Jang and Shixiang Gu and Ben Poole",
+    2017,
+    "Categorical reparameterization with Gumbel-softmax",
+    "International Conference on Learning Representations",
+)
+LIANG_2018 = Paper(
+    "Dawen Liang and Rahul G. Krishnan and Matthew D. Hoffman and Tony Jebara",
+    2018,
+    "Variational autoencoders for collaborative filtering",
+    "The Web Conference",
+)

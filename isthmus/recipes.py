@@ -22,20 +22,34 @@ from isthmus.checks import did_you_mean
 from isthmus.composition import Composition, compose
 from isthmus.errors import InputError
 from isthmus.papers import Paper
+from isthmus.parts.bottlenecks.binary import Binary
+from isthmus.parts.bottlenecks.categorical import GumbelSoftmax
+from isthmus.parts.bottlenecks.codebook import Codebook
+from isthmus.parts.bottlenecks.finite_scalar import FiniteScalar
 from isthmus.parts.bottlenecks.gaussian import Gaussian
 from isthmus.parts.bottlenecks.importance import ImportanceWeighted
 from isthmus.parts.bottlenecks.labelled import Labelled
 from isthmus.parts.bottlenecks.plain import Plain
+from isthmus.parts.bottlenecks.residual import ResidualCodebook
 from isthmus.parts.bottlenecks.sparse import BatchTopK, JumpReLU, TopK
+from isthmus.parts.bottlenecks.spherical import Spherical
 from isthmus.parts.corruptions import GaussianNoise, Mask, MaskPatches
+from isthmus.parts.losses.counts import Multinomial
 from isthmus.parts.losses.grouped import GroupedHuber
 from isthmus.parts.losses.robust import Huber
 from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
+from isthmus.parts.penalties.adversarial import AdversarialPrior, FactorTC
 from isthmus.parts.penalties.contractive import Contractive, HigherOrderContractive
+from isthmus.parts.penalties.correlation import TotalCorrelation
+from isthmus.parts.penalties.discrepancy import MMD
+from isthmus.parts.penalties.smooth_decoder import CodeNorm, SmoothDecoder
 from isthmus.parts.penalties.sparsity import L1, KLSparsity, Saturating
 from isthmus.parts.pretraining import Boltzmann, Greedy
 from isthmus.parts.priors.normal import Normal
+from isthmus.parts.priors.two_level import TwoLevel
+from isthmus.parts.priors.vamp import Vamp
+from isthmus.parts.schedules import Ramp
 from isthmus.records import Layout, Schedule, Site, built
 
 
@@ -313,3 +327,93 @@ def iwae(draws: int = 5, doubly: bool = False, posterior: str = "diagonal", prio
 def semi_supervised(weight: float = 10.0, beta: Schedule = 1.0) -> Parts:
     """Variational with the row's class in its code, learnt from labels of some rows: fit(X, y), y with gaps."""
     return Parts(bottleneck=Labelled(weight=weight), rate=beta)
+
+
+@recipe(papers.TOMCZAK_2018)
+def vamp(components: int = 100, beta: Schedule = 1.0) -> Parts:
+    """Variational with a learned prior: the mean of the codes of inputs that it learns."""
+    return Parts(bottleneck=Gaussian(prior=Vamp(components)), rate=beta)
+
+
+@recipe(papers.SONDERBY_2016)
+def hierarchical(top: int = 8, beta: Schedule = 1.0) -> Parts:
+    """Variational with codes of two levels: a smaller code says where the larger one lies."""
+    return Parts(bottleneck=Gaussian(prior=TwoLevel(top)), rate=beta)
+
+
+@recipe(papers.DAVIDSON_2018)
+def hyperspherical(beta: Schedule = 1.0) -> Parts:
+    """Variational with codes on a sphere, where no place is more probable than another."""
+    return Parts(bottleneck=Spherical(), rate=beta)
+
+
+@recipe(papers.ZHAO_2019)
+def info_vae(beta: Schedule = 0.5, weight: Schedule = 10.0) -> Parts:
+    """Variational with a cheaper code, which all rows together hold to the prior instead, by kernels."""
+    return Parts(bottleneck=Gaussian(), rate=beta, penalties=(MMD(weight),))
+
+
+@recipe(papers.CHEN_2018)
+def beta_tc_vae(beta: float = 4.0) -> Parts:
+    """Variational, and only what units say of one another is made dearer, so that each finds a factor of its own."""
+    return Parts(bottleneck=Gaussian(), penalties=(TotalCorrelation(beta - 1.0),))
+
+
+@recipe(papers.KIM_2018)
+def factor_vae(weight: Schedule = 3.0) -> Parts:
+    """As beta_tc_vae, by a judge that learns to tell codes from codes with their units shuffled."""
+    return Parts(bottleneck=Gaussian(), penalties=(FactorTC(weight),))
+
+
+@recipe(papers.TOLSTIKHIN_2018)
+def wae(weight: Schedule = 10.0, kernel: str = "imq") -> Parts:
+    """A plain code that all rows together hold to a normal distribution, by kernels: it can be sampled from."""
+    return Parts(penalties=(MMD(weight, kernel),))
+
+
+@recipe(papers.MAKHZANI_2016)
+def adversarial(weight: Schedule = 2.0) -> Parts:
+    """A plain code that a judge must not be able to tell from a normal distribution's draws."""
+    return Parts(penalties=(AdversarialPrior(weight),))
+
+
+@recipe(papers.GHOSH_2020)
+def rae(weight: Schedule = 1.0, smooth: Schedule = 0.0) -> Parts:
+    """A plain code kept small, and with smooth > 0 a smooth decoder: for a prior that is fitted afterwards."""
+    return Parts(penalties=(CodeNorm(weight), *((SmoothDecoder(smooth),) if smooth else ())))
+
+
+@recipe(papers.OORD_2017)
+def vq_vae(entries: int = 512, width: int | None = None, commitment: float = 4.0) -> Parts:
+    """A code of symbols, each the nearest entry of a book that is learned."""
+    return Parts(bottleneck=Codebook(entries, width, commitment))
+
+
+@recipe(papers.ZEGHIDOUR_2021)
+def residual_vq(levels: int = 4, entries: int = 256, width: int | None = None) -> Parts:
+    """As vq_vae, with several books, each of which says what those before it left."""
+    return Parts(bottleneck=ResidualCodebook(levels, Codebook(entries, width)))
+
+
+@recipe(papers.MENTZER_2024)
+def finite_scalar(levels: Any = 8) -> Parts:
+    """A code whose units are rounded to a few levels: discrete, with no book to learn."""
+    return Parts(bottleneck=FiniteScalar(levels))
+
+
+@recipe(papers.MENA_2019)
+def binary(beta: Schedule = 1.0) -> Parts:
+    """A code of bits, for search by Hamming distance."""
+    return Parts(bottleneck=Binary(), rate=beta)
+
+
+@recipe(papers.JANG_2017)
+def categorical(classes: int | None = None, temperature: Schedule = Ramp(1.0, 0.5, epochs=10)) -> Parts:
+    """A code of groups of units, in each of which one is on: classes that nobody named."""
+    return Parts(bottleneck=GumbelSoftmax(classes, temperature))
+
+
+@recipe(papers.LIANG_2018)
+def multinomial_vae(beta: Schedule = Ramp(0.0, 0.2, epochs=10), dropped: float = 0.5) -> Parts:
+    """Variational for rows of counts, such as what a user bought: half of it is hidden, and the rest foretells it."""
+    return Parts(bottleneck=Gaussian(), loss=Multinomial(), corruption=Mask(dropped), rate=beta)

@@ -283,8 +283,8 @@ def begin(composition: Composition, plan: Plan, feed: Feed) -> State:
     others: list[torch.nn.Parameter] = []
     for name, weights in composition.named_parameters():
         if weights.requires_grad:
-            # Biases, norms and linear paths say where the data lies, and how large it is: nothing to shrink there.
-            plain = weights.ndim < 2 or ".path." in name
+            # Biases, norms, linear paths, priors: they say where the data lies, and how large it is; nothing to shrink.
+            plain = weights.ndim < 2 or ".path." in name or ".prior." in name
             (others if plain else decayed).append(weights)
     groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimiser = torch.optim.AdamW([group for group in groups if group["params"]], lr=plan.learning_rate, fused=True)

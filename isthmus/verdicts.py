@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -145,10 +145,13 @@ class Diagnosis:
     verdicts : one per question. ``PCA``, ``memorising`` and ``underfitting`` judge the fit, by the figures that it
         left behind; the others judge the model on the rows given.
     figures : numbers by name; see `diagnose`.
+    units : of random codes, a number for every unit by name: ``variance`` over rows of the unit's mean, in units of
+        the prior's, and ``divergence`` from the prior in nats.
     """
 
     verdicts: tuple[Verdict, ...]
     figures: dict[str, float]
+    units: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def good(self) -> bool:
@@ -186,6 +189,7 @@ class Diagnosis:
             "good": self.good,
             "verdicts": [{**asdict(verdict), "figure": finite(verdict.figure)} for verdict in self.verdicts],
             "figures": {name: finite(value) for name, value in self.figures.items()},
+            "units": {name: [finite(value) for value in values] for name, values in self.units.items()},
         }
 
 
@@ -220,11 +224,11 @@ def times(factor: float) -> str:
     return f"{factor:,.{2 if factor < 1.995 else 1 if factor < 99.5 else 0}f} times"
 
 
-def in_words(verdict: Verdict) -> Verdict:
-    """A verdict on squared errors, of a model whose loss makes something else small: a note at most."""
+def in_words(verdict: Verdict, why: str = "Its loss makes another figure small") -> Verdict:
+    """A verdict on squared errors, of a model that makes something else small: a note at most."""
     if verdict.level == "good":
         return verdict
-    sentence = f"{verdict.sentence} Its loss makes another figure small, so that this is no more than a hint."
+    sentence = f"{verdict.sentence} {why}, so that this is no more than a hint."
     return replace(verdict, level="note", sentence=sentence)
 
 

@@ -91,8 +91,11 @@ def some_rows(rows: int, seed: int = 0, dtype: torch.dtype = torch.float64, unit
     mixing = np.random.default_rng(99).standard_normal((CODE_SIZE, FEATURES))
     x = draw.standard_normal((rows, CODE_SIZE)) @ mixing / np.sqrt(CODE_SIZE)
     x = torch.from_numpy(x + 0.1 * draw.standard_normal((rows, FEATURES)))
-    if getattr(unit, "support", "real") == "unit":
+    support = getattr(unit, "support", "real")
+    if support == "unit":
         x = torch.sigmoid(x)
+    elif support == "count":
+        x = (2 * x).exp().round()
     return x.to(dtype)
 
 

@@ -746,7 +746,8 @@ def test_demo_is_quick_and_small(tmp_path):
 @pytest.mark.parametrize("method", RECIPES)
 def test_every_kind_is_fitted_by_its_name(home, tmp_path, method):
     short = ["--set", "layer-epochs=1"] if "layer_epochs" in RECIPES[method].knobs else []
-    words = ["--method", method.replace("_", "-"), *short, *TINY, "--given", "age"]
+    labels = ["--labels", home / "groups.txt"] if method == "semi_supervised" else []
+    words = ["--method", method.replace("_", "-"), *short, *labels, *TINY, "--given", "age"]
     run("fit", home / "data.csv", "-o", tmp_path / "m.safetensors", *words)
     assert method in run("info", tmp_path / "m.safetensors").stdout
     run("encode", tmp_path / "m.safetensors", home / "data.csv", "-o", tmp_path / "codes.csv", "--given", "age")

@@ -120,6 +120,8 @@ class Job:
         identity = {"data": self.data_digest, "kind": described(parts), "code_size": self.code_size}
         if self.feed.given is not None:
             identity["given"] = hashlib.sha256(self.feed.given.numpy().tobytes()).hexdigest()
+        if self.feed.labels is not None:
+            identity["labels"] = hashlib.sha256(self.feed.labels.numpy().tobytes()).hexdigest()
         asked = plan
         if isinstance(parts, Parts) and parts.pretraining is not None:
             plan = pretrain(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,8 @@ class GenerativeMixin:
         with torch.no_grad():
             batches = self._batches(self._source(X), given)
             codes = torch.cat([codes_to_fit(self.composition_, batch, generator) for _, _, batch in batches])
-        fitted = fitted_prior(part, codes, self.form_.layout, seed)
-        self.prior_, self.prior_part_ = fitted.to(self._device), part
+        self.prior_ = fitted_prior(part, codes, self.form_.layout, seed).to(self._device)
+        self.prior_part_ = part
         return self
 
     def sample(self: Any, n: int = 1, *, given: Any = None, noise: bool = False, random_state: Any = None) -> Any:
@@ -70,7 +71,7 @@ class GenerativeMixin:
         n : rows >= 1.
         given : what each new row is given, for models fitted with it; one label or number stands for all.
         noise : True draws from the distribution around the decoder's output that the loss stands for; False gives
-            that distribution's mean.
+            that distribution's mean. Of `Multinomial`, whose totals are not modelled: one event, or the shares.
         random_state : the same gives the same rows; None = others every time.
 
         Raises
@@ -90,7 +91,12 @@ class GenerativeMixin:
         shape = self.form_.layout.shape
         with torch.no_grad():
             rows = drawn(self.composition_, prior, n, self.code_size_, shape, conditions, generator, noise)
-        return self.form_.wrap(self.scaling_.inverse(rows), index=None)
+        form = self.form_
+        if hasattr(
+            self.composition_.loss, "total"
+        ):  # which nothing says of a new row: shares are told
+            form = replace(form, dtypes=("float64",))
+        return form.wrap(self.scaling_.inverse(rows), index=None)
 
     def log_likelihood(self: Any, X: Any, draws: int = 200, *, given: Any = None, random_state: Any = 0) -> Likelihood:
         """How probable the rows of ``X`` are, in nats and in the data's own units, by importance sampling.

@@ -17,9 +17,9 @@ FEW_ROWS = 20
 
 BATCH_SIZE = 256
 
-LEARNING_RATE = 3e-3
+LEARNING_RATE = 5e-3
 
-STEPS, LOOK, PATIENCE = 2000, 50, 6
+STEPS, LOOK, PATIENCE = 1000, 50, 8
 """Steps at most, steps between two looks at the held-out codes, and looks without a gain after which the climb ends."""
 
 LONGEST = 10.0
@@ -108,24 +108,26 @@ class Placed(nn.Module):
         self.learn(((codes - codes.mean(0)) / spread).to(self.middle.dtype), generator)
 
 
-def climb(prior: Placed, x: Tensor, generator: torch.Generator) -> None:
-    """Raise the mean log density of codes ``x`` (n, size) by Adam, until codes that are held out gain no more."""
+def climb(prior: Placed, x: Tensor, generator: torch.Generator, times: int = 1) -> None:
+    """Raise the mean log density of codes ``x`` (n, size) by Adam, until codes that are held out gain no more, in at
+    most so many ``times`` the usual steps."""
     if len(x) < FEW_ROWS:
         return
+    steps = times * STEPS
     order, (dice, score_seed) = shuffled(len(x), generator), seeds(generator)
     held_out, kept = x[order[: len(x) // 10]], x[order[len(x) // 10 :]]
     source = torch.Generator(x.device).manual_seed(dice)
     weights = list(prior.parameters())
-    optimiser = torch.optim.Adam(weights, lr=LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
+    optimiser = torch.optim.Adam(weights, lr=LEARNING_RATE, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     best, best_weights, waited = -float("inf"), [value.detach().clone() for value in weights], 0
-    for step in range(STEPS + 1):
+    for step in range(steps + 1):
         if step % LOOK == 0:
             found = mean_density(prior, held_out, torch.Generator(x.device).manual_seed(score_seed))
             waited = 0 if found > best else waited + 1
             if found > best:
                 best, best_weights = found, [value.detach().clone() for value in weights]
-            if waited == PATIENCE or step == STEPS:
+            if waited == PATIENCE or step == steps:
                 break
         some = kept[torch.randint(len(kept), (min(BATCH_SIZE, len(kept)),), generator=source, device=x.device)]
         with torch.enable_grad():

@@ -68,8 +68,8 @@ class MixtureOfNormals(Placed):
 
     def __init__(self, components: int, site: Site) -> None:
         super().__init__("Mixture", site)
-        means = SPREAD * torch.randn(components, self.size, generator=site.source)
-        means[0] = 0
+        others = SPREAD * torch.randn(components - 1, self.size, generator=site.source)
+        means = torch.cat((torch.zeros(1, self.size), others))
         self.means = nn.Parameter(means)
         self.log_scale = nn.Parameter(torch.zeros(components, self.size))
         self.log_shares = nn.Parameter(torch.zeros(components))

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.parts.distributions import DiagonalNormal, log_scale_of, precise
-from isthmus.parts.flows import fresh_linear
+from isthmus.parts.flows import fresh_linear, within
 from isthmus.parts.priors.fitting import Placed, check_whole, climb
 from isthmus.records import NOWHERE, Context, Site, part
 
@@ -50,35 +50,34 @@ class TwoLevel:
         return UpperCode(self, site)
 
 
-def halves(values: Tensor) -> DiagonalNormal:
-    """A network's output (n, 2 * size) as a normal distribution: means, then log standard deviations."""
-    mean, raw = precise(values).chunk(2, dim=-1)
-    return DiagonalNormal(mean, log_scale_of(raw))
-
-
 class UpperCode(Placed):
     """The module behind `TwoLevel`."""
 
     def __init__(self, levels: TwoLevel, site: Site) -> None:
         super().__init__("TwoLevel", site)
-        source, self.top = site.source, levels.top
-        # Nearly N(0, I) at first: a prior that starts with opinions of its own would be paid for by every row.
+        source, self.top, hidden = site.source, levels.top, levels.hidden
+        # Last layers of 0: it begins as N(0, I). A prior that began with views of its own on codes that do not say
+        # anything yet would teach the encoder to say nothing.
         self.up = nn.ModuleList(
-            (fresh_linear(self.size, levels.hidden, source), fresh_linear(levels.hidden, 2 * self.top, source, 0.1))
+            (fresh_linear(self.size, hidden, source), fresh_linear(hidden, 2 * self.top, source, gain=0.0))
         )
         self.down = nn.ModuleList(
-            (fresh_linear(self.top, levels.hidden, source), fresh_linear(levels.hidden, 2 * self.size, source, 0.1))
+            (fresh_linear(self.top, hidden, source), fresh_linear(hidden, 2 * self.size, source, gain=0.0))
         )
+        self.log_scale = nn.Parameter(torch.zeros(self.size))
 
     def above(self, x: Tensor) -> DiagonalNormal:
         """q(t | z) of codes (n, size) in their place."""
         first, second = self.up
-        return halves(second(F.silu(first(x))))
+        mean, raw = precise(second(F.silu(first(x)))).chunk(2, dim=-1)
+        return DiagonalNormal(mean, log_scale_of(raw))
 
     def below(self, t: Tensor) -> DiagonalNormal:
         """p(z | t) of upper codes (n, top)."""
         first, second = self.down
-        return halves(second(F.silu(first(t))))
+        mean, raw = precise(second(F.silu(first(t)))).chunk(2, dim=-1)
+        # What t says of the scale has ends, or a code far out is charged millions of nats.
+        return DiagonalNormal(mean, log_scale_of(self.log_scale + within(raw)))
 
     def density(self, x: Tensor, context: Context | None = None) -> Tensor:
         flat = x.reshape(-1, self.size)
@@ -92,4 +91,4 @@ class UpperCode(Placed):
         return below.mean + noise[:, self.top :] * below.log_scale.exp()
 
     def learn(self, x: Tensor, generator: torch.Generator) -> None:
-        climb(self, x, generator)
+        climb(self, x, generator, times=2)  # it begins on a plateau: t says nothing, and nothing listens to it
