@@ -94,6 +94,7 @@ def test_an_undercomplete_fit_of_digits_is_good(digits: tuple[Composition, Layou
         ("activity", "good"),
         ("neighbours", "good"),
         ("output range", "good"),
+        ("continuity of decoding", "good"),
     ]
     assert found.good
     assert found.figures["shuffled_share"] > 0.5

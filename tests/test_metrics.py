@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
+from sklearn.datasets import load_digits
 from sklearn.manifold import trustworthiness as sklearn_trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 from isthmus import metrics
+from isthmus.errors import InputError
+from isthmus.judge import Judge
 
 X = np.array([[1.0, -1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 0.0]])
 OUT = np.array([[1.0, 1.0, 2.0, 3.0], [2.0, 0.0, 0.0, 2.0]])
@@ -90,3 +96,122 @@ def test_the_order_kept_is_the_mean_of_that_of_its_rows() -> None:
         np.argsort(np.linalg.norm(codes - codes[3], axis=1))[1:7]
     ]
     assert rows[3] == pytest.approx(1 - 2 / (6 * (80 - 18 - 1)) * np.maximum(0, by_hand - 6).sum())
+
+
+def normal(mean: list[float], spread: np.ndarray, rows: int = 400) -> np.ndarray:
+    """Rows whose mean is exactly ``mean`` and whose covariance is exactly spread spread^T."""
+    drawn = np.random.default_rng(rows).normal(size=(rows, len(mean)))
+    drawn -= drawn.mean(0)
+    drawn = drawn @ np.linalg.inv(np.linalg.cholesky(np.cov(drawn, rowvar=False))).T
+    return drawn @ spread.T + mean
+
+
+def test_frechet_distance_is_the_closed_form() -> None:
+    eye = np.eye(3)
+    x = normal([0, 0, 0], eye)
+    assert metrics.frechet_distance(x, x) == pytest.approx(0, abs=1e-9)
+    assert metrics.frechet_distance(x, normal([0, 0, 0], eye, 300)) == pytest.approx(0, abs=1e-9)
+    assert metrics.frechet_distance(x, normal([1, 2, -2], eye, 300)) == pytest.approx(9)
+    # Where covariances commute: the squared distance of the standard deviations.
+    assert metrics.frechet_distance(x, normal([0, 0, 0], np.diag([2.0, 3.0, 1.0]), 300)) == pytest.approx(1 + 4)
+    assert metrics.frechet_distance(x[:, :1], 4 * x[:, :1] + 1) == pytest.approx(9 + 1)
+
+
+def test_frechet_distance_of_covariances_that_do_not_commute() -> None:
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(size=(2, 4, 4))
+    x, y = normal([0, 0, 0, 0], first), normal([1, 0, 0, 0], second)
+    a, b = first @ first.T, second @ second.T
+    # The eigenvalues of a b, which is not symmetric, are those of the symmetric form.
+    shared = np.sqrt(np.linalg.eigvals(a @ b).real).sum()
+    assert metrics.frechet_distance(x, y) == pytest.approx(1 + np.trace(a) + np.trace(b) - 2 * shared)
+    assert metrics.frechet_distance(x, y) == pytest.approx(metrics.frechet_distance(y, x))
+
+
+def test_frechet_distance_of_fewer_rows_than_features() -> None:
+    x = np.random.default_rng(0).normal(size=(5, 20))
+    assert metrics.frechet_distance(x, x) == pytest.approx(0, abs=1e-6)
+    assert metrics.frechet_distance(x.astype(np.float32), x + 1) == pytest.approx(20, rel=1e-5)
+
+
+@pytest.mark.parametrize("figure", [metrics.frechet_distance, metrics.energy_coefficient])
+def test_sets_that_cannot_be_compared_are_refused_in_words(figure: Any) -> None:
+    x, hole = np.zeros((4, 2)), np.zeros((4, 2))
+    hole[1, 0] = np.nan
+    for y, words in [
+        (np.zeros((4, 3)), "must have the same features; got 2 and 3"),
+        (hole, "y must be finite numbers; 1 of its 4 rows are not"),
+        (np.zeros(4), r"y must be \(rows, features\) with at least . rows; got shape \(4,\)"),
+        (np.zeros((0, 2)), r"got shape \(0, 2\)"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            figure(x, y)
+    with pytest.raises(InputError, match=r"x must be \(rows, features\) with at least 2 rows; got shape \(1, 2\)"):
+        metrics.frechet_distance(x[:1], x)
+
+
+def test_energy_coefficient_by_hand() -> None:
+    x, y = np.array([[0.0], [2.0]]), np.array([[1.0], [5.0]])
+    between = (1 + 5 + 1 + 3) / 4
+    within = [(0 + 2 + 2 + 0) / 4, (0 + 4 + 4 + 0) / 4]
+    assert metrics.energy_coefficient(x, y)[0] == pytest.approx((2 * between - sum(within)) / (2 * between))
+    assert metrics.energy_coefficient(x, x)[0] == pytest.approx(0, abs=1e-12)
+    assert metrics.energy_coefficient(np.ones((3, 1)), np.ones((4, 1))) == (0, 0)
+
+
+def test_energy_coefficient_tells_what_is_apart_from_chance() -> None:
+    generator = np.random.default_rng(0)
+    x, same = generator.normal(size=(2, 400, 5))
+    apart, chance = metrics.energy_coefficient(x, same)
+    assert apart < chance < 0.01
+    shifted, _ = metrics.energy_coefficient(x, same + 1)
+    assert shifted == pytest.approx(1 - np.sqrt(2 / 3), abs=0.03)  # |x - y| grows from sqrt(2) to sqrt(3) per column
+    wider, chance = metrics.energy_coefficient(x, 2 * same)
+    assert chance < 0.03 < wider < 0.06
+
+
+def test_perplexity() -> None:
+    assert metrics.perplexity(np.full(512, 3)) == pytest.approx(512)
+    assert metrics.perplexity(np.array([0, 7, 0])) == 1
+    assert metrics.perplexity(np.array([3, 1])) == pytest.approx(np.exp(-0.75 * np.log(0.75) - 0.25 * np.log(0.25)))
+
+
+def test_a_judge_tells_classes_and_is_the_same_for_the_same_seed() -> None:
+    images, labels = load_digits().images / 16, load_digits().target
+    state = torch.random.get_rng_state()
+    judge = Judge.fit(images[:1200], labels[:1200], seed=1, epochs=4)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert (judge.predict(images[1200:]) == labels[1200:]).mean() > 0.9
+    again = Judge.fit(images[:1200], labels[:1200], seed=1, epochs=4)
+    features = judge.features(images)
+    assert features.shape == (1797, 128)
+    assert np.array_equal(features, again.features(images))
+    assert not np.array_equal(features, Judge.fit(images[:1200], labels[:1200], seed=2, epochs=1).features(images))
+    # What the features are for: noisy images are further from the others than other images are.
+    near = metrics.frechet_distance(features[:900], features[900:])
+    noisy = images[900:] + 0.3 * np.random.default_rng(0).normal(size=images[900:].shape)
+    assert metrics.frechet_distance(features[:900], judge.features(noisy)) > 2 * near
+
+
+def test_a_judge_of_tables_colours_and_names() -> None:
+    generator = np.random.default_rng(0)
+    table = generator.normal(size=(300, 5)) * [1, 10, 100, 1, 0]  # columns of different units, and a constant one
+    names = np.where(table[:, 1] > 0, "warm", "cold")
+    judge = Judge.fit(table, names, epochs=20)
+    assert (judge.predict(table) == names).mean() > 0.9
+    images = generator.random((20, 9, 7, 3))
+    assert Judge.fit(images, np.arange(20) % 2, epochs=1).features(images).shape == (20, 128)
+
+
+def test_what_a_judge_refuses() -> None:
+    rows = np.zeros((4, 3))
+    for images, labels, words in [
+        (rows, [0, 1, 0], r"labels must be one per row, shape \(4,\); got \(3,\)"),
+        (rows, [1, 1, 1, 1], "at least two classes; got 1"),
+        (np.zeros(4), [0, 1, 0, 1], r"rows must be .* got shape \(4,\)"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            Judge.fit(images, np.array(labels))
+    judge = Judge.fit(rows, np.array([0, 1, 0, 1]), epochs=1)
+    with pytest.raises(InputError, match=r"shape \(3,\) that the judge was trained on; got \(2,\)"):
+        judge.features(rows[:, :2])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from isthmus.composition import Composition
-from isthmus.records import Batch, Layout
+from isthmus.records import Batch, Layout, Pass, Trace
 
 ROWS = 5_000
 """The most rows that are looked at."""
@@ -17,6 +17,8 @@ CELLS = 8_000_000
 """The most cells that are looked at: what bounds the memory for large images."""
 BATCH_CELLS = 1_000_000
 """Cells in one pass."""
+DRAWN_ROWS = 1_000
+"""The most rows whose codes are drawn: as many draws each as the bottleneck makes."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,18 @@ class Probe:
         return torch.cat(codes), torch.cat(rebuilt)
 
     @torch.no_grad()
+    def symbols(self) -> Tensor | None:
+        """(n, symbols) int64: the discrete codes of the own rows; None where codes are not discrete."""
+        bring, found = home(self.composition, self.x), []
+        for start, part in batches(self.x, self.layout):
+            given = None if self.given is None else bring(self.given[start : start + len(part)])
+            index = self.composition.encode(Batch(bring(part), self.layout, given=given))[1].index
+            if index is None:
+                return None
+            found.append(index)
+        return torch.cat(found)
+
+    @torch.no_grad()
     def decoded(self, codes: Tensor, origin: Tensor) -> Tensor:
         """(m, features): what is rebuilt of codes (m, code_size), with the conditions of own rows ``origin`` (m,)."""
         bring = home(self.composition, self.x)
@@ -77,6 +91,16 @@ class Probe:
         given = None if self.given is None else bring(self.given[own])
         batch = Batch(bring(self.x[own]), self.layout, given=given)
         return self.composition.rebuild(codes, self.composition.context(batch)).flatten(1)
+
+    @torch.no_grad()
+    def drawn(self, most: int = DRAWN_ROWS) -> Iterator[Trace]:
+        """Passes of at most ``most`` of the own rows in which random codes are drawn, the same ones each time."""
+        bring, rows = home(self.composition, self.x), spaced(len(self.x), most)
+        generator = torch.Generator(bring(self.x[:1]).device).manual_seed(0)
+        for start, part in batches(self.x[rows.to(self.x.device)], self.layout, BATCH_CELLS // 8):
+            own = rows[start : start + len(part)]
+            given = None if self.given is None else bring(self.given[own.to(self.given.device)])
+            yield self.composition.trace(Batch(bring(part), self.layout, given=given), Pass(generator))
 
     def codes(self, rows: Tensor, origin: Tensor | None = None) -> Tensor:
         return self.pass_through(rows, origin)[0]
@@ -104,9 +128,9 @@ def spaced(n: int, most: int) -> Tensor:
     return torch.linspace(0, n - 1, min(n, most)).round().long().unique()
 
 
-def batches(x: Tensor, layout: Layout) -> Iterator[tuple[int, Tensor]]:
+def batches(x: Tensor, layout: Layout, cells: int = BATCH_CELLS) -> Iterator[tuple[int, Tensor]]:
     """Stretches of rows, each with the number of its first."""
-    size = max(1, BATCH_CELLS // layout.features)
+    size = max(1, cells // layout.features)
     for start in range(0, len(x), size):
         yield start, x[start : start + size]
 

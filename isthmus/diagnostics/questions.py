@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -11,6 +12,7 @@ from isthmus import verdicts
 from isthmus.composition import Composition
 from isthmus.diagnostics.attractors import attraction, attractors_verdict
 from isthmus.diagnostics.balance import balance_verdict, sensitivity
+from isthmus.diagnostics.codes import about_codes
 from isthmus.diagnostics.copying import copying_verdict, structureless_shares
 from isthmus.diagnostics.lone import lone_rows, lone_verdict
 from isthmus.diagnostics.neighbours import neighbours, neighbours_verdict, numbering_verdict
@@ -18,6 +20,7 @@ from isthmus.diagnostics.probe import Probe, sampled
 from isthmus.diagnostics.reach import range_verdict, unreachable
 from isthmus.diagnostics.restraint import Restraint, restraint
 from isthmus.diagnostics.usage import activity_verdict, dead_verdict, unused_units
+from isthmus.errors import InputError
 from isthmus.metrics import activity
 from isthmus.records import Layout
 from isthmus.verdicts import Diagnosis, FitRecord, Verdict
@@ -31,6 +34,8 @@ def diagnose(
     *,
     given: Tensor | None = None,
     labels: np.ndarray | None = None,
+    factors: np.ndarray | None = None,
+    prior: Any = None,
     unit: np.ndarray | None = None,
     names: tuple[str, ...] | None = None,
     output_reach: tuple[float, float] | None = None,
@@ -81,6 +86,22 @@ def diagnose(
         leave-one-out 1-NN accuracy, beside those of PCA of the same rows and size: a note where the
         mean of the first two is lower by 0.02 and by 2 standard errors.
     13. **output range**: cells of ``x`` that the decoder's output cannot reach; bad above 1 %.
+    14. **continuity of decoding**: a step of the code as long as that to the nearest other one changes what is rebuilt
+        by more than 2 times the distance between nearest rows: a note, bad above 5 times.
+
+    And where they apply:
+
+    15. **posterior collapse**, of codes that are drawn: units are alive where the mean of their distribution varies
+        over rows by more than 1 % of the prior's variance. Fewer than half alive is bad where the model explains less
+        than 80 % of the variance that PCA of the same size explains; otherwise the code is wider than needed, a note.
+        So is more than half alive, but with less than 0.2 nats each, where it explains less than half of what PCA
+        does: bad where beta or a fixed variance is the likely cause. It stands in for **dead units**.
+    16. **codebook use**, of discrete codes: less than half of the entries used, or a perplexity below a tenth of them.
+    17. **prior**: a draw of every row's code beside draws from the prior, by the energy coefficient: above 0.02 and
+        what comes by chance a note, above 0.1 bad.
+    18. **completeness**: the share of samples decoded from the prior that are as near to a row as 95 % of the rebuilt
+        rows are: below 80 % a note, below 10 % bad.
+    19. **disentanglement**, with ``factors``: MIG, SAP and DCI; bad only where codes tell nothing of them.
 
     Parameters
     ----------
@@ -90,6 +111,8 @@ def diagnose(
     record : the figures of the fit.
     given : (n, conditions) what conditional kinds read.
     labels : (n,) the rows' labels, for the accuracy of the nearest neighbour.
+    factors : (n, k) the true causes of the rows, numbers or categories.
+    prior : fitted afterwards on codes (``sample(n, code_size, generator)``); None = the composition's own, if any.
     unit : (features,) what one scaled unit of each column is in the reported units; None = 1.
     names : a name per column, for sentences; None = numbers.
     output_reach : the lowest and highest value that the decoder can give, in scaled units; None = all.
@@ -104,8 +127,18 @@ def diagnose(
         derivatives of the reconstruction, and Frobenius norm of the encoder's Jacobian), ``attracted_share`` and
         ``resting_places``, ``lone_rows`` and ``lone_ratio``, ``dead_units``, ``never_active``, ``always_active``,
         ``active_per_row``, ``average_activity``, ``trustworthiness``, ``continuity``, ``accuracy`` and the same of
-        PCA (``pca_...``), ``unreachable_share``, ``parameters``. NaN where something could not be measured.
+        PCA (``pca_...``), ``unreachable_share``, ``parameters``, ``decoding_step``. NaN where something could not be
+        measured. Where they apply: ``active_units``, ``rate`` and ``distortion`` (nats per row), ``entries_used``,
+        ``perplexity``, ``aggregate_apart`` (energy coefficient), ``aggregate_moments`` (squared Fréchet distance per
+        unit), ``completeness``, ``sample_distance``, ``mig``, ``sap``, ``dci_disentanglement``, ``dci_completeness``,
+        ``dci_informativeness``.
+
+    Raises
+    ------
+    InputError : ``factors`` has not one row for every row of ``x``.
     """
+    if factors is not None and len(factors) != len(x):
+        raise InputError(f"factors must have one row per row of the data, {len(x)}; got {len(factors)}")
     rows = sampled(x, layout)
     chosen = rows.to(x.device)
     probe = Probe(composition, layout, x[chosen], None if given is None else given[chosen.to(given.device)])
@@ -113,17 +146,25 @@ def diagnose(
     columns, variance = errors.mean(0).double().cpu().numpy(), probe.variance
     error, size = float(columns.mean()), codes.shape[1]
     lost = error / variance if variance > 0 else float("nan")
-    shares = structureless_shares(probe)
+    shares, symbols = structureless_shares(probe), probe.symbols()
     held = restraint(composition)
     living = [unit for unit in range(size) if unit not in held.zeroed]
     copying = copying_verdict(error, variance, *shares, size=size, features=layout.features, restrain=held.more)
     slopes, attracted = sensitivity(probe, size), attraction(probe)
     alone = lone_rows(probe, errors.mean(1), size)
-    unused, used = unused_units(probe, codes, living), activity(codes[:, living].cpu().numpy())
+    unused, used = (
+        unused_units(probe, codes, living, discrete=symbols is not None),
+        activity(codes[:, living].cpu().numpy()),
+    )
     kept = neighbours(probe, codes.cpu().numpy(), None if labels is None else np.asarray(labels)[rows.numpy()])
     outside = unreachable(probe.x, output_reach)
+    about = about_codes(
+        probe, codes, record, living=living, lost=lost, held=held, symbols=symbols,
+        prior=prior, factors=None if factors is None else np.asarray(factors)[rows.numpy()],
+    )  # fmt: skip
     reported = columns if unit is None else columns * np.square(np.asarray(unit, dtype=np.float64).reshape(-1))
-    fit, copies = fit_verdicts(record, probe, error, held), copying.level == "bad"
+    drawn = "active_units" in about.figures
+    fit, copies = fit_verdicts(record, probe, error, held, paid=drawn or symbols is not None), copying.level == "bad"
     judged = (
         *fit,
         copying,
@@ -131,10 +172,11 @@ def diagnose(
         attractors_verdict(attracted, len(probe.x)),
         lone_verdict(alone, lost, copies=copies, memorises=fit[1].level),
         numbering_verdict(record, kept, lost, told=given is not None),
-        dead_verdict(unused, len(living), len(probe.x), used, held=held),
+        dead_verdict(unused, len(living), len(probe.x), used, held=held, drawn=drawn),
         activity_verdict(used, len(probe.x), held=held),
         neighbours_verdict(kept, size, layout.features, lost, loosen=held.less),
         range_verdict(outside, output_reach, names),
+        *about.verdicts,
     )
     figures = {
         "rmse": math.sqrt(reported.mean()),
@@ -162,18 +204,25 @@ def diagnose(
         **kept.figures,
         "unreachable_share": float(outside.mean()),
         "parameters": float(sum(weights.numel() for weights in composition.parameters())),
+        **about.figures,
     }
-    return Diagnosis(judged, figures)
+    return Diagnosis(judged, figures, about.units)
 
 
-def fit_verdicts(record: FitRecord, probe: Probe, error: float, held: Restraint) -> tuple[Verdict, ...]:
-    """The verdicts on squared errors, which are hints only where the loss makes another figure small."""
+def fit_verdicts(
+    record: FitRecord, probe: Probe, error: float, held: Restraint, *, paid: bool = False
+) -> tuple[Verdict, ...]:
+    """The verdicts on squared errors, which are hints only where the loss makes another figure small, or where the code
+    is ``paid`` for: noise is then rightly left out of it, which PCA keeps."""
     found = (
         verdicts.pca_verdict(record, wide=bool(held)),
         verdicts.memorising_verdict(record, error),
         verdicts.underfitting_verdict(record, loosen=held.less),
         verdicts.rows_verdict(record, error, len(probe.x)),
     )
-    if probe.squared:
+    why = "" if probe.squared else "Its loss makes another figure small"
+    if paid and record.error <= verdicts.UNDERFIT_SHARE * record.mean_error:
+        why = why or "It makes the cost of its code small as well"
+    if not why:
         return found
-    return (verdicts.in_words(found[0]), found[1], verdicts.in_words(found[2]), found[3])
+    return (verdicts.in_words(found[0], why), found[1], verdicts.in_words(found[2], why), found[3])

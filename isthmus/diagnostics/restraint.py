@@ -49,6 +49,9 @@ def restraint(composition: Composition) -> Restraint:
             more.append("a higher price")
         elif isinstance(bottleneck, ZeroedUnits):
             zeroed |= set(bottleneck.units)
+        elif hasattr(bottleneck, "prior"):
+            less.append("a lower beta")
+            more.append("a higher beta")
     if composition.corruption is not None:
         less.append("less corruption")
         more.append("more corruption")

@@ -40,13 +40,15 @@ class Unused:
         return sorted({*self.dead, *self.idle})
 
 
-def unused_units(probe: Probe, codes: Tensor, living: list[int]) -> Unused:
-    """The units among ``living`` of the ``codes`` (n, size) of the probe's rows that say nothing."""
+def unused_units(probe: Probe, codes: Tensor, living: list[int], *, discrete: bool = False) -> Unused:
+    """The units among ``living`` of the ``codes`` (n, size) of the probe's rows that say nothing; those of symbols
+    cannot be moved."""
     dead = tuple(living[unit] for unit in dead_units(codes[:, living]))
-    if not probe.variance > 0 or len(codes) < 2:
+    variance = probe.variance
+    if not variance > 0 or len(codes) < 2 or discrete:
         return Unused(dead)
     moved = influence(probe, codes, [unit for unit in living if unit not in dead])
-    share = {unit: squares / probe.variance for unit, squares in moved.items()}
+    share = {unit: squares / variance for unit, squares in moved.items()}
     idle = {unit: part for unit, part in share.items() if part * len(living) < IDLE_SHARE}
     return Unused(dead, tuple(idle), max(idle.values(), default=0.0))
 
@@ -78,10 +80,21 @@ def influence(probe: Probe, codes: Tensor, units: list[int]) -> dict[int, float]
 
 
 def dead_verdict(
-    found: Unused, size: int, rows: int, used: Activity | None = None, *, held: Restraint = Restraint()
+    found: Unused,
+    size: int,
+    rows: int,
+    used: Activity | None = None,
+    *,
+    held: Restraint = Restraint(),
+    drawn: bool = False,
 ) -> Verdict:
-    """Code units that say nothing: ``size`` and ``found`` leave out zeroed ones, ``used`` tells how sparse it is."""
+    """Code units that say nothing: ``size`` and ``found`` leave out zeroed ones, ``used`` tells how sparse it is.
+
+    Of codes that are ``drawn`` the verdict on posterior collapse speaks, by the noise that their units have."""
     name, units = "dead units", found.units
+    if drawn:
+        sentence = "Units of codes that are drawn are judged by 'posterior collapse'."
+        return Verdict(name, "good", sentence, float(len(units)))
     if rows < 2:
         return Verdict(name, "note", "Cannot be judged from one row.", float("nan"), "to diagnose with more rows.")
     if not units:

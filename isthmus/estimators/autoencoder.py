@@ -336,9 +336,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
     ) -> None:
         """What the data was; a prior fitted to the codes of an earlier fit is no longer one of these."""
         self.form_, self.scaling_, self.conditions_ = source.form, scaling, conditions
-        self.classes_ = classes
-        self.prior_: torch.nn.Module | None = None
-        self.prior_part_: Any = None
+        self.classes_, self.prior_, self.prior_part_ = classes, None, None
         self.n_features_in_ = source.layout.features
         if source.names is not None and not source.numbered:
             self.feature_names_in_ = np.asarray(source.names, dtype=object)

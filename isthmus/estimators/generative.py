@@ -22,6 +22,9 @@ ROWS_FOR_DRAWS = 256
 class GenerativeMixin:
     """The methods of `Autoencoder` that need a prior over the codes, or that fit one."""
 
+    prior_: torch.nn.Module | None
+    prior_part_: Any
+
     def fit_prior(self: Any, prior: Any = "mixture", X: Any = None, *, given: Any = None, random_state: Any = 0) -> Any:
         """Fit a prior to the codes of the rows of ``X``, so that a model of any kind can be sampled from.
 

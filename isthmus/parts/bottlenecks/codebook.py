@@ -49,7 +49,7 @@ class Codebook:
     >>> from isthmus.records import Context
     >>> code = Codebook(entries=4).build(Site(code_size=6))(torch.zeros(3, 6), Context(shape=(8,)))
     >>> code.z.shape, code.index.shape
-    (torch.Size([3, 6]), torch.Size([3, 1]))
+    (torch.Size([3, 6]), torch.Size([3, 2]))
     """
 
     entries: int = 512
