@@ -122,7 +122,8 @@ class Composition(nn.Module):
     @property
     def prior(self) -> Any:
         """What codes are held to: the bottleneck's prior, or that of a penalty; None where there is none."""
-        priors = (getattr(part, "prior", None) for part in (self.bottleneck, *self.penalties))
+        of_codes = (penalty for penalty in self.penalties if getattr(penalty, "layer", "code") == "code")
+        priors = (getattr(part, "prior", None) for part in (self.bottleneck, *of_codes))
         return next((prior for prior in priors if prior is not None), None)
 
     def context(self, batch: Batch, pass_: Pass = EVALUATION, level: Tensor | None = None) -> Context:

@@ -348,7 +348,7 @@ def hyperspherical(beta: Schedule = 1.0) -> Parts:
 
 
 @recipe(papers.ZHAO_2019)
-def info_vae(beta: Schedule = 0.5, weight: Schedule = 10.0) -> Parts:
+def info_vae(beta: Schedule = 0.1, weight: Schedule = 30.0) -> Parts:
     """Variational with a cheaper code, which all rows together hold to the prior instead, by kernels."""
     return Parts(bottleneck=Gaussian(), rate=beta, penalties=(MMD(weight),))
 
@@ -366,7 +366,7 @@ def factor_vae(weight: Schedule = 3.0) -> Parts:
 
 
 @recipe(papers.TOLSTIKHIN_2018)
-def wae(weight: Schedule = 10.0, kernel: str = "imq") -> Parts:
+def wae(weight: Schedule = 30.0, kernel: str = "imq") -> Parts:
     """A plain code that all rows together hold to a normal distribution, by kernels: it can be sampled from."""
     return Parts(penalties=(MMD(weight, kernel),))
 

@@ -129,7 +129,9 @@ def descend(composition: Composition, batch: Batch, steps: int, rate: float = 0.
         optimiser.step()
         with torch.no_grad():
             composition.after_step(trace, terms)
-        objectives.append(float(objective.detach()))
+        # Where a judge plays against the encoder, its term rises as it learns: then the cost says how the fit goes.
+        contest = any(hasattr(penalty, "adversary") for penalty in composition.penalties)
+        objectives.append(float(terms["cost"] if contest else objective.detach()))
     return objectives
 
 
