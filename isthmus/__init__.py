@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from isthmus import data, recipes
+    from isthmus import data, disentanglement, metrics, recipes
     from isthmus.composition import Composition, compose
     from isthmus.diagnostics import Diagnosis, Verdict
     from isthmus.errors import (
@@ -120,7 +120,7 @@ HOMES = {
 """Where each public name lives."""
 
 PUBLIC = {name: home for home, names in HOMES.items() for name in names.split()}
-MODULES = ("data", "recipes")
+MODULES = ("data", "disentanglement", "metrics", "recipes")
 
 __all__ = [*sorted(PUBLIC), *MODULES, "__version__"]
 

@@ -81,7 +81,10 @@ def log_likelihood(
     """
     x, n = batch.visible(), len(batch)
     context = composition.context(batch, Pass(generator))
-    posterior = composition.encode(batch, context)[1].posterior
+    code = composition.encode(batch, context)[1]
+    posterior = code.posterior
+    if code.index is not None:  # a density fitted to symbols is no probability of them
+        prior = composition.prior
     some = max(1, CELLS_AT_ONCE // max(1, n * batch.layout.features))
     first = second = x.new_full((n,), -math.inf, dtype=torch.float64)
     for start in range(0, draws, some):

@@ -20,6 +20,7 @@ from torch import Tensor
 import isthmus as ist
 from isthmus.composition import Composition
 from isthmus.errors import InputError
+from isthmus.likelihood import log_likelihood
 from isthmus.parts.bottlenecks.binary import Binary
 from isthmus.parts.bottlenecks.book import Book
 from isthmus.parts.bottlenecks.categorical import GumbelSoftmax
@@ -372,6 +373,23 @@ def test_priors_can_be_drawn_from(prior: Any, ones: float | None) -> None:
     assert set(drawn.flatten().tolist()) == {0.0, 1.0}
     assert torch.allclose(drawn.mean(0), torch.full((12,), 0.5 if ones is None else 0.25), atol=0.03)
     assert ones is None or (drawn.sum(1) == ones).all()
+
+
+@pytest.mark.parametrize("part", [Binary(), GumbelSoftmax(2)], ids=("bits", "classes"))
+def test_importance_weights_find_the_likelihood(part: Any) -> None:
+    """Of so few codes that all can be added up: p(x) = sum over codes of p(x | code) / codes."""
+    composition, batch = a_composition(part), a_batch(5)
+    descend(composition, batch, 30)
+    composition.eval()
+    bits = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 6)
+    codes = bits[composition.z_of(bits).eq(bits).all(1)]
+    context = composition.context(batch)
+    losses = [composition.loss.cost(composition.decoder(code.expand(5, 6), context), batch.x) for code in codes]
+    exact = torch.logsumexp(-torch.stack(losses), 0).detach() - math.log(len(codes))
+    assert len(codes) == (64 if part == Binary() else 8)
+    found, spread = log_likelihood(composition, batch, 4000, generator(), composition.prior)
+    assert float(spread.max()) < 0.05
+    torch.testing.assert_close(found, exact, atol=0.1, rtol=0)
 
 
 def test_the_bottleneck_names_its_prior() -> None:

@@ -432,7 +432,8 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         X : rows to judge it by, best some that it was not fitted on.
         y : (n,) labels; with them, how well the nearest neighbour in the codes tells them, beside PCA.
         given : as in `transform`.
-        factors : not used yet.
+        factors : (n, k) the true causes of the rows, numbers or categories, where they are known: how far units of
+            the code stand for single ones.
 
         Examples
         --------
@@ -443,14 +444,15 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         ('good', True)
         """
         check_is_fitted(self, "composition_")
-        if factors is not None:
-            raise InputError("factors: no verdict reads true factors yet; leave it out")
         if self.record_ is None:
             raise InputError("diagnose needs a model made by fit: partial_fit keeps no held-out rows to judge by")
         source = self._source(X)
         labels = None if y is None else np.asarray(y)
         if labels is not None and labels.shape != (source.rows,):
             raise InputError(f"y must have one label per row, shape ({source.rows},); got {labels.shape}")
+        causes = None if factors is None else np.asarray(factors).reshape(len(np.asarray(factors)), -1)
+        if causes is not None and len(causes) != source.rows:
+            raise InputError(f"factors must have one row for each of the {source.rows:,} rows; got {len(causes):,}")
         conditions = self._given(given, source.rows)
         rows = spread_rows(source.rows, 5000)
         batch = self._batch(source.take(rows), None if conditions is None else conditions[rows])
@@ -458,6 +460,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
             self.composition_, self.form_.layout, batch.x, self.record_,
             given=batch.given, labels=None if labels is None else labels[rows],
             unit=self.scaling_.unit, names=self.form_.names, output_reach=self._reach(),
+            factors=None if causes is None else causes[rows], prior=self.prior_,
         )  # fmt: skip
 
     def report(self, path: str | os.PathLike[str], X: Any, y: Any = None, *, given: Any = None) -> Path:

@@ -17,6 +17,9 @@ from isthmus.records import Batch, Code, Context, Site, Trace
 if TYPE_CHECKING:
     from isthmus.parts.bottlenecks.codebook import Codebook
 
+LEAST = 1e-6
+"""The least mean square of a book's entries that distances are measured by."""
+
 WIDEST = 4
 """The most numbers to a symbol where the user names no width; twice as many where several entries make it up."""
 
@@ -68,7 +71,8 @@ class Quantised(nn.Module):
         flat = hidden.flatten(1)
         point, index = self.chosen(flat.detach())
         scale = torch.stack([book.entries.square().mean() for book in self.books]).sum()
-        far = (flat - point).square().sum(1) / scale.clamp(min=torch.finfo(scale.dtype).tiny)
+        # Of constant data all entries may be 0, and what is divided by them without end.
+        far = (flat - point).square().sum(1) / scale.clamp(min=LEAST)
         cost = index.shape[1] * math.log(self.codebook.entries) + self.codebook.commitment * far
         return Code(z=straight_through(point, flat), point=point, cost=cost, index=index)
 
