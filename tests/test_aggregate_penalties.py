@@ -21,7 +21,7 @@ from isthmus.parts.bottlenecks.gaussian import Gaussian
 from isthmus.parts.bottlenecks.importance import ImportanceWeighted
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.bottlenecks.spherical import Spherical
-from isthmus.parts.distributions import DiagonalNormal
+from isthmus.parts.distributions.normal import DiagonalNormal
 from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
 from isthmus.parts.penalties.adversarial import AdversarialPrior, FactorTC, Judge, shuffled

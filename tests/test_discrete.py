@@ -28,7 +28,7 @@ from isthmus.parts.bottlenecks.codebook import Codebook
 from isthmus.parts.bottlenecks.finite_scalar import FiniteScalar
 from isthmus.parts.bottlenecks.quantised import Quantised
 from isthmus.parts.bottlenecks.residual import ResidualCodebook
-from isthmus.parts.distributions_discrete import Bits, OneOfEach, classes_in
+from isthmus.parts.distributions.discrete import Bits, OneOfEach, classes_in
 from isthmus.parts.networks.dense import Dense
 from isthmus.parts.priors.discrete import FairBits, UniformCategories
 from isthmus.parts.schedules import Ramp

@@ -24,7 +24,7 @@ from isthmus.composition import Composition
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.gaussian import Gaussian
 from isthmus.parts.bottlenecks.importance import ImportanceWeighted
-from isthmus.parts.distributions import DiagonalNormal, standard_log_prob
+from isthmus.parts.distributions.normal import DiagonalNormal, standard_log_prob
 from isthmus.parts.priors import fitting
 from isthmus.parts.priors.fitting import Placed
 from isthmus.parts.priors.flow import Flow

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.spherical import Spherical
-from isthmus.parts.distributions import DiagonalNormal
+from isthmus.parts.distributions.normal import DiagonalNormal
+from isthmus.parts.distributions.spherical import PowerSpherical, log_area, log_gamma_growth, on_sphere, reflected
 from isthmus.parts.priors.sphere import UniformSphere
-from isthmus.parts.sphere import PowerSpherical, log_area, log_gamma_growth, on_sphere, reflected
 from isthmus.records import Context, Pass
 
 SIZES = (2, 3, 4, 10, 64)

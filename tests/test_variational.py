@@ -18,7 +18,7 @@ from isthmus.composition import Composition
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.gaussian import Gaussian
 from isthmus.parts.bottlenecks.importance import ImportanceWeighted
-from isthmus.parts.distributions import DiagonalNormal, FullNormal, log_scale_of, precise, standard_log_prob
+from isthmus.parts.distributions.normal import DiagonalNormal, FullNormal, log_scale_of, precise, standard_log_prob
 from isthmus.parts.flows import Autoregressive, Autoregressives, Chain, Coupling, Couplings, FlowNormal
 from isthmus.parts.priors.mixture import Mixture
 from isthmus.parts.schedules import Ramp

@@ -95,9 +95,7 @@ class GenerativeMixin:
         with torch.no_grad():
             rows = drawn(self.composition_, prior, n, self.code_size_, shape, conditions, generator, noise)
         form = self.form_
-        if hasattr(
-            self.composition_.loss, "total"
-        ):  # which nothing says of a new row: shares are told
+        if hasattr(self.composition_.loss, "total"):  # which nothing says of a new row: shares are told
             form = replace(form, dtypes=("float64",))
         return form.wrap(self.scaling_.inverse(rows), index=None)
 

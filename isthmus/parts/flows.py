@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from isthmus.parts.distributions import DiagonalNormal
+from isthmus.parts.distributions.normal import DiagonalNormal
 
 WIDTH = 64
 """Hidden units of a layer's network."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from isthmus.parts.bottlenecks.discrete import STRAIGHT_THROUGH, straight_through
-from isthmus.parts.distributions_discrete import Bits
+from isthmus.parts.distributions.discrete import Bits
 from isthmus.parts.priors.discrete import FairBits
 from isthmus.records import Code, Context, part
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from isthmus.checks import is_whole
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.discrete import STRAIGHT_THROUGH, straight_through
-from isthmus.parts.distributions_discrete import OneOfEach, classes_in
+from isthmus.parts.distributions.discrete import OneOfEach, classes_in
 from isthmus.parts.priors.discrete import UniformCategories
 from isthmus.parts.schedules import Ramp, at, bounds
 from isthmus.records import Code, Context, Schedule, part

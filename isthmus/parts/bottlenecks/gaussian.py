@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from isthmus.checks import is_real
 from isthmus.errors import InputError
-from isthmus.parts.distributions import DiagonalNormal, FullNormal, log_scale_of, precise, triangle_of
+from isthmus.parts.distributions.normal import DiagonalNormal, FullNormal, log_scale_of, precise, triangle_of
 from isthmus.parts.flows import Couplings, FlowNormal
 from isthmus.parts.priors.normal import Normal
 from isthmus.records import NOWHERE, Batch, Code, Context, Site, built, part

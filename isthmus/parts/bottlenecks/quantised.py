@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.book import Book
 from isthmus.parts.bottlenecks.discrete import STRAIGHT_THROUGH, straight_through
-from isthmus.parts.distributions_discrete import largest_divisor
+from isthmus.parts.distributions.discrete import largest_divisor
 from isthmus.records import Batch, Code, Context, Site, Trace
 
 if TYPE_CHECKING:

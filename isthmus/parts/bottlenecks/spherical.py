@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from isthmus.errors import InputError
+from isthmus.parts.distributions.spherical import PowerSpherical, on_sphere
 from isthmus.parts.priors.sphere import UniformSphere
-from isthmus.parts.sphere import PowerSpherical, on_sphere
 from isthmus.records import Code, Context, part
 
 SURE = 2.0

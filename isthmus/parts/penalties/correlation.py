@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from isthmus.errors import InputError
-from isthmus.parts.distributions import HALF_LOG_TWO_PI, DiagonalNormal
+from isthmus.parts.distributions.normal import HALF_LOG_TWO_PI, DiagonalNormal
 from isthmus.parts.penalties.common import check_weight
 from isthmus.records import PARTS, Schedule, Trace, part
 
@@ -50,7 +50,7 @@ class TotalCorrelation:
 
     Examples
     --------
-    >>> from isthmus.parts.distributions import DiagonalNormal
+    >>> from isthmus.parts.distributions.normal import DiagonalNormal
     >>> spread = DiagonalNormal(torch.tensor([[0.0, 0.0], [9.0, 9.0]]), torch.zeros(2, 2))
     >>> total_correlation(spread.mean, spread)  # two places, said twice: one bit
     tensor([0.6931, 0.6931])

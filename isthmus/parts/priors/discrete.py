@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from isthmus.parts.distributions_discrete import Bits, OneOfEach, classes_in
+from isthmus.parts.distributions.discrete import Bits, OneOfEach, classes_in
 from isthmus.records import Context, part
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from isthmus.errors import InputError
-from isthmus.parts.distributions import standard_log_prob
+from isthmus.parts.distributions.normal import standard_log_prob
 from isthmus.parts.flows import Autoregressives, Chain, Couplings
 from isthmus.parts.priors.fitting import Placed, check_whole, climb
 from isthmus.records import NOWHERE, Context, Site, part

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from isthmus.parts.distributions import log_scale_of, standard_log_prob
+from isthmus.parts.distributions.normal import log_scale_of, standard_log_prob
 from isthmus.parts.priors.fitting import Placed, check_whole
 from isthmus.records import NOWHERE, Context, Site, part
 

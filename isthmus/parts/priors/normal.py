@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isthmus.parts.distributions import standard_log_prob
+from isthmus.parts.distributions.normal import standard_log_prob
 from isthmus.records import Context, part
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from isthmus.errors import InputError
-from isthmus.parts.sphere import PowerSpherical, log_area, on_sphere
+from isthmus.parts.distributions.spherical import PowerSpherical, log_area, on_sphere
 from isthmus.records import Context, part
 
 

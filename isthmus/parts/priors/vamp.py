@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.errors import InputError
-from isthmus.parts.distributions import HALF_LOG_TWO_PI, DiagonalNormal
+from isthmus.parts.distributions.normal import HALF_LOG_TWO_PI, DiagonalNormal
 from isthmus.parts.priors.fitting import check_size, check_whole
 from isthmus.records import NOWHERE, Batch, Context, Site, part
 
