@@ -180,7 +180,7 @@ def main() -> None:
     chosen = arguments.parse_args()
     train, test = binarised()
     # Corners that are never lit: said once in the head of this table rather than at every fit.
-    warnings.simplefilter("ignore", ist.errors.DataWarning)
+    warnings.simplefilter("ignore", ist.DataWarning)
     if chosen.speed:
         row("batch", "isthmus s", "bare s", "ratio")
         for batch_size in (100, 250, 1000):

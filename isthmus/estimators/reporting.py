@@ -76,9 +76,17 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
         unit_label=unit_in_words(model),
         scaled_label="standard deviations",
         details=details(model),
+        samples=drawn_images(model, conditions),
     )
     page.write(path, data)
     return Path(path)
+
+
+def drawn_images(model: Autoencoder, conditions: Any) -> np.ndarray | None:
+    """Images of codes drawn from the prior, where there are images and a prior, and nothing has to be given."""
+    if not figures.is_image(model.form_.layout) or model._prior() is None or conditions is not None:
+        return None
+    return np.asarray(model.sample(figures.PICTURES, random_state=0))
 
 
 def name_of(model: Autoencoder) -> str:

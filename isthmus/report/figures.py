@@ -108,7 +108,8 @@ class ReportData:
 
     ``units`` are those of errors, ``value_unit`` of pixels; ``kept`` is the place in the history of the epoch
     whose weights were kept, None where no held-out rows chose it. ``activity`` is None where the code is not sparse;
-    ``neighbours`` are figures of the codes and of PCA, by name.
+    ``neighbours`` are figures of the codes and of PCA, by name. ``samples`` are images drawn from the prior, as
+    ``originals`` and ``rebuilt`` alike, None where there are none.
     """
 
     title: str
@@ -132,6 +133,7 @@ class ReportData:
     row_errors: np.ndarray
     oddest: tuple[OddRow, ...]
     odd_pictures: Pictures | None
+    samples: Pictures | None
     details: dict[str, Any]
 
 
@@ -156,6 +158,7 @@ def collect(
     unit_label: str = "",
     scaled_label: str = "scaled units",
     details: Mapping[str, Any] | None = None,
+    samples: np.ndarray | None = None,
     warm_epochs: float = 0.0,
     chosen: str = "",
 ) -> ReportData:
@@ -180,6 +183,7 @@ def collect(
     unit : (features,) what one scaled unit of each column is in the user's units; None = 1.
     unit_label : the user's unit where all columns share one, e.g. ``"grey levels"``. Where columns have units
         of their own, errors over many columns are in ``scaled_label``, e.g. ``"standard deviations"``.
+    samples : (m, *layout.shape) images drawn from the model's prior.
     details : versions, spec, settings; shown as a table, nested values as JSON.
     warm_epochs : the epoch from which on the best weights are kept: earlier ones count for nothing.
     chosen : how the rows were chosen, in words, e.g. ``"a sample of 5,000 of 10,000"``; empty = their number.
@@ -227,6 +231,7 @@ def collect(
             for i in odd
         ),
         odd_pictures=pictures(originals, reconstructions, odd, ids) if images else None,
+        samples=None if samples is None else drawn_pictures(samples, originals),
         details=dict(details or {}),
     )
 
@@ -335,6 +340,13 @@ def pictures(x: np.ndarray, out: np.ndarray, rows: np.ndarray, ids: tuple[str, .
     if originals.dtype == np.uint8 and highest > 100:
         lowest, highest = 0.0, 255.0
     return Pictures(tuple(ids[i] for i in rows), originals, rebuilt, lowest, highest)
+
+
+def drawn_pictures(samples: np.ndarray, originals: np.ndarray) -> Pictures:
+    """Samples on the scale on which the originals are shown."""
+    scale = pictures(originals, originals, np.arange(len(originals)), ("",) * len(originals))
+    ids = tuple(str(number) for number in range(len(samples)))
+    return Pictures(ids, samples, samples, scale.lowest, scale.highest)
 
 
 def pixel_errors(x: np.ndarray, out: np.ndarray, layout: Layout) -> np.ndarray:

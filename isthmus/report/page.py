@@ -42,8 +42,9 @@ def render(data: ReportData) -> str:
     sections = [
         verdicts(data),
         pictures(data) if data.pictures is not None else columns(data),
+        samples(data),
         f'<div class="pair">{spread(data)}{code_map(data)}</div>',
-        beside(neighbours(data), activity(data)),
+        beside(neighbours(data), activity(data) or unit_nats(data)),
         oddest(data),
         f'<div class="pair">{sizes(data)}{learning(data)}</div>',
         details(data),
@@ -203,6 +204,33 @@ def pictures(data: ReportData) -> str:
         caption = f"Where the error is: RMSE per pixel, {span}; the fuller the colour, the larger."
         where = figure(picture(plots.heat(data.error_map), f"error per pixel, {span}", "gap"), caption, "beside")
     return section("rebuilt", "Reconstructions", paragraph(lead), f'<ul class="strip">{"".join(items)}</ul>', where)
+
+
+def samples(data: ReportData) -> str:
+    """What codes drawn from the prior are decoded to."""
+    if data.samples is None:
+        return ""
+    ends = (data.samples.lowest, data.samples.highest)
+    items = "".join(
+        f"<li>{picture(plots.picture(image, *ends), f'sample {number}', 'gap')}</li>"
+        for number, image in zip(data.samples.rows, data.samples.originals, strict=True)
+    )
+    lead = (
+        "Images of no row: codes drawn from the model's prior, decoded. What they have to do with the data is said by "
+    )
+    lead += "the verdict on completeness."
+    return section("samples", "Drawn from the prior", paragraph(lead), f'<ul class="strip">{items}</ul>')
+
+
+def unit_nats(data: ReportData) -> str:
+    """What each unit of a code that is drawn says."""
+    nats = data.diagnosis.units.get("divergence", ())
+    if not nats:
+        return ""
+    caption = (
+        "Divergence of each unit from the prior, in the mean over rows; a unit without any is noise for every row."
+    )
+    return section("units", "What units say", figure(plots.unit_bars(np.asarray(nats)), caption))
 
 
 def picture(address: str, words: str, kind: str = "") -> str:

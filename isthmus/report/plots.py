@@ -384,6 +384,17 @@ def activity_histogram(shares: np.ndarray) -> str:
                          f"{float(np.median(shares)):.1%}")  # fmt: skip
 
 
+def unit_bars(nats: np.ndarray) -> str:
+    """What each unit of a code says, the most first."""
+    with drawing() as sheet:
+        axes = sheet.axes
+        axes.bar(np.arange(len(nats)), np.sort(nats)[::-1], color=FIRST, width=0.8)
+        axes.set(xlabel="units of the code, by what they say", ylabel="nats per row", xlim=(-0.6, len(nats) - 0.4))
+        axes.xaxis.set_major_locator(whole_numbers())
+        axes.grid(False, axis="x")
+        return sheet.svg(f"What the {len(nats):,} units of the code say: {nats.sum():.3g} nats per row in all")
+
+
 def column_bars(columns: tuple[Column, ...]) -> str:
     """The share of each column's variance that is lost, worst on top."""
     varying = [column for column in columns if np.isfinite(column.lost)]
