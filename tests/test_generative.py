@@ -207,3 +207,30 @@ def test_draws_are_whole_numbers(draws: object, variational: ist.Autoencoder) ->
 def test_a_negative_beta_is_refused(beta: object) -> None:
     with pytest.raises(InputError, match=r"rate \(beta\): .* >= 0"):
         ist.Autoencoder(ist.recipes.vae(beta=beta), epochs=1).fit(table(60))
+
+
+def test_a_report_shows_samples_and_what_units_say(tmp_path: Path) -> None:
+    X = ist.data.digits()[0][:300]
+    settings = {"code_size": 4, "epochs": 2, "random_state": 0}
+    drawn = ist.Autoencoder("vae", **settings).fit(X)
+    text = drawn.report(tmp_path / "drawn.html", X).read_text()
+    assert "Drawn from the prior" in text
+    assert text.count('alt="sample ') == 12
+    assert "What the 4 units of the code say" in text
+    plain = ist.Autoencoder(**settings).fit(X)
+    text = plain.report(tmp_path / "plain.html", X).read_text()
+    assert "Drawn from the prior" not in text
+    assert "What units say" not in text
+    plain.fit_prior("normal", X)
+    assert "Drawn from the prior" in plain.report(tmp_path / "fitted.html", X).read_text()
+
+
+def test_true_factors_reach_the_diagnosis() -> None:
+    X = table(300)
+    factors = X @ np.linalg.pinv(FACTORS)
+    ae = ist.Autoencoder("vae", code_size=2, epochs=20, random_state=0).fit(X)
+    found = ae.diagnose(X, factors=factors)
+    assert 0 <= found.figures["mig"] <= 1
+    assert found["disentanglement"].sentence
+    with pytest.raises(InputError, match="factors must have one row for each of the 300 rows; got 299"):
+        ae.diagnose(X, factors=factors[1:])

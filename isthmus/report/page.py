@@ -217,8 +217,8 @@ def samples(data: ReportData) -> str:
     )
     lead = (
         "Images of no row: codes drawn from the model's prior, decoded. What they have to do with the data is said by "
+        "the verdict on completeness."
     )
-    lead += "the verdict on completeness."
     return section("samples", "Drawn from the prior", paragraph(lead), f'<ul class="strip">{items}</ul>')
 
 
