@@ -8,9 +8,9 @@ disentanglement of DCI, and SAP, each from 0 to 1, more is better. A square look
 ellipse after a half: no code can hold all of the orientation, so that 1 is out of reach. `SSE/img` is the error of what
 is rebuilt, pixels from 0 to 1.
 
-Published, off a figure and thus about (Chen et al. 2018): MIG on dSprites 0.1 for a VAE, 0.2 for beta-VAE, above 0.3 for
-beta-TCVAE. That is with 64 x 64 pixels, all 737,280 images, wider networks and the best beta for each: only the order
-can be compared. How much seeds matter, often more than kinds (Locatello et al. 2019), is what the spread shows.
+Published, off a figure and thus about (Chen et al. 2018): MIG on dSprites 0.1 for a VAE, 0.2 for beta-VAE and above 0.3
+for beta-TCVAE, with 64 x 64 pixels, all 737,280 images, wider networks and the best beta for each: only the order can
+be compared. How much seeds matter, often more than kinds (Locatello et al. 2019), is what the spread shows.
 
     python benchmarks/bench_disentanglement.py [--quick] [--seeds 0 1 2] [--kinds vae beta_tc_vae ...]
 """

@@ -68,7 +68,7 @@ def draw_pictures(path: str, strips: dict[str, np.ndarray], many: int = 20) -> N
         axes.imshow(np.concatenate(list(some[:many]), axis=1), cmap="gray_r", vmin=0, vmax=255)
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
         axes.set(xticks=[], yticks=[])
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from isthmus.errors import TrainingError
 from isthmus.progress import Progress
 from isthmus.records import Batch, Pass
 
-CACHE_BYTES = 128 * 2**20
+CACHE_BYTES = 256 * 2**20
 """Scaled rows up to this size are kept in memory; above, every batch is scaled on its way."""
 
 START_ROWS = 2048

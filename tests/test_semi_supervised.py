@@ -14,7 +14,8 @@ from checks_for_kinds import Case
 import isthmus as ist
 from isthmus.data.classes import classes_of, numbered
 from isthmus.errors import InputError
-from isthmus.records import Pass
+from isthmus.parts.priors.labelled import some_classes
+from isthmus.records import Context, Pass, Site
 
 
 def clusters(rows: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -27,12 +28,14 @@ def clusters(rows: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_cost_is_the_papers() -> None:
     """Labelled and unlabelled rows, term by term in float64."""
-    composition = Case("semi_supervised").build().double().eval()
+    composition = Case("semi_supervised").build(corruption=None, rate=1.0).double()
     labels = torch.tensor([0, 1, -1, -1])
     batch = Case("semi_supervised").batch(4, labels=labels)
-    trace = composition.trace(batch, Pass(torch.Generator().manual_seed(0)))
-    losses, code = composition.losses(trace), trace.code
-    log_q = torch.log_softmax(trace.hidden[:, :2], 1)
+    trace = composition.trace(batch, Pass(torch.Generator().manual_seed(0), training=True))
+    code, log_q = trace.code, torch.log_softmax(trace.hidden[:, :2], 1)
+    # The classes stand in the order of their shares: back to that of their numbers.
+    order = code.z[..., :2].argmax(-1).argsort(0)
+    losses = composition.losses(trace).gather(0, order)
     divergence = code.posterior.rest.divergence().sum(1)
     expected = []
     for row, label in enumerate(labels.tolist()):
@@ -44,7 +47,43 @@ def test_the_cost_is_the_papers() -> None:
             )
         expected.append(told)
     torch.testing.assert_close(composition.cost(trace), torch.stack(expected))
-    assert torch.equal(code.z[0, :, :2], torch.tensor([[1.0, 0.0]] * 4, dtype=torch.float64))
+    assert torch.equal(code.shares[:, :2], torch.tensor([[1.0, 1.0], [0.0, 0.0]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("tries", [2, 3, 4, 5])
+def test_a_few_classes_stand_for_all_without_bias(tries: int) -> None:
+    """Sum of shares f(class): its mean is that of sum q f, and its slope that of sum q f; f is far from 0."""
+    logits = torch.tensor([0.3, 1.2, -0.5, 0.1, -2.0], dtype=torch.float64, requires_grad=True)
+    values = torch.tensor([101.0, 103.0, 98.0, 100.0, 110.0], dtype=torch.float64)
+    log_q, rows = torch.log_softmax(logits, 0).expand(100_000, 5), torch.Generator().manual_seed(0)
+    tried, shares = some_classes(log_q, torch.full((100_000,), -1), tries, rows)
+    assert tried.shape == shares.shape == (tries, 100_000)
+    assert tried.sort(0).values.diff(dim=0).min() > 0  # no class twice
+    torch.testing.assert_close(shares.sum(0), torch.ones(100_000, dtype=torch.float64))
+    estimate, exact = (shares * values[tried]).sum(0).mean(), (log_q[0].exp() * values).sum()
+    slopes = [torch.autograd.grad(value, logits, retain_graph=True)[0] for value in (estimate, exact)]
+    torch.testing.assert_close(estimate, exact, rtol=0, atol=0.02 if tries < 5 else 1e-9)
+    torch.testing.assert_close(*slopes, rtol=0, atol=0.02 if tries < 5 else 1e-9)
+
+
+def test_a_known_class_comes_first_and_alone_counts() -> None:
+    log_q = torch.log_softmax(torch.tensor([[2000.0, 0.0, -1.0, -2000.0]]), 1).repeat(2, 1)
+    tried, shares = some_classes(log_q, torch.tensor([3, -1]), 2, torch.Generator().manual_seed(0))
+    assert tried[0].tolist() == [3, 0]
+    assert tried[1].tolist()[0] == 0  # the most probable of the others
+    assert shares.tolist() == [[1.0, 1.0], [0.0, 0.0]]
+
+
+def test_training_tries_some_classes_and_evaluation_all() -> None:
+    bottleneck = ist.Labelled(classes=6, tries=3).build(Site(code_size=8))
+    hidden = torch.randn(5, bottleneck.width(8), generator=torch.Generator().manual_seed(0))
+    passes = [Pass(torch.Generator().manual_seed(0), training=training) for training in (True, False)]
+    some, every = (bottleneck(hidden, Context((4,), pass_=one)) for one in passes)
+    assert (some.draws, every.draws) == (3, 6)
+    assert (some.z.shape, every.z.shape) == ((3, 5, 8), (6, 5, 8))
+    torch.testing.assert_close(every.shares.sort(0).values, torch.softmax(hidden[:, :6], 1).T.sort(0).values)
+    with pytest.raises(InputError, match="tries must be a whole number >= 2; got 1"):
+        ist.Labelled(tries=1)
 
 
 def test_labels_of_some_rows_teach_the_others(tmp_path: Path) -> None:

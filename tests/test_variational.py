@@ -271,7 +271,7 @@ def test_the_cost_is_the_divergence(posterior: str) -> None:
 
 
 def test_beta_of_one_is_the_plain_kind() -> None:
-    assert recipes.beta_vae(beta=1.0).parts() == recipes.vae().parts()
+    assert recipes.beta_vae(beta=1.0).parts() == recipes.vae(beta=1.0).parts()
     composition, batch = trained(Gaussian(), 20)
     dear = replace(recipes.beta_vae(beta=4.0).parts()).build(LAYOUT, CODE_SIZE, generator()).double()
     dear.load_state_dict(composition.state_dict())

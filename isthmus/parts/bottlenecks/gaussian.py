@@ -108,7 +108,7 @@ class GaussianCode(nn.Module):
         if units is None:
             volume = posterior.log_volume(z) if hasattr(posterior, "log_volume") else 0.0
             return -posterior.entropy() - volume - self.prior.log_prob(z, context)
-        return units.clamp(min=self.gaussian.free_bits).sum(1)
+        return (units.clamp(min=free) if (free := self.gaussian.free_bits) else units).sum(1)
 
     def start(self, hidden: Tensor, batch: Batch) -> None:
         if hasattr(self.prior, "start"):

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from isthmus.checks import is_real, is_whole
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.gaussian import Gaussian
-from isthmus.parts.priors.labelled import ClassAndRest, ClassAndRestOf
+from isthmus.parts.priors.labelled import ClassAndRest, ClassAndRestOf, some_classes
 from isthmus.records import NOWHERE, Batch, Code, Context, Site, built, part
 
 
@@ -23,7 +23,8 @@ class Labelled:
         cost of a labelled row:  loss(x | y, z) + KL(z) + log classes - weight / share * log q(y | x)
         of any other:            sum over y of q(y | x) * (loss(x | y, z) + KL(z) + log classes + log q(y | x))
 
-    The code begins with the probabilities of the classes; the decoder reads the most probable one.
+    The code begins with the probabilities of the classes; the decoder reads the most probable one. Each class tried is
+    a decoding, so the sum runs over `tries` of them: without bias, as one stands for all those left out.
 
     Parameters
     ----------
@@ -31,17 +32,20 @@ class Labelled:
     weight : nats for the classifier's own error, >= 0, shared out over the labelled rows.
     share : of the rows that are labelled, in (0, 1]; `Autoencoder.fit` takes it from y.
     gaussian : the distribution of the rest of the code, and its prior.
+    tries : decodings of every row in training, >= 2: the most probable classes, and one drawn from the others.
 
     References
     ----------
     Kingma, Rezende, Mohamed & Welling 2014, Semi-supervised learning with deep generative models (M2, with a z that
-    is told from x alone).
+    is told from x alone); Liu, Regier, Tripuraneni, Jordan & McAuliffe 2019, Rao-Blackwellized stochastic gradients for
+    discrete distributions (the sum).
     """
 
     classes: int = 2
     weight: float = 10.0
     share: float = 1.0
     gaussian: Any = Gaussian()
+    tries: int = 3
 
     reads_labels = True
 
@@ -52,6 +56,8 @@ class Labelled:
             raise InputError(f"Labelled: weight must be >= 0 and finite; got {self.weight!r}")
         if not (is_real(self.share) and 0 < self.share <= 1):
             raise InputError(f"Labelled: share must be in (0, 1]; got {self.share!r}")
+        if not (is_whole(self.tries) and self.tries >= 2):
+            raise InputError(f"Labelled: tries must be a whole number >= 2; got {self.tries!r}")
 
     def build(self, site: Site = NOWHERE) -> LabelledCode:
         return LabelledCode(self, site)
@@ -78,19 +84,16 @@ class LabelledCode(nn.Module):
     def forward(self, hidden: Tensor, context: Context) -> Code:
         log_q = F.log_softmax(hidden[:, : self.classes], dim=1)
         rest = self.rest(hidden[:, self.classes :], context)
-        every = torch.eye(self.classes, dtype=hidden.dtype, device=hidden.device)
-        named = every[:, None].expand(-1, hidden.shape[0], -1)
-        z = torch.cat((named, rest.z.expand(self.classes, *rest.z.shape)), dim=-1)
-        shares, cost = log_q.exp().T, log_q.T + math.log(self.classes) + rest.cost
-        if context.labels is not None:
-            known, place = context.labels >= 0, context.labels.clamp(min=0)
-            worth = self.labelled.weight / self.labelled.share
-            told = every[place].T
-            shares = torch.where(known, told, shares)
-            cost = torch.where(known, math.log(self.classes) + rest.cost - worth * log_q.T, cost)
-        posterior = ClassAndRestOf(log_q, rest.posterior)
-        point = torch.cat((log_q.exp(), rest.point), dim=1)
-        return Code(z=z, point=point, cost=cost, draws=self.classes, posterior=posterior, shares=shares)
+        tries = min(self.labelled.tries, self.classes) if context.pass_.training else self.classes
+        known = torch.full_like(log_q[:, 0], -1, dtype=torch.int64) if context.labels is None else context.labels
+        tried, shares = some_classes(log_q, known, tries, context.pass_.generator)
+        logs = log_q.gather(1, tried.T).T
+        # Where the class is known it is tried first, and alone has a share.
+        paid = torch.where(known >= 0, -self.labelled.weight / self.labelled.share * logs, logs)
+        z = torch.cat((F.one_hot(tried, self.classes).to(rest.z.dtype), rest.z.expand(tries, *rest.z.shape)), dim=-1)
+        cost = paid + math.log(self.classes) + rest.cost
+        point, posterior = torch.cat((log_q.exp(), rest.point), dim=1), ClassAndRestOf(log_q, rest.posterior)
+        return Code(z=z, point=point, cost=cost, draws=tries, posterior=posterior, shares=shares)
 
     def z_of(self, point: Tensor) -> Tensor:
         """The most probable class alone, and the rest."""
