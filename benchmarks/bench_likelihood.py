@@ -57,13 +57,13 @@ TANH, SILU = ist.Dense((200, 200), activation="tanh"), ist.Dense((300, 300), act
 
 SETTINGS = {
     "vae": Setting(
-        method=ist.recipes.vae,
+        method=lambda: ist.recipes.vae(beta=ist.Ramp(0.0, 1.0, epochs=30)),
         network=ist.Dense((400,), activation="silu"),
         code_size=40,
         published="89.8",
         draws=200,
-        full={"epochs": 150, "batch_size": 250, "learning_rate": 1.2e-2},
-        quick={"epochs": 150, "batch_size": 250, "learning_rate": 1.2e-2},
+        full={"epochs": 300, "batch_size": 250, "learning_rate": 6e-3},
+        quick={"epochs": 300, "batch_size": 250, "learning_rate": 6e-3},
     ),
     "iwae-5": Setting(
         method=lambda: ist.recipes.iwae(draws=5),

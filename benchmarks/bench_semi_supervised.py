@@ -65,14 +65,14 @@ def errors(
             yield f"{kind} of {name}", wrong, more + time.perf_counter() - start
     kind, mask = ist.recipes.semi_supervised(weight=10.0, beta=10.0), ist.Mask(0.5)
     alone = ist.recipes.semi_supervised(weight=1e4)  # beside which what pixels and code cost counts for nothing
-    for name, method, chosen, corruption, batch, passes in (
+    for name, method, which, corruption, batch, passes in (
         ("encoder alone", alone, known, None, 50, 100),
-        ("M2", kind, known | ~known, mask, None if len(train) > 20_000 else 100, epochs),
+        ("M2", kind, known | True, mask, None if len(train) > 20_000 else 100, epochs),
     ):
         start = time.perf_counter()
         ae = ist.Autoencoder(
             method, network=network, corruption=corruption, batch_size=batch, epochs=passes, **shared
-        ).fit(train[chosen], y[chosen])
+        ).fit(train[which], y[which])
         yield name, 100 * float((ae.predict(test) != truth).mean()), time.perf_counter() - start
 
 
@@ -92,10 +92,10 @@ def main() -> None:
         y = labelled(digits[:rows].astype(int), seed)
         for name, wrong, seconds in errors(train[:rows], y, test, truth, hidden, epochs, seed):
             found.setdefault(name, []).append((wrong, seconds))
-    row("test error %", "mean", "spread", "seconds", "published")
+    row(f"{'test error %':>21}", "mean", "spread", "seconds", "published")
     for name, figures in found.items():
         wrong, seconds = np.array(figures).T
-        row(name, float(wrong.mean()), float(wrong.std()), float(seconds.mean()), PUBLISHED.get(name, "-"))
+        row(f"{name:>21}", float(wrong.mean()), float(wrong.std()), float(seconds.mean()), PUBLISHED.get(name, "-"))
 
 
 if __name__ == "__main__":

@@ -329,9 +329,10 @@ def iwae(draws: int = 5, doubly: bool = False, posterior: str = "diagonal", prio
 
 
 @recipe(papers.KINGMA_2014_LABELS)
-def semi_supervised(weight: float = 10.0, beta: Schedule = 1.0) -> Parts:
+def semi_supervised(weight: float = 10.0, beta: Schedule = 10.0, corruption: Any = Mask(0.5)) -> Parts:
     """Variational with the row's class in its code, learnt from labels of some rows: fit(X, y), y with gaps."""
-    return Parts(bottleneck=Labelled(weight=weight), rate=beta)
+    # Dear, or the rest of the code takes the class along; masked, or the labelled rows are learnt by heart.
+    return Parts(bottleneck=Labelled(weight=weight), corruption=corruption, rate=beta)
 
 
 @recipe(papers.TOMCZAK_2018)

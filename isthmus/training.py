@@ -364,7 +364,9 @@ def look(state: State, feed: Feed, plan: Plan) -> None:
     penalties = sum(line[name] for name, penalty in terms if name in sums and not hasattr(penalty, "adversary"))
     compared = figures.cost + penalties
     ready = state.epoch >= state.composition.warm_epochs and (bool(sums) or not state.composition.penalties)
-    better = compared < state.best_cost or not len(feed.held_out)
+    # Nor does the cost say how well classes are told, which goes on improving after it: the last state is kept.
+    classes = getattr(state.composition.bottleneck, "reads_labels", False)
+    better = compared < state.best_cost or not len(feed.held_out) or classes
     if not ready or better or not state.best:
         state.best_cost = compared if ready else math.inf
         state.best_epoch = state.epoch

@@ -160,6 +160,18 @@ def test_a_code_too_small_for_its_classes_is_refused() -> None:
 
 def test_held_out_error_is_of_the_most_probable_class() -> None:
     X, kind = clusters()
-    ae = ist.Autoencoder("semi_supervised", epochs=30, random_state=0).fit(X, kind)
+    y = np.where(np.arange(len(X)) % 3, -1, kind)
+    ae = ist.Autoencoder("semi_supervised", epochs=30, random_state=0).fit(X, y)
     rebuilt = ae.reconstruct(X)
     assert np.sqrt(np.square((rebuilt - X) / X.std(0)).mean()) == pytest.approx(ae.history_["valid_rmse"][-1], rel=0.3)
+
+
+def test_labelled_rows_are_learnt_from_and_the_last_state_is_kept() -> None:
+    X, kind = clusters()
+    y = np.where(np.arange(len(X)) % 3, -1, kind)
+    ae = ist.Autoencoder("semi_supervised", epochs=12, validation_fraction=0.3, random_state=0).fit(X, y)
+    assert ae.record_.epochs == 12
+    assert 0 < ae.record_.held_out_rows < 0.3 * 300
+    assert ae.record_.train_rows + ae.record_.held_out_rows == 300
+    everything = ist.Autoencoder("semi_supervised", epochs=2, random_state=0).fit(X, kind)
+    assert everything.record_.held_out_rows == 0

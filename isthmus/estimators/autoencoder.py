@@ -208,6 +208,8 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         parts, classes, labels = self._parts(), None, None
         if reads_labels(parts):
             parts, classes, labels = with_classes(parts, y, source.rows)
+            known = labels[held_out] >= 0  # labels are few: those of rows held out would be lost
+            train, held_out = np.union1d(train, held_out[known]), held_out[~known]
         plan = plan_for(self.get_params(deep=False), len(train), len(held_out), seed, parts)
         scaling = self._scaling(source, train, parts)
         if isinstance(self.network, str):
