@@ -34,7 +34,7 @@ SIZES = (3, 6, 40, 32, 32)
 CODE_SIZE, JUDGED = 10, 5000
 
 KINDS = {
-    "vae": ist.recipes.vae,
+    "vae": lambda: ist.recipes.vae(beta=1.0),
     "beta_vae": ist.recipes.beta_vae,
     "beta_tc_vae": ist.recipes.beta_tc_vae,
     "factor_vae": ist.recipes.factor_vae,

@@ -40,7 +40,7 @@ KINDS: dict[str, tuple[Callable[[], Any], tuple[Any, ...]]] = {
     "AE": (ist.recipes.undercomplete, (NORMAL, MIXTURE)),
     "RAE": (ist.recipes.rae, (NORMAL, MIXTURE)),
     "RAE smooth": (lambda: ist.recipes.rae(smooth=0.1), (NORMAL, MIXTURE)),
-    "VAE": (ist.recipes.vae, (OWN, MIXTURE)),
+    "VAE": (lambda: ist.recipes.vae(beta=1.0), (OWN, MIXTURE)),
     "WAE": (ist.recipes.wae, (OWN, MIXTURE)),
 }
 

@@ -53,7 +53,7 @@ def errors(
     known = y >= 0
     network, shared = ist.Dense(hidden), {"validation_fraction": 0.0, "random_state": seed}
     pixels = [one.reshape(len(one), -1) / 255 for one in (train[known], test)]
-    vae = ist.Autoencoder("vae", network=network, code_size=32, epochs=epochs, **shared)
+    vae = ist.Autoencoder(ist.recipes.vae(beta=1.0), network=network, code_size=32, epochs=epochs, **shared)
     start = time.perf_counter()
     vae.fit(train)
     fitted = time.perf_counter() - start

@@ -78,9 +78,6 @@ class Composition(nn.Module):
                 f"rate (beta): what a code costs is weighed by a number >= 0, or a Ramp of such; got {rate!r}"
             )
         self.watched = self.layers_of_penalties()
-        self.penalty_terms: dict[str, Any] = {}
-        for penalty in self.penalties:
-            self.penalty_terms[term_name(penalty, self.penalty_terms)] = penalty
         for penalty in self.penalties:
             if hasattr(penalty, "check"):
                 penalty.check(self)
@@ -118,6 +115,14 @@ class Composition(nn.Module):
         parts = (self.corruption, self.bottleneck, self.loss, *self.penalties)
         knobs = [value for part in parts if part is not None for value in vars(part).values()]
         return max(ends(value) for value in (self.rate, 0.0, *knobs))
+
+    @property
+    def penalty_terms(self) -> dict[str, Any]:
+        """The penalties by their names in the history."""
+        named: dict[str, Any] = {}
+        for penalty in self.penalties:
+            named[term_name(penalty, named)] = penalty
+        return named
 
     @property
     def prior(self) -> Any:

@@ -75,7 +75,7 @@ class Parts:
 
     def code_size(self, features: int) -> int:
         """The code size for data of this width: a share of it, at most 32 where that narrows the data."""
-        size = max(1, round(self.code_share * features))
+        size = max(getattr(self.bottleneck, "least", 1), round(self.code_share * features))
         return size if self.code_share >= 1 else min(size, 32)
 
     def build(self, layout: Layout, code_size: int, generator: torch.Generator, given_size: int = 0) -> Composition:

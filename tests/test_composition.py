@@ -49,7 +49,7 @@ class Gaussian(nn.Module):
         cost = (0.5 * z.square() - 0.5 * noise.square() - log_spread).sum(-1)
         return Code(z=z, point=mean, cost=cost, draws=pass_.draws)
 
-    def bound(self, losses: Tensor, paid: Tensor) -> Tensor:
+    def bound(self, losses: Tensor, paid: Tensor, code: Code) -> Tensor:
         return -(torch.logsumexp(-(losses + paid), dim=0) - math.log(len(losses)))
 
 

@@ -76,7 +76,7 @@ def test_plain_values() -> None:
 
 
 def test_only_known_parts_are_built() -> None:
-    with pytest.raises(ValueError, match=r"unknown part 'os.system'; known: Absolute, BatchTopK, Bernoulli"):
+    with pytest.raises(ValueError, match=r"unknown part 'os.system'; known: Absolute, AdversarialPrior, BatchTopK"):
         from_json({"part": "os.system", "command": "true"})
 
 

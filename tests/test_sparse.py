@@ -218,7 +218,7 @@ def test_jump_relu_refuses_what_it_cannot_use() -> None:
     with pytest.raises(InputError, match=r"JumpReLU: bandwidth must be > 0; got 0.0"):
         JumpReLU(bandwidth=0.0)
     model = compose(nn.Linear(6, 4), JumpReLU(), nn.Linear(4, 6), Squared())
-    with pytest.raises(InputError, match=r"JumpReLU: the code's size is not known; .*JumpReLU\(\).build\(code_size=32"):
+    with pytest.raises(InputError, match=r"JumpReLU: the code's size is not known; .*build\(ist.Site\(code_size=32"):
         model.represent(Case("overcomplete").batch(dtype=torch.float32))
 
 

@@ -42,6 +42,7 @@ class Spherical:
     """
 
     prior = UniformSphere()
+    least = 2
     estimates_gradient = "the gradient of a Gamma draw is that of its distribution, not of the numbers a seed gives"
 
     def width(self, code_size: int) -> int:
