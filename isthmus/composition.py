@@ -185,12 +185,24 @@ class Composition(nn.Module):
     def combined(self, losses: Tensor, trace: Trace) -> Tensor:
         """Loss and the code's cost at its rate, joined per row: their sum, in the mean over draws, unless the
         bottleneck knows better (importance weighting puts minus the log of a mean here)."""
-        code = trace.code
-        paid = None if code.cost is None else at(self.rate, trace.pass_.epoch) * code.cost
+        paid = self.paid(trace)
         if hasattr(self.bottleneck, "combine"):
-            return self.bottleneck.combine(losses, paid, code)
+            return self.bottleneck.combine(losses, paid, trace.code)
         total = losses if paid is None else losses + paid
-        return over_draws(total, code) if code.draws else total
+        return over_draws(total, trace.code) if trace.code.draws else total
+
+    def paid(self, trace: Trace) -> Tensor | None:
+        """What the codes cost at their rate, (n,) or (draws, n); None where nothing is paid."""
+        return None if trace.code.cost is None else at(self.rate, trace.pass_.epoch) * trace.code.cost
+
+    def over_draws(self, losses: Tensor, trace: Trace) -> Tensor:
+        """(n,) the reconstruction loss, in the mean over a row's draws, each as much as it counts in the cost."""
+        code = trace.code
+        if not code.draws:
+            return losses
+        if hasattr(self.bottleneck, "shares"):
+            return over_draws(losses, replace(code, shares=self.bottleneck.shares(losses, self.paid(trace))))
+        return over_draws(losses, code)
 
     def objective(self, trace: Trace) -> tuple[Tensor, dict[str, Tensor]]:
         """The number that training makes small, and its terms by name, detached.
@@ -201,7 +213,7 @@ class Composition(nn.Module):
         losses = self.losses(trace)
         total = mean_over_rows(self.combined(losses, trace), weight)
         terms = {"cost": total.detach()}
-        losses = (over_draws(losses, trace.code) if trace.code.draws else losses).detach()
+        losses = self.over_draws(losses, trace).detach()
         terms["loss"] = terms["cost"] if trace.code.cost is None else mean_over_rows(losses, weight)
         for name, penalty in self.penalty_terms.items():
             value = penalty(trace)

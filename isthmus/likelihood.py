@@ -110,5 +110,5 @@ def rate_and_distortion(composition: Composition, batch: Batch, generator: torch
     trace = composition.trace(batch, Pass(generator))
     losses, cost = composition.losses(trace), trace.code.cost
     if trace.code.draws:
-        losses, cost = over_draws(losses, trace.code), None if cost is None else over_draws(cost, trace.code)
+        losses, cost = composition.over_draws(losses, trace), None if cost is None else over_draws(cost, trace.code)
     return (torch.zeros_like(losses) if cost is None else cost), losses

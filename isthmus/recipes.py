@@ -414,9 +414,11 @@ def binary(beta: Schedule = 1.0) -> Parts:
 
 
 @recipe(papers.JANG_2017)
-def categorical(classes: int | None = None, temperature: Schedule = Ramp(1.0, 0.5, epochs=10)) -> Parts:
+def categorical(
+    classes: int | None = None, temperature: Schedule = Ramp(1.0, 0.5, epochs=10), beta: Schedule = 1.0
+) -> Parts:
     """A code of groups of units, in each of which one is on: classes that nobody named."""
-    return Parts(bottleneck=GumbelSoftmax(classes, temperature), code_share=1.0)
+    return Parts(bottleneck=GumbelSoftmax(classes, temperature), rate=beta, code_share=1.0)
 
 
 @recipe(papers.LIANG_2018)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from isthmus.checkpoints import OUT_OF_TIME, Plan, Saver, State
-from isthmus.composition import Composition, Unaware, over_draws
+from isthmus.composition import Composition, Unaware
 from isthmus.data.batches import batches
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources import Source, stretches
@@ -207,8 +207,7 @@ def evaluate(composition: Composition, feed: Feed, seed: int) -> Figures:
                 mean = composition.loss.mean(trace.out, trace.context)
             error = mean - batch.x
             row_squares = (error * unit).square().flatten(1).mean(1)
-            if losses.ndim > 1:
-                losses = over_draws(losses, trace.code)
+            losses = composition.over_draws(losses, trace)
             sums = torch.stack([(v * weight).sum(dtype=torch.float64) for v in (costs, losses, row_squares)]).tolist()
             cost, loss, squares = cost + sums[0], loss + sums[1], squares + sums[2]
             mass = float(weight.sum())
@@ -218,7 +217,8 @@ def evaluate(composition: Composition, feed: Feed, seed: int) -> Figures:
     count = count or 1.0
     cost, loss, rmse = cost / count, loss / count, math.sqrt(squares / count)
     scale = None
-    if hasattr(composition.loss, "best"):
+    # At another scale draws would count otherwise, where they do not simply add up: then it stays as it is.
+    if hasattr(composition.loss, "best") and not hasattr(composition.bottleneck, "combine"):
         scale, best = composition.loss.best(torch.tensor(loss, dtype=torch.float64), cells / count)
         cost += float(best) - loss
     return Figures(cost, rmse, scale)

@@ -187,7 +187,10 @@ def test_samples_of_conditional_models_are_given_their_labels() -> None:
         (lambda ae, X: ae.fit_prior("mixtur", X), r"none is called 'mixtur'. Did you mean 'mixture'"),
         (lambda ae, X: ae.fit_prior(ist.Mixture(0), X), "components"),
         (lambda ae, X: ae.fit_prior(ist.Vamp(5), X), "Vamp: it is learned with the encoder"),
-        (lambda ae, X: ae.fit_prior(3, X), "cannot be fitted to codes"),
+        (lambda ae, X: ae.fit_prior(3, X), "prior must be one of normal, mixture, flow, two_level, or a prior such as"),
+        (lambda ae, X: ae.fit_prior(X, "normal"), r"got ndarray. Rows come second: fit_prior\('mixture', X\)"),
+        (lambda ae, X: ae.fit_prior(ist.Mixture, X), "got <class"),
+        (lambda ae, X: ae.fit_prior(ist.Mixture(10**9), X), "do not fit in memory; use at most 50,000,000"),
     ],
 )
 def test_bad_input_is_put_into_words(work: object, message: str) -> None:
@@ -234,3 +237,22 @@ def test_true_factors_reach_the_diagnosis() -> None:
     assert found["disentanglement"].sentence
     with pytest.raises(InputError, match="factors must have one row for each of the 300 rows; got 299"):
         ae.diagnose(X, factors=factors[1:])
+
+
+@pytest.mark.parametrize(
+    "kind", ["vae", "iwae", ist.recipes.iwae(doubly=True), "hyperspherical", "binary", "vq_vae"], ids=str
+)
+def test_the_state_that_is_kept_has_learnt(kind: object) -> None:
+    """The held-out cost before the first step is of the same kind as those after it, so that no fit ends there."""
+    ae = ist.Autoencoder(kind, code_size=4, epochs=15, random_state=0).fit(table())
+    costs = ae.history_["valid_cost"]
+    assert min(costs) < costs[0] - 0.5
+    assert ae.diagnose(table())["underfitting"].level != "bad" or kind in ("binary", "hyperspherical", "vq_vae")
+    assert ae.record_.held_out_error < ae.record_.mean_error
+
+
+def test_partial_fit_drops_a_prior_of_codes_as_they_were() -> None:
+    X = table(200)
+    ae = ist.Autoencoder(code_size=2, epochs=2, random_state=0).fit(X).fit_prior("normal", X)
+    assert ae.prior_ is not None
+    assert ae.partial_fit(X).prior_ is None

@@ -18,24 +18,23 @@ UNKNOWN = -1
 def known_values(y: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """The values of the rows that are labelled, and a truth value per row (rows,).
 
-    Missing are None, NaN and pandas' NA, and among whole numbers -1, as in scikit-learn.
+    Missing are None, NaN, pandas' NA and empty text, and among whole numbers -1, as in scikit-learn.
     """
     values = checked(y, rows, "y")
     if values.ndim != 1:
         raise InputError(f"y must have one label per row, shape ({rows},); got {values.shape}")
-    if values.dtype.kind in "iu":
-        labelled = values != UNKNOWN
-        if not labelled.all() and set(np.unique(values).tolist()) == {-1, 1}:
-            raise InputError("y holds only -1 and 1, and -1 stands for 'not known'; write the two classes as 0 and 1")
-        return values[labelled], labelled
-    if values.dtype.kind in "OfUTb":
-        labelled = np.array([not is_missing(value) for value in values.tolist()], dtype=bool)
+    if values.dtype.kind in "iuOfUTb":
+        labelled = np.array([not (is_missing(value) or value == "") for value in values.tolist()], dtype=bool)
         kept = values[labelled]
         if kept.dtype.kind == "O":  # only because None or NA stood among them, or of several types: then as text
             kinds = {type(value) for value in kept.tolist()}
             kept = np.array(kept.tolist() if len(kinds) == 1 else [str(value) for value in kept.tolist()])
         if kept.dtype.kind == "f" and len(kept) and (kept == np.round(kept)).all():
             kept = kept.astype(np.int64)  # whole numbers, floats only because NaN stood among them
+        if kept.dtype.kind == "i":
+            known = kept != UNKNOWN
+            labelled[labelled] = known
+            kept = kept[known]
         return kept, labelled
     raise InputError(f"y must hold labels (text, whole numbers, truth values); got {values.dtype}")
 
@@ -55,7 +54,9 @@ def classes_of(y: Any, rows: int) -> np.ndarray:
     values, labelled = known_values(y, rows)
     found = np.unique(values)
     if len(found) < 2:
-        what = f"all are {found[0]!r}" if len(found) else "none is labelled"
+        what = f"all are {found[0].item()!r}" if len(found) else "none is labelled"
+        if len(found) and found[0].item() == 1 and len(values) < rows:
+            what += " (-1 stands for 'not known': if it is meant as a class, write the classes as 0 and 1)"
         raise InputError(
             f"y must label rows of at least two classes; of {counted(rows, 'row')}, {int(labelled.sum())} are "
             f"labelled: {what}. Without labels, fit 'vae'"

@@ -151,7 +151,9 @@ def collapse_verdict(
     others = "a row's code is noise that says nothing of it" if not alive else "the others are noise for every row"
     sentence = f"{count} {costs}: {others}, and {beside}."
     # Where squared errors are no measure, there is no telling a collapse of some units from a code that is too wide.
-    level = "bad" if squared or not alive else "note"
+    # And where a class is part of the code, the rest is dear on purpose.
+    classes = any(getattr(part, "reads_labels", False) for part in nested(composition.bottleneck))
+    level = "bad" if not alive or (squared and not classes) else "note"
     return Verdict(name, level, sentence, float(alive), advice)
 
 

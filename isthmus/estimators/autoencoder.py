@@ -299,6 +299,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
             self._remember(source, scaling, conditions, classes)
             self.parts_, self.record_, self.data_digest_ = parts, None, None
         self.composition_ = composition.eval()
+        self.prior_, self.prior_part_ = None, None  # one fitted to the codes as they were
         self.code_size_ = code_size_of(composition, feed)
         line = {"epoch": passes + 1.0, **means}
         self.history_ = {name: [*values, line.get(name, float("nan"))] for name, values in history.items()}

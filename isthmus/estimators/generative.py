@@ -137,7 +137,8 @@ class GenerativeMixin:
         """What the codes of the rows cost (``rate``) and what rebuilding from them loses (``distortion``), (n,) nats.
 
         Their sum is minus the bound that a variational kind is trained by; of kinds whose codes cost nothing, the
-        rate is 0. The distortion is in the data's own units, as the scores are.
+        rate is 0; of codebooks it holds the commitment. The distortion is in the data's own units, as the scores are.
+        A prior fitted afterwards changes neither, nor the scores; it changes `sample` and `log_likelihood`.
 
         References
         ----------

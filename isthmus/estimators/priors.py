@@ -29,6 +29,11 @@ def prior_part(prior: Any) -> Any:
                 f"prior: none is called {prior!r}.{did_you_mean(prior, PRIORS)} Or give one such as ist.Mixture(20)"
             )
         return PRIORS[prior]
+    if isinstance(prior, type) or not (hasattr(prior, "build") or hasattr(prior, "log_prob")):
+        raise InputError(
+            f"prior must be one of {', '.join(PRIORS)}, or a prior such as ist.Mixture(20); got "
+            f"{prior if isinstance(prior, type) else type(prior).__name__}. Rows come second: fit_prior('mixture', X)"
+        )
     return PRIORS["normal"] if prior == Normal() else prior
 
 

@@ -105,7 +105,12 @@ def header(data: ReportData) -> str:
 def verdicts(data: ReportData) -> str:
     items = "\n".join(verdict(item) for item in data.diagnosis.verdicts)
     bad = sum(item.level == "bad" for item in data.diagnosis.verdicts)
-    lead = "Nothing speaks against this model." if not bad else f"{bad} problem{'s' if bad > 1 else ''} found."
+    notes = sum(item.level == "note" for item in data.diagnosis.verdicts)
+    lead = "Nothing speaks against this model."
+    if bad:
+        lead = f"{bad} problem{'s' if bad > 1 else ''} found."
+    elif notes:
+        lead = f"No problem found, and {'one thing' if notes == 1 else f'{notes} things'} worth knowing."
     return section("verdicts", "Verdicts", paragraph(lead), f'<ul class="verdicts">\n{items}\n</ul>')
 
 

@@ -58,7 +58,7 @@ class Gaussian:
     def __post_init__(self) -> None:
         if self.posterior not in POSTERIORS:
             raise InputError(f"Gaussian: posterior must be one of {', '.join(POSTERIORS)}; got {self.posterior!r}")
-        if not (hasattr(self.prior, "log_prob") or hasattr(self.prior, "build")):
+        if isinstance(self.prior, type) or not (hasattr(self.prior, "log_prob") or hasattr(self.prior, "build")):
             raise InputError(f"Gaussian: prior must be one such as Normal() or Mixture(10); got {self.prior!r}")
         if not (is_real(self.free_bits) and 0 <= self.free_bits < math.inf):
             raise InputError(f"Gaussian: free_bits must be >= 0 and finite; got {self.free_bits!r}")

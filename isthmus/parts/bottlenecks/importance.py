@@ -99,9 +99,13 @@ class WeightedDraws(nn.Module):
         bound = torch.logsumexp(log_weights, 0) - math.log(code.draws)
         if self.weighted.doubly and code.z.requires_grad:
             # The gradient that reaches z is weighted by each draw's share once; squared is what takes the noise out.
-            share = torch.softmax(log_weights.detach(), 0)[..., None]
+            share = self.shares(losses, paid)[..., None]
             code.z.register_hook(lambda gradient: gradient * share)
         return -bound
+
+    def shares(self, losses: Tensor, paid: Tensor) -> Tensor:
+        """(draws, n): how much each draw counts for its row."""
+        return torch.softmax(-(losses + paid).detach(), 0)
 
     def start(self, hidden: Tensor, batch: Batch) -> None:
         self.inner.start(hidden, batch)

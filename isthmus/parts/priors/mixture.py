@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from isthmus.errors import InputError
 from isthmus.parts.distributions.normal import log_scale_of, standard_log_prob
 from isthmus.parts.priors.fitting import Placed, check_whole
 from isthmus.records import NOWHERE, Context, Site, part
@@ -15,6 +16,9 @@ REGULARISER = 1e-4
 
 ROUNDS = 1000
 """Steps of expectation maximisation, at most."""
+
+MOST = 200_000_000
+"""Numbers in the triangles of all components, at most."""
 
 SPREAD = 0.5
 """Standard deviation of the first means of all components but the first."""
@@ -57,6 +61,11 @@ class Mixture:
         check_whole("Mixture", components=self.components)
 
     def build(self, site: Site = NOWHERE) -> MixtureOfNormals:
+        if self.components * max(1, site.code_size) ** 2 > MOST:
+            raise InputError(
+                f"Mixture: components={self.components:,} of codes of {site.code_size} numbers do not fit in memory; "
+                f"use at most {MOST // max(1, site.code_size) ** 2:,}"
+            )
         return MixtureOfNormals(self.components, site)
 
 
