@@ -15,7 +15,7 @@ import numpy as np
 
 from isthmus import storage, verdicts
 from isthmus.assignments import kind_of, listed_numbers
-from isthmus.checks import counted, did_you_mean
+from isthmus.checks import counted, did_you_mean, listed
 from isthmus.data import Scaling, Source, digest, open_source, read_idx, split, write_table
 from isthmus.data.decisions import MODES
 from isthmus.data.delimited import read_csv
@@ -226,6 +226,11 @@ def info_of_model(path: str, every: bool) -> None:
     line("network", network_in_words(model.parts_, features, model.code_size_))
     weights = sum(weight.numel() for weight in model.composition_.parameters())
     line("sizes", f"{counted(model.code_size_, 'number')} per row for {features:,}; {weights:,} parameters")
+    if model.classes_ is not None:
+        line("classes", f"{listed(model.classes_.tolist())}; the first {len(model.classes_)} numbers of a code are how "
+             "probable they are")  # fmt: skip
+    if model.prior_part_ is not None:
+        line("prior", f"{model.prior_part_!r}, fitted to the codes afterwards")
     record = model.record_
     if record is not None:
         line("rows", f"{record.train_rows:,} trained on, {record.held_out_rows:,} held out")

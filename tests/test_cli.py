@@ -758,6 +758,14 @@ def test_every_kind_is_fitted_by_its_name(home, tmp_path, method):
     assert model.conditions_ is not None
 
 
+def test_info_tells_classes(home, tmp_path):
+    model = tmp_path / "m.safetensors"
+    words = ["--method", "semi-supervised", "--labels", home / "groups.txt", *TINY]
+    run("fit", home / "data.csv", "-o", model, *words)
+    told = run("info", model).stdout
+    assert "'high', 'low'; the first 2 numbers of a code are how probable they are" in " ".join(told.split())
+
+
 def test_given_is_needed_and_named_by_its_option(home, tmp_path):
     model = tmp_path / "m.safetensors"
     run("fit", home / "labelled.csv", "-o", model, *TINY, "--given", "group", "--report", tmp_path / "r.html")
