@@ -26,8 +26,12 @@ class Paper:
 
     @property
     def names(self) -> list[str]:
-        """The authors' family names."""
-        return [name.split()[-1] for name in self.authors.split(" and ")]
+        """The authors' family names, each with the small words before it: "van den Oord"."""
+        found = []
+        for words in (name.split() for name in self.authors.split(" and ")):
+            first = next((place for place, word in enumerate(words) if word.islower()), len(words) - 1)
+            found.append(" ".join(words[first:]))
+        return found
 
     def __str__(self) -> str:
         names = self.names
@@ -40,7 +44,7 @@ class Paper:
     def key(self) -> str:
         """What a text cites it by."""
         word = next(word for word in re.findall(r"\w+", self.title.lower()) if word not in ("a", "an", "the", "on"))
-        return f"{self.names[0].lower()}{self.year}{word}"
+        return f"{self.names[0].split()[-1].lower()}{self.year}{word}"
 
     def bibtex(self) -> str:
         """The entry for a bibliography."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import isthmus as ist
+from isthmus import papers
 
 
 @pytest.mark.parametrize("name", ist.RECIPES)
@@ -34,3 +35,9 @@ def test_a_paper_in_words() -> None:
         "B et al. 2000, On the Sea",
     ]
     assert one.key == "b2000sea"
+
+
+def test_small_words_belong_to_a_family_name() -> None:
+    paper = papers.OORD_2017
+    assert str(paper).startswith("van den Oord, Vinyals & Kavukcuoglu 2017")
+    assert paper.key == "oord2017neural"
