@@ -62,8 +62,8 @@ SETTINGS = {
         code_size=40,
         published="89.8",
         draws=200,
-        full={"epochs": 500, "batch_size": 250, "learning_rate": 6e-3},
-        quick={"epochs": 500, "batch_size": 250, "learning_rate": 6e-3},
+        full={"epochs": 300, "batch_size": 250, "learning_rate": 6e-3},
+        quick={"epochs": 300, "batch_size": 250, "learning_rate": 6e-3},
     ),
     "iwae-5": Setting(
         method=lambda: ist.recipes.iwae(draws=5),
