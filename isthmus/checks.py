@@ -8,6 +8,8 @@ from difflib import get_close_matches
 
 import numpy as np
 
+from isthmus.errors import InputError
+
 
 def is_real(value: object) -> bool:
     """Whether it is a number, NaN and infinity included, and no truth value.
@@ -25,6 +27,13 @@ def is_whole(value: object) -> bool:
     (True, True, False, False)
     """
     return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+
+
+def check_whole(owner: str, least: int = 1, **knobs: object) -> None:
+    """Refuse knobs that are no whole numbers >= ``least``."""
+    for name, value in knobs.items():
+        if not is_whole(value) or value < least:  # type: ignore[operator]
+            raise InputError(f"{owner}: {name} must be a whole number >= {least}; got {value!r}")
 
 
 def listed(items: Iterable[object], limit: int = 8) -> str:

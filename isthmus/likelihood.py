@@ -59,8 +59,7 @@ class RateDistortion:
 
 def check_random(composition: Composition, prior: Any) -> None:
     """Refuse, in words, compositions that give no row a probability."""
-    posterior = composition.bottleneck if hasattr(composition.bottleneck, "prior") else None
-    if posterior is None or prior is None:
+    if prior is None or not hasattr(composition.bottleneck, "prior"):
         raise InputError(
             "log_likelihood: this kind draws no codes, so that no row has a probability under it; fit a variational "
             "kind, such as 'vae' or 'iwae'. score_samples ranks rows for every kind"

@@ -256,6 +256,12 @@ class Code:
     posterior: Any = None
     shares: Tensor | None = None
 
+    @property
+    def smooth(self) -> bool:
+        """Whether draws of the code are what a prior is fitted to; of symbols, relaxed or enumerated codes, and those
+        that are not drawn, it is the point that stands for the row."""
+        return self.index is None and self.shares is None and hasattr(self.posterior, "divergence")
+
 
 @dataclass(frozen=True)
 class Trace:

@@ -99,6 +99,16 @@ def some_rows(rows: int, seed: int = 0, dtype: torch.dtype = torch.float64, unit
     return x.to(dtype)
 
 
+def with_random_weights(parts: Parts) -> Composition:
+    """A composition in float64 with every weight random, those that start at 0 included."""
+    model = parts.build(LAYOUT, CODE_SIZE, generator()).double().train()
+    source = generator(1)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.add_(torch.empty_like(weights).normal_(0, 0.3, generator=source))
+    return model
+
+
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 

@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 import torch
-from checks_for_kinds import CODE_SIZE, FEATURES, LAYOUT, Case, descend, generator, some_rows, training_pass
+from checks_for_kinds import (
+    CODE_SIZE,
+    FEATURES,
+    LAYOUT,
+    Case,
+    descend,
+    generator,
+    some_rows,
+    training_pass,
+    with_random_weights,
+)
 from test_laws import LAWS
 from torch import Tensor, nn
 
@@ -72,12 +82,7 @@ def test_laws(kind: str, law: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def a_model(*penalties: Any, bottleneck: Any = Plain(), **network: Any) -> Composition:
     """A composition in float64 with every weight random, those that start at 0 included."""
     parts = Parts(Dense(**{"hidden": (8, 5), **network}), bottleneck, Squared(1.0), penalties=penalties)
-    model = parts.build(LAYOUT, CODE_SIZE, generator()).double().train()
-    source = generator(1)
-    with torch.no_grad():
-        for weights in model.parameters():
-            weights.add_(torch.empty_like(weights).normal_(0, 0.3, generator=source))
-    return model
+    return with_random_weights(parts)
 
 
 def a_batch(rows: int = 5, **more: Any) -> Batch:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from checks_for_kinds import CODE_SIZE, FEATURES, LAYOUT, generator, some_rows, training_pass
+from checks_for_kinds import CODE_SIZE, FEATURES, LAYOUT, generator, some_rows, training_pass, with_random_weights
 from torch import Tensor, nn
 
 from isthmus.composition import Composition, compose
@@ -38,12 +38,7 @@ def a_model(*penalties: Any, squash: str = "sigmoid", corruption: Any = None, **
     """A composition with every weight random, those that start at 0 included."""
     dense = Dense(**{"hidden": (8, 5), **network})
     parts = Parts(dense, Plain(squash), Squared(1.0), corruption=corruption, penalties=penalties)
-    model = parts.build(LAYOUT, CODE_SIZE, generator()).double().train()
-    source = generator(1)
-    with torch.no_grad():
-        for weights in model.parameters():
-            weights.add_(torch.empty_like(weights).normal_(0, 0.3, generator=source))
-    return model
+    return with_random_weights(parts)
 
 
 def a_batch(rows: int = 5, **more: Any) -> Batch:

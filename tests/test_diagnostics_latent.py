@@ -16,7 +16,7 @@ from isthmus.composition import Composition, compose
 from isthmus.diagnostics import Diagnosis, FitRecord, diagnose
 from isthmus.diagnostics.aggregate import Aggregate, aggregate, aggregate_verdict
 from isthmus.diagnostics.codebooks import Use, books_used, codebook_verdict
-from isthmus.diagnostics.collapse import RandomCode, collapse_verdict, prior_of, raising, random_code
+from isthmus.diagnostics.collapse import RandomCode, collapse_verdict, raising, random_code
 from isthmus.diagnostics.factors import Factors, disentanglement_verdict
 from isthmus.diagnostics.latent import (
     Completeness,
@@ -284,7 +284,7 @@ def test_codes_that_lie_where_the_prior_has_its_mass() -> None:
     living = list(range(SIZE))
     for told, spread, level in ((3, 1.0, "good"), (3, 4.0, "bad"), (3, 0.25, "bad"), (3, 1.6, "note")):
         probe = probe_of(variational(told, Spread(spread)), x)
-        found = aggregate(probe, probe.codes(x), prior_of(probe.composition), living)
+        found = aggregate(probe, probe.codes(x), probe.composition.prior, living)
         assert aggregate_verdict(found, fitted=False).level == level
     assert found.moments == pytest.approx((1 / 1.6 - 1) ** 2, rel=0.25)
 

@@ -24,7 +24,10 @@ def known_values(y: Any, rows: int) -> tuple[np.ndarray, np.ndarray]:
     if values.ndim != 1:
         raise InputError(f"y must have one label per row, shape ({rows},); got {values.shape}")
     if values.dtype.kind in "iuOfUTb":
-        labelled = np.array([not (is_missing(value) or value == "") for value in values.tolist()], dtype=bool)
+        if values.dtype.kind in "OUT":
+            labelled = np.array([not (is_missing(value) or value == "") for value in values.tolist()], dtype=bool)
+        else:
+            labelled = values == values  # NaN is not equal to itself
         kept = values[labelled]
         if kept.dtype.kind == "O":  # only because None or NA stood among them, or of several types: then as text
             kinds = {type(value) for value in kept.tolist()}

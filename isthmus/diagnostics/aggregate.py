@@ -57,15 +57,12 @@ def aggregate(probe: Probe, codes: Tensor, prior: Any, living: list[int], *, fit
 
 
 def one_draw(trace: Trace, *, fitted: bool) -> Tensor:
-    """(n, code_size): a draw from each row's distribution, or its point where there is none.
-
-    Priors are fitted to the points of codes that are symbols, relaxed or enumerated, not to draws.
-    """
-    code, posterior = trace.code, trace.code.posterior
-    smooth = code.index is None and code.shares is None and hasattr(posterior, "divergence")
-    if posterior is None or (fitted and not smooth):
+    """(n, code_size): a draw from each row's distribution, or its point where there is none, or where a prior was
+    fitted to points."""
+    code = trace.code
+    if code.posterior is None or (fitted and not code.smooth):
         return code.point
-    return posterior.sample(1, trace.pass_.generator)[0].flatten(1)
+    return code.posterior.sample(1, trace.pass_.generator)[0].flatten(1)
 
 
 def aggregate_verdict(found: Aggregate, *, fitted: bool) -> Verdict:

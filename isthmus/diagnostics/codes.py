@@ -13,7 +13,7 @@ from torch import Tensor
 
 from isthmus.diagnostics.aggregate import aggregate, aggregate_verdict
 from isthmus.diagnostics.codebooks import books_used, codebook_verdict
-from isthmus.diagnostics.collapse import collapse_verdict, prior_of, random_code
+from isthmus.diagnostics.collapse import collapse_verdict, random_code
 from isthmus.diagnostics.factors import disentanglement_verdict, factors_told
 from isthmus.diagnostics.latent import completeness, completeness_verdict, decoding_step, decoding_verdict
 from isthmus.diagnostics.probe import Probe
@@ -56,7 +56,7 @@ def about_codes(
         found.figures["entries_used"] = float(np.mean([book.used / book.entries for book in books]))
         found.figures["perplexity"] = float(np.mean([book.perplexity for book in books]))
         found.units["perplexity"] = tuple(book.perplexity for book in books)
-    own = prior_of(probe.composition)
+    own = probe.composition.prior
     if prior is not None or own is not None:
         about_prior(found, probe, codes, own if prior is None else prior, living, lost, fitted=prior is not None)
     if factors is not None:

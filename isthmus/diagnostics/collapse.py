@@ -62,7 +62,7 @@ class RandomCode:
 def random_code(probe: Probe, living: list[int]) -> RandomCode | None:
     """Figures of the units ``living``; None where codes are not drawn."""
     means, units, rates, distortions = [], [], [], []
-    prior = prior_of(probe.composition)
+    prior = probe.composition.prior
     for trace in probe.drawn():
         code, posterior = trace.code, trace.code.posterior
         if posterior is None or code.cost is None:
@@ -88,14 +88,6 @@ def random_code(probe: Probe, living: list[int]) -> RandomCode | None:
         rate,
         float(torch.cat(distortions).double().mean()),
     )
-
-
-def prior_of(composition: Composition) -> Any:
-    """The prior that a composition is trained with: its bottleneck's, or a penalty's; None where it has none."""
-    for part in (*nested(composition.bottleneck), *composition.penalties):
-        if hasattr(getattr(part, "prior", None), "sample"):
-            return part.prior
-    return None
 
 
 @torch.no_grad()

@@ -453,7 +453,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         labels = None if y is None else np.asarray(y)
         if labels is not None and labels.shape != (source.rows,):
             raise InputError(f"y must have one label per row, shape ({source.rows},); got {labels.shape}")
-        causes = None if factors is None else np.asarray(factors).reshape(len(np.asarray(factors)), -1)
+        causes = None if factors is None else np.atleast_1d(factors)
         if causes is not None and len(causes) != source.rows:
             raise InputError(f"factors must have one row for each of the {source.rows:,} rows; got {len(causes):,}")
         conditions = self._given(given, source.rows)
@@ -463,7 +463,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
             self.composition_, self.form_.layout, batch.x, self.record_,
             given=batch.given, labels=None if labels is None else labels[rows],
             unit=self.scaling_.unit, names=self.form_.names, output_reach=self._reach(),
-            factors=None if causes is None else causes[rows], prior=self.prior_,
+            factors=None if causes is None else causes.reshape(len(causes), -1)[rows], prior=self.prior_,
         )  # fmt: skip
 
     def report(self, path: str | os.PathLike[str], X: Any, y: Any = None, *, given: Any = None) -> Path:

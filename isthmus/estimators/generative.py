@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.checks import is_whole
 from isthmus.errors import InputError
 from isthmus.estimators.priors import codes_to_fit, drawn, fitted_prior, prior_part
 from isthmus.estimators.settings import seed_of, whole
@@ -121,17 +120,16 @@ class GenerativeMixin:
         InputError : the kind draws no codes.
         """
         check_is_fitted(self, "composition_")
-        if not (is_whole(draws) and draws >= 1):
-            raise InputError(f"draws must be a whole number >= 1; got {draws!r}")
+        draws = whole("draws", draws, 1)
         check_random(self.composition_, self._prior())
         volume = self._volume()
         generator = torch.Generator(self._device).manual_seed(seed_of(random_state))
         rows, spread = [], []
         for _, _, batch in self._batches(self._source(X), given, ROWS_FOR_DRAWS):
-            found, errors = log_likelihood(self.composition_, batch, int(draws), generator, self._prior())
+            found, errors = log_likelihood(self.composition_, batch, draws, generator, self._prior())
             rows.append(found.cpu().numpy() - volume)
             spread.append(errors.cpu().numpy())
-        return Likelihood(np.concatenate(rows), np.concatenate(spread), int(draws))
+        return Likelihood(np.concatenate(rows), np.concatenate(spread), draws)
 
     def rate_distortion(self: Any, X: Any, *, given: Any = None, random_state: Any = 0) -> RateDistortion:
         """What the codes of the rows cost (``rate``) and what rebuilding from them loses (``distortion``), (n,) nats.

@@ -53,9 +53,7 @@ def fitted_prior(part: Any, codes: Tensor, layout: Layout, seed: int) -> nn.Modu
 def codes_to_fit(composition: Composition, batch: Batch, generator: torch.Generator) -> Tensor:
     """(n, code_size): a draw of every row's code where it is drawn, else the code."""
     code = composition.encode(batch, composition.context(batch, Pass(generator)))[1]
-    # Discrete codes, and draws that are relaxed or enumerated, are modelled by what stands for the row.
-    smooth = code.posterior is not None and hasattr(code.posterior, "divergence") and code.index is None
-    if not smooth or code.shares is not None:
+    if not code.smooth:
         return code.point
     return code.z[0] if code.draws else code.z
 

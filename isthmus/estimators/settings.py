@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from isthmus.checkpoints import Plan
+from isthmus.checks import is_whole
 from isthmus.data.arrays import short
 from isthmus.errors import InputError
 from isthmus.files import cannot_write
@@ -35,7 +36,7 @@ def seed_of(random_state: Any) -> int:
 
 
 def whole(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+    if not is_whole(value) or value < least:
         raise InputError(f"{name} must be a whole number >= {least}; got {value!r}")
     return int(value)
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isthmus.checks import is_whole
+from isthmus.checks import check_whole
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.gaussian import Gaussian
 from isthmus.records import NOWHERE, Batch, Code, Context, Site, built, part
@@ -49,8 +49,7 @@ class ImportanceWeighted:
     gaussian: Gaussian = Gaussian()
 
     def __post_init__(self) -> None:
-        if not (is_whole(self.draws) and self.draws >= 1):
-            raise InputError(f"ImportanceWeighted: draws must be a whole number >= 1; got {self.draws!r}")
+        check_whole("ImportanceWeighted", draws=self.draws)
         if not isinstance(self.gaussian, Gaussian):
             raise InputError(f"ImportanceWeighted: gaussian must be a Gaussian(...); got {self.gaussian!r}")
         if self.gaussian.free_bits:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from isthmus.checks import is_whole
-from isthmus.errors import InputError
+from isthmus.checks import check_whole
 from isthmus.parts.bottlenecks.codebook import Codebook
 from isthmus.parts.bottlenecks.discrete import STRAIGHT_THROUGH
 from isthmus.parts.bottlenecks.quantised import Quantised
@@ -49,8 +48,7 @@ class ResidualCodebook:
     estimates_gradient = STRAIGHT_THROUGH
 
     def __post_init__(self) -> None:
-        if not (is_whole(self.levels) and self.levels >= 1):
-            raise InputError(f"ResidualCodebook: levels must be a whole number >= 1; got {self.levels!r}")
+        check_whole("ResidualCodebook", levels=self.levels)
 
     def build(self, site: Site = NOWHERE) -> Quantised:
         return Quantised(self.codebook, site, self.levels)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from isthmus.checks import is_whole
 from isthmus.errors import InputError
 from isthmus.records import Context, Pass, Site
 
@@ -24,13 +23,6 @@ STEPS, LOOK, PATIENCE = 1000, 50, 8
 
 LONGEST = 10.0
 """The longest gradient of a step."""
-
-
-def check_whole(kind: str, **knobs: int) -> None:
-    """Refuse knobs that are no whole numbers >= 1."""
-    for name, value in knobs.items():
-        if not (is_whole(value) and value >= 1):
-            raise InputError(f"{kind}: {name} must be a whole number >= 1; got {value!r}")
 
 
 def check_size(found: int, size: int) -> None:

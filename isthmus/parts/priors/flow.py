@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from isthmus.checks import check_whole
 from isthmus.errors import InputError
 from isthmus.parts.distributions.normal import standard_log_prob
 from isthmus.parts.flows import Autoregressives, Chain, Couplings
-from isthmus.parts.priors.fitting import Placed, check_whole, climb
+from isthmus.parts.priors.fitting import Placed, climb
 from isthmus.records import NOWHERE, Context, Site, part
 
 KINDS = ("coupling", "autoregressive")

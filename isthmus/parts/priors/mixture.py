@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from isthmus.checks import check_whole
 from isthmus.errors import InputError
 from isthmus.parts.distributions.normal import log_scale_of, standard_log_prob
-from isthmus.parts.priors.fitting import Placed, check_whole
+from isthmus.parts.priors.fitting import Placed
 from isthmus.records import NOWHERE, Context, Site, part
 
 REGULARISER = 1e-4

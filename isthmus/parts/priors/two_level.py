@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from isthmus.checks import check_whole
 from isthmus.parts.distributions.normal import DiagonalNormal, log_scale_of, precise
 from isthmus.parts.flows import fresh_linear, within
-from isthmus.parts.priors.fitting import Placed, check_whole, climb
+from isthmus.parts.priors.fitting import Placed, climb
 from isthmus.records import NOWHERE, Context, Site, part
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isthmus.checks import check_whole
 from isthmus.errors import InputError
 from isthmus.parts.distributions.normal import HALF_LOG_TWO_PI, DiagonalNormal
-from isthmus.parts.priors.fitting import check_size, check_whole
+from isthmus.parts.priors.fitting import check_size
 from isthmus.records import NOWHERE, Batch, Context, Site, part
 
 NOISE = 0.01
