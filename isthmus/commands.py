@@ -292,7 +292,8 @@ def say_columns(form: Any, scaling: Scaling, every: bool) -> None:
         line("scaling" if number == 0 else "", sentence.removeprefix("scaling "))
     shape = form.layout.shape
     if len(shape) > 1:
-        line("rows are", f"images of {' x '.join(map(str, shape))}, {form.dtypes[0]}")
+        kinds = {"height": "images", "step": "sequences", "frame": "clips"}
+        line("rows are", f"{kinds[form.layout.axes[0]]} of {' x '.join(map(str, shape))}, {form.dtypes[0]}")
         return
     names = form.names or [str(i) for i in range(len(scaling.centre))]
     dtypes = form.dtypes if len(form.dtypes) > 1 else form.dtypes * len(names)

@@ -61,6 +61,7 @@ class Composition(nn.Module):
         corruption: Any = None,
         penalties: tuple[Any, ...] = (),
         rate: Schedule = 1.0,
+        augmentation: Any = None,
     ) -> None:
         super().__init__()
         self.encoder = aware(encoder)
@@ -68,6 +69,7 @@ class Composition(nn.Module):
         self.decoder = aware(decoder)
         self.loss = loss
         self.corruption = corruption
+        self.augmentation = augmentation
         self.penalties = tuple(penalties)
         # Those that keep state, registered so that they are moved and saved with the rest.
         self.learning_penalties = nn.ModuleList(p for p in self.penalties if isinstance(p, nn.Module))
@@ -137,11 +139,12 @@ class Composition(nn.Module):
             level = batch.x.new_full((batch.x.shape[0],), self.corruption.least)  # len() would fix ONNX graphs' rows
         total = self.loss.total(batch.visible()) if hasattr(self.loss, "total") else None
         shape, labels = tuple(batch.x.shape[1:]), batch.labels
-        return Context(shape, batch.given, batch.lengths, level=level, total=total, labels=labels, pass_=pass_)
+        teacher = batch.visible() if pass_.training and getattr(self.decoder, "wants_teacher", False) else None
+        return Context(shape, batch.given, batch.lengths, teacher, level, total, labels, pass_)
 
     def view(self, batch: Batch, seen: Seen | None = None) -> Tensor:
         """What the encoder is shown: the visible cells, as the loss wants them seen (counts: their logarithm)."""
-        x = batch.visible(None if seen is None else seen.x)
+        x = batch.visible(batch.shown if seen is None else seen.x)
         # Hidden once more: a missing cell is 0 to the encoder, whatever a value of 0 looks like.
         return batch.visible(self.loss.view(x)) if hasattr(self.loss, "view") else x
 
@@ -161,7 +164,9 @@ class Composition(nn.Module):
 
     def trace(self, batch: Batch, pass_: Pass = EVALUATION) -> Trace:
         """One whole pass."""
-        seen = Seen(batch.x)
+        if self.augmentation is not None and pass_.training:
+            batch = self.augmentation(batch, pass_)
+        seen = Seen(batch.x if batch.shown is None else batch.shown)
         if self.corruption is not None and pass_.training:
             seen = self.corruption(batch, pass_)
         context = self.context(batch, pass_, seen.level)
@@ -317,6 +322,7 @@ def compose(
     corruption: Any = None,
     penalties: tuple[Any, ...] | list[Any] = (),
     rate: Schedule = 1.0,
+    augmentation: Any = None,
 ) -> Composition:
     """Join four parts of your own into a composition that `Autoencoder` can fit.
 
@@ -326,7 +332,7 @@ def compose(
         ``encoder(x, context)``.
     bottleneck : e.g. ``Plain()``.
     loss : e.g. ``Squared()``.
-    corruption, penalties, rate : optional, as for `Autoencoder`.
+    corruption, penalties, rate, augmentation : optional, as for `Autoencoder`.
 
     Examples
     --------
@@ -339,4 +345,5 @@ def compose(
     torch.Size([3])
     """
     ready = tuple(built(penalty) for penalty in penalties)
-    return Composition(encoder, built(bottleneck), decoder, built(loss), built(corruption), ready, rate)
+    corruption = built(corruption)
+    return Composition(encoder, built(bottleneck), decoder, built(loss), corruption, ready, rate, augmentation)

@@ -44,6 +44,20 @@ class PrincipalComponents:
         left = total - np.concatenate([[0.0], np.cumsum(explained)])
         return np.maximum(left, 0.0) / (max(rows, 1) * self.mean.size)
 
+    def masked_errors(self, blocks: Iterable[tuple[Tensor, Tensor]], most: int = 64) -> np.ndarray:
+        """The same of rows x with missing cells, 0 in weight, for at most ``most`` components."""
+        kept = self.components[:most]
+        totals, cells = np.zeros(len(kept) + 1), 0.0
+        mean, basis = torch.from_numpy(self.mean).float(), torch.from_numpy(kept).float()
+        for x, weight in blocks:
+            left, counts = x.flatten(1).float().cpu() - mean, weight.flatten(1).cpu()
+            scores = left @ basis.T
+            cells += float(counts.sum())
+            for k in range(len(kept) + 1):
+                totals[k] += float((left.square() * counts).sum(dtype=torch.float64))
+                left = left - torch.outer(scores[:, k], basis[k]) if k < len(kept) else left
+        return totals / max(cells, 1.0)
+
     def row_errors(self, x: Tensor, size: int) -> np.ndarray:
         """(n,) mean squared error per cell of each row rebuilt from ``size`` components."""
         centred = x.flatten(1).cpu().double() - torch.from_numpy(self.mean)

@@ -67,6 +67,7 @@ class Parts:
     loss: Any = Squared()
     corruption: Any = None
     penalties: tuple[Any, ...] = ()
+    augmentation: Any = None
     rate: Schedule = 1.0
     code_share: float = 0.25
     learning_rate: float = 2e-3
@@ -86,10 +87,12 @@ class Parts:
         network = self.network.resolve(layout.features, code_size)
         hidden_size, out_size = parts["bottleneck"].width(code_size), parts["loss"].width(layout.features)
         # Named only where something is given or told, so that a network of one's own may do without them.
-        more = {"given_size": given_size, "told": getattr(self.corruption, "tell", False)}
+        embedded = parts["loss"].classes if getattr(parts["loss"], "embedded", False) else 0
+        more = {"given_size": given_size, "told": getattr(self.corruption, "tell", False), "categories": embedded}
         more = {name: value for name, value in more.items() if value}
         encoder, decoder = network.build(layout, hidden_size, code_size, out_size, generator, **more)
-        return compose(encoder, decoder=decoder, penalties=penalties, rate=self.rate, **parts)
+        beside: dict[str, Any] = {"rate": self.rate, "augmentation": self.augmentation}
+        return compose(encoder, decoder=decoder, penalties=penalties, **beside, **parts)
 
 
 RECIPES: dict[str, Recipe] = {}

@@ -80,7 +80,8 @@ class Layout:
     Parameters
     ----------
     shape : the shape of one row, e.g. ``(30,)`` for a table, ``(28, 28)`` for a grey image.
-    axes : a name per axis: ``("column",)``, ``("height", "width")``, ``("height", "width", "channel")``.
+    axes : a name per axis: ``("column",)``, ``("height", "width")``, ``("step",)`` or ``("frame", "height", "width")``,
+        all but the first perhaps followed by ``"channel"``.
     numeric : a truth value per column, or None where all are numbers. Noise is only ever added to
         numeric columns.
     """
@@ -97,6 +98,21 @@ class Layout:
             size *= length
         return size
 
+    @property
+    def sequence(self) -> bool:
+        """Whether rows run in time: then all steps of a row are scaled alike, and rows may differ in their length."""
+        return self.axes[0] in ("step", "frame")
+
+    @property
+    def channels(self) -> int:
+        """Numbers at one place of a row, along whose other axes a convolution runs."""
+        return self.shape[-1] if self.axes[-1] == "channel" else 1
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """The shape of a row without its channels."""
+        return self.shape[:-1] if self.axes[-1] == "channel" else self.shape
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -110,7 +126,8 @@ class Batch:
     row_weight : (n,) weight of each row in the mean over rows; None = all 1.
     given : (n, conditions) what conditional kinds read; None where there is none.
     labels : (n,) int64, the number of each row's class, -1 = not known; None where there are none.
-    lengths : (n,) valid steps of each sequence; None where rows are not sequences.
+    lengths : (n,) int64, valid steps of each sequence, >= 1; beyond them x and weight are 0. None = all are valid.
+    shown : same shape as x, what the encoder sees in place of it: the noisy twin of a clean row; None = x itself.
     rows : (n,) the rows' numbers in the data set, int64; None where unknown.
     """
 
@@ -122,6 +139,7 @@ class Batch:
     lengths: Tensor | None = None
     rows: Tensor | None = None
     labels: Tensor | None = None
+    shown: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -169,7 +187,7 @@ class Context:
     ----------
     shape : the shape of one row of the data, what a decoder must rebuild.
     given, lengths, labels : as in `Batch`.
-    teacher : the true sequence, for decoders that are shown it while training.
+    teacher : (n, *shape) the true rows, for decoders with ``wants_teacher``, which are shown them while training.
     level : (n,) strength of each row's corruption, for encoders that are told it; None = not told.
     total : (n,) what the loss keeps of each row's size (the number of counts), for its mean; None = unknown.
     pass_ : the circumstances of the pass (dropout reads its generator).

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from isthmus.checkpoints import OUT_OF_TIME, Plan, Saver, State
 from isthmus.composition import Composition, Unaware
@@ -52,6 +52,8 @@ class Feed:
     row_weight : (rows,) weights with mean 1 over the training rows, or None.
     given : (rows, conditions) float32, what each row is given, or None.
     labels : (rows,) int64, the number of each row's class, -1 = not known, or None.
+    shown : the noisy twins of the rows, scaled as they are, or None.
+    trims : training batches of sequences are cut to the longest among them.
     """
 
     def __init__(
@@ -64,8 +66,12 @@ class Feed:
         device: str = "cpu",
         given: np.ndarray | None = None,
         labels: np.ndarray | None = None,
+        shown: Source | None = None,
+        trims: bool = False,
     ) -> None:
         self.source, self.scaling, self.device = source, scaling, device
+        self.shown, self.trims = shown, trims
+        self.lengths = None if source.lengths is None else torch.from_numpy(source.lengths)
         self.given = None if given is None else torch.from_numpy(given)
         self.labels = None if labels is None else torch.from_numpy(labels)
         self.train, self.held_out = train, held_out
@@ -75,10 +81,15 @@ class Feed:
         self.at_once = max(16, min(4096, 2**22 // source.layout.features))
         self.cached: Tensor | None = None
         self.cached_watched: Tensor | None = None
+        self.cached_shown: Tensor | None = None
         if source.random_access and source.rows * source.layout.features * 4 <= CACHE_BYTES:
-            self.cached = torch.cat(
-                [scaling.forward(source.read(a, b)) for a, b in stretches(source.rows, self.at_once)]
-            )
+            self.cached = self.scaled(source)
+            self.cached_shown = None if shown is None else self.scaled(shown)
+
+    def scaled(self, source: Source) -> Tensor:
+        """All rows of a source."""
+        pieces = (source.read(a, b) for a, b in stretches(source.rows, self.at_once))
+        return torch.cat([self.scaling.forward(piece) for piece in pieces])
 
     def batches(
         self, rows: np.ndarray, batch_size: int, seed: int | None = None, epoch: int = 0, skip: int = 0
@@ -89,10 +100,10 @@ class Feed:
             numbers = torch.from_numpy(order)
             for start in range(skip * batch_size, len(order), batch_size):
                 some = numbers[start : start + batch_size]
-                yield self.batch(self.cached.index_select(0, some), some)
+                yield self.batch(self.cached.index_select(0, some), some, self.trims and seed is not None)
         else:
             for raw, chosen in batches(self.source, rows, batch_size, seed=seed, epoch=epoch, skip=skip):
-                yield self.batch(self.scaling.forward(raw), torch.from_numpy(chosen))
+                yield self.batch(self.scaling.forward(raw), torch.from_numpy(chosen), self.trims and seed is not None)
 
     def watched_batches(self) -> Iterator[Batch]:
         """The watched rows in large batches, from memory where they fit: they lie scattered over all the data."""
@@ -106,12 +117,28 @@ class Feed:
             some = slice(start, start + self.at_once)
             yield self.batch(self.cached_watched[some], torch.from_numpy(self.watched[some]))
 
-    def batch(self, x: Tensor, rows: Tensor) -> Batch:
-        weight, given, labels = (
-            None if values is None else values[rows].to(self.device)
-            for values in (self.row_weight, self.given, self.labels)
+    def batch(self, x: Tensor, rows: Tensor, trimmed: bool = False) -> Batch:
+        row_weight, given, labels, lengths = (
+            None if values is None else values[rows]
+            for values in (self.row_weight, self.given, self.labels, self.lengths)
         )
-        return Batch(x.to(self.device), self.source.layout, None, weight, given, rows=rows, labels=labels)
+        weight, shown = self.source.weight(rows.numpy()), self.twins(rows)
+        cells = None if weight is None else torch.from_numpy(weight)
+        if trimmed and lengths is not None:
+            longest = int(lengths.max())
+            x, cells = x[:, :longest], None if cells is None else cells[:, :longest]
+            shown = None if shown is None else shown[:, :longest]
+        if cells is not None:
+            x = x * cells
+        there = (cells, row_weight, given, lengths, rows, labels, shown)
+        moved = (None if values is None else values.to(self.device) for values in there)
+        return Batch(x.to(self.device), self.source.layout, *moved)
+
+    def twins(self, rows: Tensor) -> Tensor | None:
+        """What the encoder is shown of these rows in their place."""
+        if self.shown is None or self.cached_shown is not None:
+            return None if self.cached_shown is None else self.cached_shown.index_select(0, rows)
+        return self.scaling.forward(self.shown.take(rows.numpy()))
 
 
 @dataclass(frozen=True)
@@ -205,8 +232,7 @@ def evaluate(composition: Composition, feed: Feed, seed: int) -> Figures:
                 mean = composition.rebuild(trace.code.point, trace.context)
             else:
                 mean = composition.loss.mean(trace.out, trace.context)
-            error = mean - batch.x
-            row_squares = (error * unit).square().flatten(1).mean(1)
+            row_squares = mean_square((mean - batch.x) * unit, batch.weight)
             losses = composition.over_draws(losses, trace)
             sums = torch.stack([(v * weight).sum(dtype=torch.float64) for v in (costs, losses, row_squares)]).tolist()
             cost, loss, squares = cost + sums[0], loss + sums[1], squares + sums[2]
@@ -222,6 +248,13 @@ def evaluate(composition: Composition, feed: Feed, seed: int) -> Figures:
         scale, best = composition.loss.best(torch.tensor(loss, dtype=torch.float64), cells / count)
         cost += float(best) - loss
     return Figures(cost, rmse, scale)
+
+
+def mean_square(error: Tensor, weight: Tensor | None) -> Tensor:
+    """(n,) the mean of the squared errors of a row's cells that are not missing."""
+    if weight is None:
+        return error.square().flatten(1).mean(1)
+    return (error.square() * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp(min=1e-12)
 
 
 def train(
@@ -414,7 +447,9 @@ def settings(composition: Composition, plan: Plan) -> Iterator[None]:
     somebody else's choice and are left alone.
     """
     weights = sum(p.numel() for p in composition.parameters())
-    small = 6.0 * weights * plan.batch_size < SMALL_STEP
+    # Of convolutions and recurrent layers every weight works many times per row.
+    often = any(isinstance(module, (nn.modules.conv._ConvNd, nn.RNNBase)) for module in composition.modules())
+    small = 6.0 * weights * plan.batch_size < SMALL_STEP and not often
     threads = torch.get_num_threads()
     ours = threading.current_thread() is threading.main_thread() and multiprocessing.parent_process() is None
     foreign = any(isinstance(module, Unaware) for module in composition.modules())

@@ -126,7 +126,8 @@ def matched(source: Source, form: Form, estimator_name: str, by_name: bool) -> S
         if not by_name or set(source.names) != set(form.names):
             raise InputError(names_differ(source.names, form.names))
         source = Reordered(source, form)
-    if source.layout.shape == form.layout.shape:
+    alike = source.layout.sequence and source.layout.axes == form.layout.axes
+    if source.layout.shape == form.layout.shape or (alike and source.layout.shape[1:] == form.layout.shape[1:]):
         return source
     expected, got = form.layout, source.layout
     if len(expected.shape) == 1 and len(got.shape) == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -107,6 +107,8 @@ class Scaling:
         """
         if mode not in ("auto", *MODES):
             raise InputError(f"scale must be 'auto' or one of {listed(MODES)}; got {mode!r}")
+        if source.layout.sequence:
+            return cls.fit(source.steps(rows), None, mode, support, per_column, classes).along(source.layout.shape)
         found = gathered(source, rows)
         check_whole(source, support, classes or 0)
         constant = constant_columns(found, source.dtype)
@@ -125,6 +127,20 @@ class Scaling:
         warn_of_columns(source, rows, found, constant, mode)
         return made
 
+    def along(self, shape: tuple[int, ...]) -> Scaling:
+        """The same for rows of ``shape``, (steps, ...), whose steps are all scaled alike: as the first steps of this
+        one, or as this one where it is of a single step.
+
+        >>> from isthmus.data.sources import ArraySource
+        >>> Scaling.fit(ArraySource(np.array([[0.0], [2.0]]))).along((3,)).centre
+        array([1., 1., 1.])
+        """
+        if shape == self.shape:
+            return self
+        period = int(np.prod(shape[1:]))
+        arrays: dict[str, Any] = {name: np.tile(getattr(self, name)[:period], shape[0]) for name in ARRAYS}
+        return replace(self, shape=shape, **arrays)
+
     @property
     def features(self) -> int:
         """Numbers in one row."""
@@ -134,7 +150,12 @@ class Scaling:
     def log_volume(self) -> float:
         """Sum of log(scale) over the columns that vary: a log density of scaled rows minus this is one in the
         user's units."""
-        return float(np.log(self.scale[~self.constant]).sum())
+        return float(self.log_scale.sum())
+
+    @cached_property
+    def log_scale(self) -> np.ndarray:
+        """(features,) log(scale), 0 for columns that are constant."""
+        return np.where(self.constant, 0.0, np.log(self.scale))
 
     @property
     def unit(self) -> np.ndarray:

@@ -37,6 +37,7 @@ class Source:
     numbered : the column names were whole numbers in the user's frame.
     kept : the positions that the columns had before some were left out, or None where none was.
     per_column : what the user asked for single columns, as given to `open_source`.
+    lengths : (rows,) int64, valid steps of each row, where rows are sequences of different lengths.
     argument : what errors call this data.
     """
 
@@ -51,6 +52,7 @@ class Source:
     numbered: bool = False
     kept: tuple[int, ...] | None = None
     per_column: Mapping[str | int, str] = MappingProxyType({})
+    lengths: np.ndarray | None = None
     argument: str = "X"
 
     def take(self, rows: np.ndarray) -> np.ndarray:
@@ -60,6 +62,18 @@ class Source:
     def read(self, start: int, stop: int) -> np.ndarray:
         """(stop - start, *layout.shape): neighbouring rows. It may be a view: never write into it."""
         return self.take(np.arange(start, stop))
+
+    def weight(self, rows: np.ndarray) -> np.ndarray | None:
+        """(m, *layout.shape) float32: 0 in cells that are missing or beyond a sequence's end; None where all count."""
+        return None
+
+    def steps(self, rows: np.ndarray | None = None) -> Source:
+        """Of sequences, every step of some rows (None = all) as a row of its own."""
+        raise NotImplementedError
+
+    def wrapped(self, values: np.ndarray) -> Any:
+        """Results for all rows, (rows, *layout.shape) in the user's units, as the user's kind of object."""
+        return self.form.wrap(values, index=self.index)
 
     @property
     def form(self) -> Form:

@@ -23,12 +23,15 @@ DRAWN_ROWS = 1_000
 
 @dataclass(frozen=True)
 class Probe:
-    """The composition, and the rows ``x`` (n, *layout.shape) with their conditions ``given`` (n, conditions)."""
+    """The composition, and the rows ``x`` (n, *layout.shape) with their conditions ``given`` (n, conditions); of
+    sequences their ``lengths`` (n,), and the ``weight`` of their cells, 0 where they are missing."""
 
     composition: Composition
     layout: Layout
     x: Tensor
     given: Tensor | None = None
+    lengths: Tensor | None = None
+    weight: Tensor | None = None
 
     @property
     def flat(self) -> Tensor:
@@ -53,20 +56,31 @@ class Probe:
         loss = self.composition.loss
         return loss.support in ("real", "unit") and not getattr(loss, "on_sphere", False)
 
+    def batch(self, rows: Tensor, own: Tensor) -> Batch:
+        """Rows (m, *), where the composition's weights are, with what the own rows ``own`` (m,) are given."""
+        bring = home(self.composition, self.x)
+        own = own.to(self.x.device)
+        given, lengths, weight = (
+            None if values is None else values[own] for values in (self.given, self.lengths, self.weight)
+        )
+        return Batch(
+            bring(rows.reshape(-1, *self.layout.shape)),
+            self.layout,
+            None if weight is None else bring(weight),
+            given=None if given is None else bring(given),
+            lengths=lengths,
+        )
+
     @torch.no_grad()
     def pass_through(self, rows: Tensor, origin: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The codes (m, code_size) and reconstructions (m, features) of other rows (m, *).
 
         ``origin`` (m,) are the numbers of the own rows whose conditions the others get; None = 0, 1, ..., m - 1.
         """
-        bring = home(self.composition, self.x)
         codes, rebuilt = [], []
-        for start, part in batches(rows.reshape(-1, *self.layout.shape), self.layout):
-            given = None
-            if self.given is not None:
-                span = slice(start, start + len(part))
-                given = bring(self.given[span if origin is None else origin[span]])
-            batch = Batch(bring(part), self.layout, given=given)
+        origin = torch.arange(len(rows)) if origin is None else origin
+        for start, part in batches(rows, self.layout):
+            batch = self.batch(part, origin[start : start + len(part)] % len(self.x))
             codes.append(self.composition.represent(batch))
             rebuilt.append(self.composition.rebuild(codes[-1], self.composition.context(batch)).flatten(1))
         return torch.cat(codes), torch.cat(rebuilt)
@@ -74,10 +88,9 @@ class Probe:
     @torch.no_grad()
     def symbols(self) -> Tensor | None:
         """(n, symbols) int64: the discrete codes of the own rows; None where codes are not discrete."""
-        bring, found = home(self.composition, self.x), []
+        found = []
         for start, part in batches(self.x, self.layout):
-            given = None if self.given is None else bring(self.given[start : start + len(part)])
-            index = self.composition.encode(Batch(bring(part), self.layout, given=given))[1].index
+            index = self.composition.encode(self.batch(part, torch.arange(start, start + len(part))))[1].index
             if index is None:
                 return None
             found.append(index)
@@ -86,21 +99,16 @@ class Probe:
     @torch.no_grad()
     def decoded(self, codes: Tensor, origin: Tensor) -> Tensor:
         """(m, features): what is rebuilt of codes (m, code_size), with the conditions of own rows ``origin`` (m,)."""
-        bring = home(self.composition, self.x)
-        own = origin.to(self.x.device)
-        given = None if self.given is None else bring(self.given[own])
-        batch = Batch(bring(self.x[own]), self.layout, given=given)
+        batch = self.batch(self.x[origin.to(self.x.device)], origin)
         return self.composition.rebuild(codes, self.composition.context(batch)).flatten(1)
 
     @torch.no_grad()
     def drawn(self, most: int = DRAWN_ROWS) -> Iterator[Trace]:
         """Passes of at most ``most`` of the own rows in which random codes are drawn, the same ones each time."""
-        bring, rows = home(self.composition, self.x), spaced(len(self.x), most)
-        generator = torch.Generator(bring(self.x[:1]).device).manual_seed(0)
+        rows = spaced(len(self.x), most)
+        generator = torch.Generator(home(self.composition, self.x)(self.x[:1]).device).manual_seed(0)
         for start, part in batches(self.x[rows.to(self.x.device)], self.layout, BATCH_CELLS // 8):
-            own = rows[start : start + len(part)]
-            given = None if self.given is None else bring(self.given[own.to(self.given.device)])
-            yield self.composition.trace(Batch(bring(part), self.layout, given=given), Pass(generator))
+            yield self.composition.trace(self.batch(part, rows[start : start + len(part)]), Pass(generator))
 
     def codes(self, rows: Tensor, origin: Tensor | None = None) -> Tensor:
         return self.pass_through(rows, origin)[0]
@@ -112,7 +120,8 @@ class Probe:
         """The codes, and the squared errors (m, features), of the own rows or of as many others."""
         rows = self.x if rows is None else rows
         codes, rebuilt = self.pass_through(rows)
-        return codes, (rebuilt - rows.flatten(1).to(rebuilt)).square()
+        errors = (rebuilt - rows.flatten(1).to(rebuilt)).square()
+        return codes, errors if self.weight is None else errors * self.weight[: len(rows)].flatten(1).to(errors)
 
 
 def sampled(x: Tensor, layout: Layout) -> Tensor:

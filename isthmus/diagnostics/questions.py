@@ -33,6 +33,8 @@ def diagnose(
     record: FitRecord,
     *,
     given: Tensor | None = None,
+    lengths: Tensor | None = None,
+    weight: Tensor | None = None,
     labels: np.ndarray | None = None,
     factors: np.ndarray | None = None,
     prior: Any = None,
@@ -110,6 +112,8 @@ def diagnose(
     x : (n, *layout.shape) scaled rows, at least one; at most 5,000 of them are looked at.
     record : the figures of the fit.
     given : (n, conditions) what conditional kinds read.
+    lengths : (n,) valid steps of sequences.
+    weight : same shape as x, 0 = missing cell.
     labels : (n,) the rows' labels, for the accuracy of the nearest neighbour.
     factors : (n, k) the true causes of the rows, numbers or categories.
     prior : fitted afterwards on codes (``sample(n, code_size, generator)``); None = the composition's own, if any.
@@ -141,7 +145,8 @@ def diagnose(
         raise InputError(f"factors must have one row per row of the data, {len(x)}; got {len(factors)}")
     rows = sampled(x, layout)
     chosen = rows.to(x.device)
-    probe = Probe(composition, layout, x[chosen], None if given is None else given[chosen.to(given.device)])
+    beside = (None if values is None else values[chosen.to(values.device)] for values in (given, lengths, weight))
+    probe = Probe(composition, layout, x[chosen], *beside)
     codes, errors = probe.evaluate()
     columns, variance = errors.mean(0).double().cpu().numpy(), probe.variance
     error, size = float(columns.mean()), codes.shape[1]

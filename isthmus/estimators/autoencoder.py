@@ -64,6 +64,8 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         rows is the kind fitted once more from PCA.
     penalties : penalties beside the kind's own, e.g. ``[Contractive(1e-2)]``; one of the same class on the same
         layer takes the place of the kind's own.
+    augmentation : how training rows are varied before anything else, e.g. ``[Flip(), Shift(2)]``: the varied rows are
+        what is rebuilt.
     scale : ``"auto"``, or how columns are scaled: ``"standard"`` (each to mean 0 and standard deviation 1),
         ``"common"`` (each to mean 0, one scale for all: pixels), ``"unit"`` (to 0..1), ``"none"``. Counts and
         categories are never scaled.
@@ -121,6 +123,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         loss: Any = None,
         corruption: Any = None,
         penalties: Any = None,
+        augmentation: Any = None,
         scale: str = "auto",
         columns: dict[Any, str] | None = None,
         epochs: int | None = None,
@@ -144,6 +147,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         self.loss = loss
         self.corruption = corruption
         self.penalties = penalties
+        self.augmentation = augmentation
         self.scale = scale
         self.columns = columns
         self.epochs = epochs
@@ -220,7 +224,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         fitted = Job(
             name=title(self.method),
             parts=parts,
-            code_size=chosen_code_size(self.code_size, parts, source.layout.features),
+            code_size=chosen_code_size(self.code_size, parts, source.layout),
             feed=Feed(
                 source, scaling, train, held_out, weight, plan.device, encoded(conditions, given, source.rows), labels
             ),
@@ -281,7 +285,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         beside = encoded(conditions, given, source.rows)
         feed = Feed(source, scaling, rows, rows[:0], weight, plan.device, beside, labels)
         if first:
-            size = chosen_code_size(self.code_size, parts, source.layout.features)
+            size = chosen_code_size(self.code_size, parts, source.layout)
             composition = build(parts, source.layout, size, seed, given_size_of(feed))
             history: dict[str, list[float]] = {"epoch": [], "cost": []}
         else:
@@ -312,7 +316,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         return self
 
     def _parts(self) -> Parts | Composition:
-        names = ("bottleneck", "loss", "corruption", "penalties")
+        names = ("bottleneck", "loss", "corruption", "penalties", "augmentation")
         return chosen_parts(self.method, self.network, {name: getattr(self, name) for name in names})
 
     def _scaling(self, source: Source, rows: np.ndarray, parts: Parts | Composition) -> Scaling:
@@ -357,7 +361,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         """``X`` as the autoencoder rebuilds it: same shape, units, columns, index and dtype family."""
         check_is_fitted(self, "composition_")
         source = self._source(X)
-        return source.form.wrap(self._rebuilt(source, given), index=source.index)
+        return source.wrapped(self._rebuilt(source, given))
 
     def inverse_transform(self, X: Any, *, given: Any = None) -> Any:
         """The rows that codes (n, code_size) stand for, in the user's units, columns and dtype family."""
@@ -410,15 +414,14 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
             for _, _, batch in self._batches(source, given):
                 out = composition.decode_point(composition.represent(batch), composition.context(batch))
                 part = composition.loss.outliers(out, batch.visible(), batch.weight)
-                blocks.append(part.double().cpu().numpy() * self.scaling_.scale.reshape(source.layout.shape))
+                blocks.append(part.double().cpu().numpy() * self._scaling_of(source).scale.reshape(source.layout.shape))
         floats = replace(source.form, dtypes=("float64",))  # what is subtracted from whole numbers may be negative
         return floats.wrap(np.concatenate(blocks), index=source.index)
 
     def score_samples(self, X: Any, *, given: Any = None) -> np.ndarray:
         """(n,) float32: minus each row's cost at ``code.point``, as a log density in the user's units (nats)."""
         check_is_fitted(self, "composition_")
-        volume = self._volume()
-        return self._map(X, lambda batch: -self.composition_.point_cost(batch) - volume, (), given)
+        return self._map(X, lambda batch: -self.composition_.point_cost(batch) - self._volume(batch), (), given)
 
     def score(self, X: Any, y: Any = None, *, given: Any = None) -> float:
         """The mean of `score_samples`: ranks sizes and knobs of one loss, not kinds with different losses."""
@@ -458,11 +461,12 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
             raise InputError(f"factors must have one row for each of the {source.rows:,} rows; got {len(causes):,}")
         conditions = self._given(given, source.rows)
         rows = spread_rows(source.rows, 5000)
-        batch = self._batch(source.take(rows), None if conditions is None else conditions[rows])
+        batch = self._batch(source, rows, conditions)
         return diagnostics.diagnose(
-            self.composition_, self.form_.layout, batch.x, self.record_,
-            given=batch.given, labels=None if labels is None else labels[rows],
-            unit=self.scaling_.unit, names=self.form_.names, output_reach=self._reach(),
+            self.composition_, batch.layout, batch.x, self.record_,
+            given=batch.given, lengths=batch.lengths, weight=batch.weight,
+            labels=None if labels is None else labels[rows],
+            unit=self._scaling_of(source).unit, names=self.form_.names, output_reach=self._reach(),
             factors=None if causes is None else causes.reshape(len(causes), -1)[rows], prior=self.prior_,
         )  # fmt: skip
 
@@ -494,23 +498,27 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
 
     def _batches(self, source: Source, given: Any = None, most: int = 2**30) -> Iterator[tuple[int, int, Batch]]:
         """Large stretches of rows, ``most`` at once, scaled, in order."""
-        size, device = min(most, rows_at_once(self.n_features_in_)), self._device
-        conditions = self._given(given, source.rows)
+        size, conditions = min(most, rows_at_once(source.layout.features)), self._given(given, source.rows)
         for start in range(0, source.rows, size):
             stop = min(start + size, source.rows)
-            beside = None if conditions is None else conditions[start:stop]
-            yield start, stop, self._batch(source.read(start, stop), beside, device, start)
+            yield start, stop, self._batch(source, range(start, stop), conditions)
 
-    def _batch(
-        self,
-        raw: np.ndarray,
-        given: torch.Tensor | None = None,
-        device: torch.device | None = None,
-        first_row: int = 0,
-    ) -> Batch:
-        device = device or self._device
-        beside = None if given is None else given.to(device)
-        return Batch(self.scaling_.forward(raw, first_row=first_row).to(device), self.form_.layout, given=beside)
+    def _batch(self, source: Source, rows: Any, conditions: torch.Tensor | None = None) -> Batch:
+        """Some rows of a source, a range of them or an array of their numbers, scaled."""
+        device, stretch = self._device, isinstance(rows, range)
+        raw = source.read(rows.start, rows.stop) if stretch else source.take(rows)
+        numbers = np.asarray(rows)
+        x = self._scaling_of(source).forward(raw, first_row=int(numbers[0]) if stretch else 0)
+        weight = source.weight(numbers)
+        given = None if conditions is None else conditions[numbers].to(device)
+        lengths = None if source.lengths is None else torch.from_numpy(source.lengths[numbers]).to(device)
+        cells = None if weight is None else torch.from_numpy(weight).to(device)
+        x = x.to(device)
+        return Batch(x if cells is None else x * cells, source.layout, cells, given=given, lengths=lengths)
+
+    def _scaling_of(self, source: Source) -> Scaling:
+        """How the rows of a source are scaled: sequences may be longer or shorter than those of the fit."""
+        return self.scaling_.along(source.layout.shape) if source.layout.sequence else self.scaling_
 
     def _map(self, X: Any, function: Any, shape: tuple[int, ...], given: Any) -> np.ndarray:
         source = self._source(X)
@@ -522,11 +530,11 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         return result
 
     def _rebuilt(self, source: Source, given: Any) -> np.ndarray:
-        blocks = []
+        blocks, scaling = [], self._scaling_of(source)
         with torch.no_grad():
             for _, _, batch in self._batches(source, given):
                 out = self.composition_.rebuild(self.composition_.represent(batch), self.composition_.context(batch))
-                blocks.append(self.scaling_.inverse(out.cpu()))
+                blocks.append(scaling.inverse(out.cpu()))
         return np.concatenate(blocks)
 
     # ------------------------------------------------------------------ files

@@ -73,7 +73,7 @@ class Job:
         marks = Marks(feed)
         pca = principal_components(marks.seen(batch.x) for batch in feed.batches(feed.train, feed.at_once))
         marks.warn_of_copies()
-        pca_errors = pca.errors(batch.x for batch in feed.watched_batches())
+        pca_errors = errors_of(pca, feed)
         second = self.second_plan()
         state = self.attempt(parts, self.plan, pca)
         left = self.plan.max_time - (time.monotonic() - began)
@@ -281,11 +281,18 @@ def check_parts(parts: Parts) -> None:
                 raise InputError(f"{name} must be a part such as {EXAMPLES[name]}; got {part!r}")
 
 
-def chosen_code_size(asked: Any, parts: Parts | Composition, features: int) -> int:
-    """Numbers in the code: the user's wish, or the kind's; 0 = as many as the user's own modules make."""
-    size = 0 if asked is None else whole("code_size", asked, 1)
+def chosen_code_size(asked: Any, parts: Parts | Composition, layout: Layout) -> int:
+    """Numbers in the code: as asked for, or as network or kind have it; 0 = as many as the user's own modules make."""
+    size, features = 0 if asked is None else whole("code_size", asked, 1), layout.features
     if not isinstance(parts, Parts):
         return size
+    wanted = parts.network.code_size(layout) if hasattr(parts.network, "code_size") else None
+    if wanted is not None:
+        if size not in (0, wanted):
+            raise InputError(
+                f"code_size={size}, but the code of {parts.network!r} is a map of {wanted} numbers: leave code_size out"
+            )
+        return wanted
     held_back = parts.corruption is not None or parts.penalties or parts.bottleneck != Plain()
     if size > features and parts.code_share < 1 and not held_back:
         warnings.warn(
@@ -420,18 +427,28 @@ def code_size_of(composition: Composition, feed: Feed) -> int:
 
 def scaled_error(composition: Composition, batches: Iterable[Batch]) -> float:
     """Mean squared error per cell in scaled units."""
-    total, cells = 0.0, 0
+    total, cells = 0.0, 0.0
     with torch.no_grad():
         for batch in batches:
             out = composition.rebuild(composition.represent(batch), composition.context(batch))
-            total += float((out - batch.x).square().sum(dtype=torch.float64))
-            cells += batch.x.numel()
+            errors = (out - batch.x).square()
+            total += float((errors if batch.weight is None else errors * batch.weight).sum(dtype=torch.float64))
+            cells += batch.x.numel() if batch.weight is None else float(batch.weight.sum())
     return total / cells
+
+
+def errors_of(pca: PrincipalComponents, feed: Feed) -> np.ndarray:
+    """PCA's mean squared errors on the watched rows, with 0, 1, ... components."""
+    pairs = ((batch.x, batch.weight) for batch in feed.watched_batches())
+    if feed.source.weight(feed.watched[:1]) is None:
+        return pca.errors(x for x, _ in pairs)
+    return pca.masked_errors((x, weight) for x, weight in pairs if weight is not None)
 
 
 def margin_spread(composition: Composition, pca: PrincipalComponents, size: int, feed: Feed) -> float:
     """Standard error of the mean difference between our error and PCA's on the held-out rows, row by row."""
-    if len(feed.held_out) < 2 or not 0 < size <= len(pca.components):
+    gaps = feed.source.weight(feed.held_out[:1]) is not None  # then PCA's error of a row is another figure
+    if gaps or len(feed.held_out) < 2 or not 0 < size <= len(pca.components):
         return float("nan")
     differences = []
     with torch.no_grad():

@@ -13,6 +13,7 @@ from isthmus.errors import InputError
 from isthmus.estimators.priors import codes_to_fit, drawn, fitted_prior, prior_part
 from isthmus.estimators.settings import seed_of, whole
 from isthmus.likelihood import Likelihood, RateDistortion, check_random, log_likelihood, rate_and_distortion
+from isthmus.records import Batch
 
 ROWS_FOR_DRAWS = 256
 """Rows that are looked at together where each is decoded many times."""
@@ -122,12 +123,11 @@ class GenerativeMixin:
         check_is_fitted(self, "composition_")
         draws = whole("draws", draws, 1)
         check_random(self.composition_, self._prior())
-        volume = self._volume()
         generator = torch.Generator(self._device).manual_seed(seed_of(random_state))
         rows, spread = [], []
         for _, _, batch in self._batches(self._source(X), given, ROWS_FOR_DRAWS):
             found, errors = log_likelihood(self.composition_, batch, draws, generator, self._prior())
-            rows.append(found.cpu().numpy() - volume)
+            rows.append((found - self._volume(batch)).cpu().numpy())
             spread.append(errors.cpu().numpy())
         return Likelihood(np.concatenate(rows), np.concatenate(spread), draws)
 
@@ -143,18 +143,23 @@ class GenerativeMixin:
         Alemi et al. 2018, Fixing a broken ELBO.
         """
         check_is_fitted(self, "composition_")
-        generator, volume = torch.Generator(self._device).manual_seed(seed_of(random_state)), self._volume()
-        found = [
-            rate_and_distortion(self.composition_, batch, generator)
-            for _, _, batch in self._batches(self._source(X), given)
-        ]
-        rate, distortion = (torch.cat(values).double().cpu().numpy() for values in zip(*found, strict=True))
-        return RateDistortion(rate, distortion + volume)
+        generator = torch.Generator(self._device).manual_seed(seed_of(random_state))
+        rates, distortions = [], []
+        for _, _, batch in self._batches(self._source(X), given):
+            rate, distortion = rate_and_distortion(self.composition_, batch, generator)
+            rates.append(rate.double().cpu().numpy())
+            distortions.append((distortion.double() + self._volume(batch)).cpu().numpy())
+        return RateDistortion(np.concatenate(rates), np.concatenate(distortions))
 
     def _prior(self: Any) -> Any:
         """The prior fitted afterwards, or the kind's own, or None."""
         return self.composition_.prior if self.prior_ is None else self.prior_
 
-    def _volume(self: Any) -> float:
-        """What the scaling adds to a row's cost, so that it is of a density in the data's units."""
-        return 0.0 if getattr(self.composition_.loss, "on_sphere", False) else self.scaling_.log_volume
+    def _volume(self: Any, batch: Batch) -> float | torch.Tensor:
+        """What the scaling adds to the cost of the rows, so that it is of a density in the data's units."""
+        if getattr(self.composition_.loss, "on_sphere", False):
+            return 0.0
+        scaling = self.scaling_.along(batch.layout.shape) if batch.layout.sequence else self.scaling_
+        if batch.weight is None:
+            return scaling.log_volume
+        return batch.weight.flatten(1) @ torch.from_numpy(scaling.log_scale).to(batch.weight)

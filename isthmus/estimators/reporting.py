@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from isthmus.checks import counted
 from isthmus.data.sources import spread_rows
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.plain import Plain
+from isthmus.parts.networks.dense import Dense
 from isthmus.recipes import RECIPES, Kind
+from isthmus.records import Layout
 from isthmus.report import figures, page
 from isthmus.version import VERSION
 
@@ -38,24 +41,21 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
     most = max(50, min(ROWS, 20_000_000 // model.n_features_in_))
     spread = spread_rows(source.rows, most)
     rows = np.union1d(spread, np.argsort(scores, kind="stable")[: figures.ODDEST])
-    raw = source.take(rows)
+    raw, scaling = source.take(rows), model._scaling_of(source)
     with torch.no_grad():
         codes, rebuilt = [], []
         for start in range(0, len(rows), 1024):
-            some = slice(start, start + 1024)
-            batch = model._batch(raw[some], None if conditions is None else conditions[rows[some]])
+            batch = model._batch(source, rows[start : start + 1024], conditions)
             point = model.composition_.represent(batch)
             codes.append(point.cpu().numpy())
-            rebuilt.append(
-                model.scaling_.inverse(model.composition_.rebuild(point, model.composition_.context(batch)).cpu())
-            )
+            rebuilt.append(scaling.inverse(model.composition_.rebuild(point, model.composition_.context(batch)).cpu()))
     index = rows if source.index is None else np.asarray(source.index)[rows]
     history = dict(model.history_)
     shared = float(np.ptp(model.scaling_.unit)) == 0
     data = figures.collect(
         title=f"{name_of(model)} autoencoder",
         kind=kind_in_words(model),
-        data=data_in_words(source.rows, model.form_.layout.shape),
+        data=data_in_words(source.rows, model.form_.layout),
         layout=model.form_.layout,
         originals=raw,
         reconstructions=np.concatenate(rebuilt),
@@ -99,19 +99,31 @@ def kind_in_words(model: Autoencoder) -> str:
     network = getattr(model.parts_, "network", None)
     if network is None:
         return "a composition of your own modules"
+    paid = [] if model.parts_.bottleneck == Plain() else [f"code by {model.parts_.bottleneck!r}"]
+    if not isinstance(network, Dense):
+        return ", ".join([f"{name_of(model)}: {model.code_size_:,} numbers by {network!r}", *paid])
     resolved = network.resolve(model.n_features_in_, model.code_size_)
     hidden = [str(width) for width in resolved.hidden]
     sizes = [str(model.n_features_in_), *hidden, str(model.code_size_), *hidden[::-1], str(model.n_features_in_)]
-    more = [network.activation] if hidden else []
-    more += [] if model.parts_.bottleneck == Plain() else [f"code by {model.parts_.bottleneck!r}"]
+    more = [*([network.activation] if hidden else []), *paid]
     more += ["with a linear path beside the layers"] if network.linear_path else []
     return ", ".join([f"{name_of(model)}: {'-'.join(sizes)}", *more])
 
 
-def data_in_words(rows: int, shape: tuple[int, ...]) -> str:
-    if len(shape) == 1:
-        return f"{rows:,} rows of {shape[0]:,} column{'s' if shape[0] != 1 else ''}"
-    return f"{rows:,} images of {' x '.join(map(str, shape[:2]))} pixels"
+def data_in_words(rows: int, layout: Layout) -> str:
+    """
+    >>> data_in_words(3, Layout((5, 2), ("step", "channel"))), data_in_words(1000, Layout((1,), ("column",)))
+    ('3 sequences of 5 steps, 2 channels', '1,000 rows of 1 column')
+    """
+    grid = layout.grid
+    if layout.axes[0] == "column":
+        return f"{rows:,} rows of {counted(grid[0], 'column')}"
+    if layout.axes[0] == "height":
+        return f"{rows:,} images of {' x '.join(map(str, grid))} pixels"
+    if layout.axes[0] == "frame":
+        return f"{rows:,} clips of {counted(grid[0], 'frame')} of {' x '.join(map(str, grid[1:]))} pixels"
+    channels = f", {counted(layout.channels, 'channel')}" if layout.axes[-1] == "channel" else ""
+    return f"{rows:,} sequences of {counted(grid[0], 'step')}{channels}"
 
 
 def chosen_in_words(sampled: int, rows: int) -> str:
@@ -125,7 +137,7 @@ def chosen_in_words(sampled: int, rows: int) -> str:
 def unit_in_words(model: Autoencoder) -> str:
     if model.scaling_.mode == "standard":
         return ""
-    return "grey levels" if len(model.form_.layout.shape) > 1 else "units of the data"
+    return "grey levels" if "height" in model.form_.layout.axes else "units of the data"
 
 
 def details(model: Autoencoder) -> dict[str, Any]:

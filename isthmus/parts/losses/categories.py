@@ -49,12 +49,13 @@ class Categorical:
     Parameters
     ----------
     classes : how many categories a cell may be of, >= 2; every x is 0, 1, ..., classes - 1.
+    ordered : True shows the encoder one number per cell, x spread over [-1, 1], from which its first layer must tell
+        the categories apart: that serves a few of them, or ordered ones (grey levels). False (characters, words) has it
+        look up a learned vector for each.
 
     Notes
     -----
-    The mean of categories has no meaning, so `mean` gives the most probable one. The encoder is shown one number per
-    cell, x spread over [-1, 1], from which its first layer must tell the categories apart: that serves a few
-    categories, or ordered ones (grey levels); many without order are better given as one column each.
+    The mean of categories has no meaning, so `mean` gives the most probable one.
 
     Examples
     --------
@@ -63,8 +64,14 @@ class Categorical:
     """
 
     classes: int
+    ordered: bool = True
 
     support = "category"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the network must look up a vector for each category."""
+        return not self.ordered
 
     def __post_init__(self) -> None:
         if isinstance(self.classes, bool) or not isinstance(self.classes, int) or self.classes < 2:
@@ -74,8 +81,8 @@ class Categorical:
         return self.classes * features
 
     def view(self, x: Tensor) -> Tensor:
-        """From -1 for category 0 to 1 for the last."""
-        return x * (2.0 / (self.classes - 1)) - 1.0
+        """From -1 for category 0 to 1 for the last; as they are where they have no order."""
+        return x if not self.ordered else x * (2.0 / (self.classes - 1)) - 1.0
 
     def cost(self, out: Tensor, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """(n,) nats."""
