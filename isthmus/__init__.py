@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.field import draw_vector_field, vector_field
     from isthmus.estimators.files import load
     from isthmus.papers import Paper
+    from isthmus.parts.augmentations import Crop, Flip, Shift, Together
     from isthmus.parts.bottlenecks.binary import Binary
     from isthmus.parts.bottlenecks.categorical import GumbelSoftmax
     from isthmus.parts.bottlenecks.codebook import Codebook
@@ -52,7 +53,10 @@ if TYPE_CHECKING:
     from isthmus.parts.losses.grouped import GroupedHuber
     from isthmus.parts.losses.robust import Huber, StudentT
     from isthmus.parts.losses.scaled import Absolute, Squared
+    from isthmus.parts.networks.convolutional import Convolutional
     from isthmus.parts.networks.dense import Dense
+    from isthmus.parts.networks.modules import Modules
+    from isthmus.parts.networks.recurrent import Recurrent
     from isthmus.parts.penalties.adversarial import AdversarialPrior, FactorTC
     from isthmus.parts.penalties.contractive import Contractive, HigherOrderContractive
     from isthmus.parts.penalties.correlation import TotalCorrelation
@@ -80,6 +84,7 @@ HOMES = {
     "isthmus.estimators.field": "draw_vector_field vector_field",
     "isthmus.estimators.files": "load",
     "isthmus.papers": "Paper",
+    "isthmus.parts.augmentations": "Crop Flip Shift Together",
     "isthmus.parts.bottlenecks.binary": "Binary",
     "isthmus.parts.bottlenecks.categorical": "GumbelSoftmax",
     "isthmus.parts.bottlenecks.codebook": "Codebook",
@@ -99,7 +104,10 @@ HOMES = {
     "isthmus.parts.losses.grouped": "GroupedHuber",
     "isthmus.parts.losses.robust": "Huber StudentT",
     "isthmus.parts.losses.scaled": "Absolute Squared",
+    "isthmus.parts.networks.convolutional": "Convolutional",
     "isthmus.parts.networks.dense": "Dense",
+    "isthmus.parts.networks.modules": "Modules",
+    "isthmus.parts.networks.recurrent": "Recurrent",
     "isthmus.parts.penalties.adversarial": "AdversarialPrior FactorTC",
     "isthmus.parts.penalties.contractive": "Contractive HigherOrderContractive",
     "isthmus.parts.penalties.correlation": "TotalCorrelation",

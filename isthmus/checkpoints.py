@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from isthmus import storage
-from isthmus.composition import Composition, Unaware
+from isthmus.composition import Composition
 from isthmus.errors import ForeignCheckpointError, TrainingError
+from isthmus.parts.networks.modules import Unaware
 
 OUT_OF_TIME = "(max_time)"
 """What marks the reason for stopping after which a fit may be resumed."""

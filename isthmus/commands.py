@@ -23,6 +23,8 @@ from isthmus.errors import FileFormatError, InputError, IsthmusWarning
 from isthmus.estimators import comparison
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.files import load
+from isthmus.estimators.reporting import network_in_words as other_network
+from isthmus.estimators.reporting import row_in_words
 from isthmus.estimators.settings import plan_for
 from isthmus.parts.networks.dense import Dense
 from isthmus.recipes import RECIPES, Kind, Parts
@@ -35,6 +37,9 @@ NAME = 21
 
 SECOND = "*/last.safetensors"
 """Where a fit that began once more from PCA keeps its state, below the folder of the first."""
+
+KINDS = {"height": "images", "step": "sequences", "frame": "clips"}
+"""What rows are called that are no rows of a table, by their first axis."""
 
 SHOWN = 20
 """Columns that `info` lists unless all are asked for."""
@@ -147,12 +152,13 @@ def encode(model_path: str, data: str, output: str, columns: dict[str | int, str
 def reconstruct(model_path: str, data: str, output: str, columns: dict[str | int, str], given: Given) -> None:
     """All rows as the model rebuilds them, as a file."""
     model = load(model_path)
-    shape = model.form_.layout.shape
-    if len(shape) > 1 and not output.lower().endswith(".npy"):
-        raise InputError(f"-o: images are written as .npy, since they fit no table; got {output!r}")
+    layout = model.form_.layout
+    if len(layout.shape) > 1 and not output.lower().endswith(".npy"):
+        raise InputError(f"-o: {KINDS[layout.axes[0]]} are written as .npy, since they fit no table; got {output!r}")
     source, replaced = matching(model, data, given.left_out(columns)), Path(output).exists()
     write_table(output, model.reconstruct(source, given=given.values(source)), model.form_.names)
-    each = " x ".join(map(str, shape)) if len(shape) > 1 else counted(shape[0], "column")
+    shape = source.layout.shape
+    each = " x ".join(map(str, shape)) if len(shape) > 1 else counted(shape[0], source.layout.axes[0])
     say_written(output, replaced, source.rows, each)
 
 
@@ -235,8 +241,9 @@ def info_of_model(path: str, every: bool) -> None:
     if record is not None:
         line("rows", f"{record.train_rows:,} trained on, {record.held_out_rows:,} held out")
         line("training", record.stopped)
-    say_errors(model)
-    if record is not None:
+    if model.form_.words is None:  # squared differences of tokens' numbers mean nothing
+        say_errors(model)
+    if record is not None and model.form_.words is None:
         line("verdict", verdicts.pca_verdict(record).sentence)
     say_columns(model.form_, model.scaling_, every)
     line("written by", ", ".join(f"{name} {version}" for name, version in about["versions"].items()))
@@ -276,7 +283,7 @@ def network_in_words(parts: Any, features: int, code_size: int) -> str:
         return "modules of your own"
     network = parts.network.resolve(features, code_size)
     if not isinstance(network, Dense):
-        return repr(network)
+        return other_network(network)
     sizes = "-".join(map(str, (features, *network.hidden, code_size)))
     extra = [f"activation {network.activation}"] if network.hidden else []
     extra += [f"{network.norm} normalisation"] if network.norm else []
@@ -291,9 +298,15 @@ def say_columns(form: Any, scaling: Scaling, every: bool) -> None:
     for number, sentence in enumerate(scaling.describe(form.names)):
         line("scaling" if number == 0 else "", sentence.removeprefix("scaling "))
     shape = form.layout.shape
+    if form.words is not None:
+        line("rows are", row_in_words(form.layout, texts=True, most=True))
+        line("vocabulary", f"{counted(len(form.words), form.level)}, the first of which stands for all others")
+        return
+    if form.layout.sequence:
+        line("rows are", f"{row_in_words(form.layout, most=True)}, {form.dtypes[0]}")
+        return
     if len(shape) > 1:
-        kinds = {"height": "images", "step": "sequences", "frame": "clips"}
-        line("rows are", f"{kinds[form.layout.axes[0]]} of {' x '.join(map(str, shape))}, {form.dtypes[0]}")
+        line("rows are", f"{KINDS[form.layout.axes[0]]} of {' x '.join(map(str, shape))}, {form.dtypes[0]}")
         return
     names = form.names or [str(i) for i in range(len(scaling.centre))]
     dtypes = form.dtypes if len(form.dtypes) > 1 else form.dtypes * len(names)
@@ -317,6 +330,11 @@ def say_columns(form: Any, scaling: Scaling, every: bool) -> None:
 
 def matching(model: Autoencoder, data: str, columns: dict[str | int, str]) -> Source:
     """The data as the model expects it; ``columns`` may leave out columns that came since."""
+    if model.form_.words is not None:
+        raise InputError(
+            f"{data!r}: this model reads texts, which commands cannot; in Python, give isthmus.load('MODEL') a list of "
+            "strings"
+        )
     return open_source(data, argument=data, columns={**(model.columns or {}), **columns}, form=model.form_)
 
 

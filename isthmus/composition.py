@@ -19,25 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.errors import InputError
+from isthmus.parts.networks.modules import aware
 from isthmus.parts.schedules import at, bounds, ends
 from isthmus.records import EVALUATION, Batch, Code, Context, Pass, Schedule, Seen, Trace, built
-
-
-class Unaware(nn.Module):
-    """A plain module as encoder or decoder: it is handed x or z and ignores the context."""
-
-    takes_context = True
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, x: Tensor, context: Context) -> Tensor:
-        return self.module(x)
-
-
-def aware(module: nn.Module) -> nn.Module:
-    return module if getattr(module, "takes_context", False) else Unaware(module)
 
 
 def mean_over_rows(values: Tensor, row_weight: Tensor | None) -> Tensor:
@@ -277,8 +261,8 @@ class Composition(nn.Module):
         handles = []
         for name in self.watched:
 
-            def keep(_module: nn.Module, _inputs: Any, output: Tensor, name: str = name) -> None:
-                activations[name] = output
+            def keep(_module: nn.Module, _inputs: Any, output: Any, name: str = name) -> None:
+                activations[name] = output[0] if isinstance(output, tuple) else output  # a recurrent layer's states
 
             handles.append(self.get_submodule(name).register_forward_hook(keep))
         try:

@@ -4,10 +4,11 @@ rows are apart."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from isthmus.errors import InputError
+from isthmus.errors import InputError, MissingExtraError
 
 
 def row_errors(x: np.ndarray, out: np.ndarray) -> np.ndarray:
@@ -71,6 +72,50 @@ def psnr(x: np.ndarray, out: np.ndarray, peak: float) -> float:
     """
     error = float(squared_differences(x, out).mean())
     return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
+
+
+def ssim(x: np.ndarray, out: np.ndarray, peak: float, channels: bool = False) -> float:
+    """Structural similarity of two pictures, by scikit-image: 1 where they are equal.
+
+    Parameters
+    ----------
+    x, out : (height, width[, channels]), at least 3 pixels a side, in the same units.
+    peak : the largest value less the smallest that a cell can have.
+    channels : the last axis holds channels, each of which is compared by itself.
+
+    Notes
+    -----
+    Windows are Gaussian of standard deviation 1.5, as in the paper; smaller pictures are compared in squares.
+
+    References
+    ----------
+    Wang, Bovik, Sheikh & Simoncelli 2004, "Image quality assessment: from error visibility to structural similarity".
+    """
+    side = min(x.shape[:2])
+    if side < 3:
+        raise InputError(f"ssim needs pictures of at least 3 x 3 pixels; got {' x '.join(map(str, x.shape[:2]))}")
+    windows = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    if side < 11:  # the width of those windows
+        windows = {"win_size": min(7, side - 1 + side % 2)}
+    axis = -1 if channels else None
+    whole = (np.asarray(picture, dtype=np.float64) for picture in (x, out))
+    measured = scikit_image("SSIM").metrics.structural_similarity
+    return float(measured(*whole, data_range=peak, channel_axis=axis, **windows))
+
+
+def scikit_image(purpose: str) -> Any:
+    """The package scikit-image, which only this function imports.
+
+    Raises
+    ------
+    MissingExtraError : it is not installed.
+    """
+    try:
+        import skimage.metrics
+        import skimage.restoration
+    except ImportError as error:
+        raise MissingExtraError("scikit-image", "images", purpose) from error
+    return skimage
 
 
 def squared_differences(x: np.ndarray, out: np.ndarray) -> np.ndarray:

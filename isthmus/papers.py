@@ -91,6 +91,18 @@ OLSHAUSEN_1996 = Paper(
     "Emergence of simple-cell receptive field properties by learning a sparse code for natural images",
     "Nature 381",
 )
+MASCI_2011 = Paper(
+    "Jonathan Masci and Ueli Meier and Dan Cireşan and Jürgen Schmidhuber",
+    2011,
+    "Stacked convolutional auto-encoders for hierarchical feature extraction",
+    "International Conference on Artificial Neural Networks",
+)
+SRIVASTAVA_2015 = Paper(
+    "Nitish Srivastava and Elman Mansimov and Ruslan Salakhutdinov",
+    2015,
+    "Unsupervised learning of video representations using LSTMs",
+    "International Conference on Machine Learning",
+)
 MAKHZANI_2014 = Paper("Alireza Makhzani and Brendan Frey", 2014, "k-Sparse autoencoders", "ICLR")
 BUSSMANN_2024 = Paper(
     "Bart Bussmann and Patrick Leask and Neel Nanda", 2024, "BatchTopK sparse autoencoders", "arXiv:2412.06410"

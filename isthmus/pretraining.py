@@ -1,11 +1,12 @@
-"""Greedy layer-wise pretraining: every layer of a dense network is trained on what the layers below make of the rows.
+"""Greedy layer-wise pretraining: every layer of a network is trained on what the layers below make of the rows.
 
 for layer, from the data to the code: train it alone on its inputs; put its weights into the network;
                                       turn its inputs into those of the next
 
 Bengio et al. 2007, "Greedy layer-wise training of deep networks"; Hinton & Salakhutdinov 2006, "Reducing the
-dimensionality of data with neural networks"; Vincent et al. 2010, "Stacked denoising autoencoders". What trains one
-layer is the ordinary loop, so progress, early stopping, checkpoints and `resume` are those of any other fit.
+dimensionality of data with neural networks"; Vincent et al. 2010, "Stacked denoising autoencoders"; Masci et al. 2011,
+"Stacked convolutional auto-encoders for hierarchical feature extraction". What trains one layer is the ordinary loop,
+so progress, early stopping, checkpoints and `resume` are those of any other fit.
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ def pretrain(
 ) -> Plan:
     """Train the layers of ``composition`` (in place) one by one, and return the plan of what is to follow.
 
+    Those of a dense network are its linear maps, those of a convolutional one its blocks, and above them the linear
+    maps that lead to a vector code.
+
     While they are trained alone, layers read nothing beside their input, neither what rows are ``given`` nor how strong
     the noise is: the weights of what the network reads beside keep their fresh values, for the joint training to learn.
 
@@ -79,7 +83,7 @@ def pretrain(
     InputError : these layers cannot be trained one by one, and why.
     """
     stack = stack_of(composition, description)
-    began, count = time.monotonic(), len(stack.encoder.linear)
+    began, count = time.monotonic(), stack.count
     if plan.checkpoint is not None and not resume:
         for folder in [plan.checkpoint, *(folder_of(plan, place) for place in range(count))]:
             Saver(replace(plan, checkpoint=folder), None).forget()
@@ -89,12 +93,12 @@ def pretrain(
     for place in range(count):
         generator = torch.Generator().manual_seed(plan.seed)
         layer, inputs, unfold = place_layer(stack, place, description, feed, generator)
-        features, units = inputs.source.layout.features, len(stack.encoder.weight(place))
+        gives = stack.gives(place, inputs.source.layout)
         left = plan.max_time - (time.monotonic() - began)
         checkpoint = None if plan.checkpoint is None else folder_of(plan, place)
         here = replace(pace, checkpoint=checkpoint, max_time=left / (count - place + (plan.epochs > 0)))
         whose = {**(identity or {}), "layer": place + 1}
-        title = f"layer {place + 1} of {count}: {features} -> {units}"
+        title = f"layer {place + 1} of {count}: {times(inputs.source.layout.shape)} -> {times(gives.shape)}"
         state = training.train(layer, inputs, here, progress=progress, title=title, resume=resume, identity=whose)
         with torch.no_grad():
             unfold()
@@ -105,7 +109,7 @@ def pretrain(
             # Kept as finished: what is trained from here on builds on this layer, which must then not change any more.
             Saver(here, whose).save(state)
         if place + 1 < count:
-            feed = Encoded(inputs, layer.represent, units)
+            feed = Encoded(inputs, layer.represent, gives)
     return replace(plan, max_time=left)
 
 
@@ -135,16 +139,44 @@ def plan_of_layers(plan: Plan, description: Greedy | Boltzmann, rows: int) -> Pl
 
 @dataclass(frozen=True)
 class Stack:
-    """A composition whose layers can be trained one by one."""
+    """A composition whose layers can be trained one by one: blocks of convolutions, linear maps, or these upon those.
 
-    encoder: DenseEncoder
-    decoder: DenseDecoder
+    Attributes
+    ----------
+    blocks : how many there are.
+    up, down : the linear maps of encoder and decoder; None where the code is a map.
+    """
+
+    encoder: Any
+    decoder: Any
     bottleneck: Any
     loss: Any
+    blocks: int
+    up: Layers | None
+    down: Layers | None
+
+    @property
+    def network(self) -> Any:
+        return self.encoder.network
+
+    @property
+    def count(self) -> int:
+        return self.blocks + (0 if self.up is None else len(self.up.linear))
+
+    def gives(self, place: int, layout: Layout) -> Layout:
+        """What the layer at ``place`` makes of rows of this layout."""
+        if place < self.blocks:
+            return OneBlock(self.encoder, self.decoder, place, "identity").gives(layout)
+        return flat(len(self.pair(place)[0].get_parameter("weight")))
 
     def pair(self, place: int) -> tuple[nn.Module, nn.Module]:
         """The encoder's linear map at ``place``, and the decoder's that undoes it."""
-        return self.encoder.linear[place], self.decoder.linear[-1 - place]
+        up, down = cast(tuple[Layers, Layers], (self.up, self.down))
+        return up.linear[place - self.blocks], down.linear[self.blocks - place - 1]
+
+
+def flat(features: int) -> Layout:
+    return Layout((features,), ("column",))
 
 
 def stack_of(composition: Composition, description: Any) -> Stack:
@@ -152,34 +184,57 @@ def stack_of(composition: Composition, description: Any) -> Stack:
     encoder, decoder = composition.encoder, composition.decoder
     if not isinstance(description, (Greedy, Boltzmann)):
         raise InputError(f"pretraining must be Greedy(), Boltzmann() or None; got {description!r}")
-    if not isinstance(encoder, DenseEncoder) or not isinstance(decoder, DenseDecoder):
+    parts = encoder, decoder, composition.bottleneck, composition.loss
+    if isinstance(encoder, DenseEncoder) and isinstance(decoder, DenseDecoder):
+        check_layers(encoder.network, "no norm and no linear path beside them", linear_path=False, norm=None)
+        stack = Stack(*parts, 0, encoder, decoder)
+    elif isinstance(encoder, ConvolutionalEncoder) and isinstance(decoder, ConvolutionalDecoder):
+        if isinstance(description, Boltzmann):
+            raise InputError(
+                "network: Boltzmann machines (pretraining) are fully connected layers; got Convolutional. Use "
+                "network=Dense(...), or method='stacked', whose layers are autoencoders"
+            )
+        check_layers(encoder.network, "no norm and no residual blocks", norm=None, residual=0)
+        stack = Stack(*parts, len(encoder.network.channels), encoder.dense, decoder.dense)
+    else:
         came = getattr(encoder, "network", getattr(encoder, "module", encoder))
         raise InputError(
-            "network: only the layers of a Dense network can be trained one by one (pretraining); got "
-            f"{type(came).__name__}. Use network=Dense((500, 200)), or another kind"
+            "network: only the layers of a Dense network, or the blocks of a Convolutional one, can be trained one by "
+            f"one (pretraining); got {type(came).__name__}. Use network=Dense((500, 200)) or Convolutional(), or "
+            "another kind"
         )
-    network = encoder.network
-    if network.norm is not None or network.linear_path:
-        knob, instead = ("linear_path=True", "False") if network.linear_path else (f"norm={network.norm!r}", "None")
-        raise InputError(
-            "network: layers trained one by one (pretraining) have no norm and no linear path beside them; got "
-            f"Dense({knob}). Use {knob.split('=')[0]}={instead}, or another kind"
-        )
-    stack = Stack(encoder, decoder, composition.bottleneck, composition.loss)
     if isinstance(description, Boltzmann):
         check_units(stack)
-    elif isinstance(description.corruption, MaskPatches) and network.hidden:
-        raise InputError(
-            f"corruption: in pretraining, every layer's input is damaged, but {description.corruption!r} needs images, "
-            "and the layers above the first see the units of the layer below. Use a corruption of single cells such as "
-            f"Mask({description.corruption.fraction!r}), or a network of one layer, Dense(())"
-        )
+    elif isinstance(description.corruption, (MaskPatches, BlindSpot)):
+        check_patches(stack, description.corruption)
     return stack
+
+
+def check_layers(network: Dense | Convolutional, have: str, **without: Any) -> None:
+    """Refuse what stands between layers or beside them, and so belongs to none."""
+    for knob, instead in without.items():
+        if (value := getattr(network, knob)) != instead:
+            raise InputError(
+                f"network: layers trained one by one (pretraining) have {have}; got "
+                f"{type(network).__name__}({knob}={value!r}). Use {knob}={instead!r}, or another kind"
+            )
+
+
+def check_patches(stack: Stack, corruption: MaskPatches | BlindSpot) -> None:
+    """Refuse a corruption of neighbouring cells where some layer sees units that have no neighbours."""
+    if stack.up is None or len(stack.up.linear) == 1:
+        return
+    fewer = "with no dense layers, Convolutional(dense=())" if stack.blocks else "of one layer, Dense(())"
+    raise InputError(
+        f"corruption: in pretraining, every layer's input is damaged, but {corruption!r} needs images, and "
+        "the layers above the first see the units of the layer below. Use a corruption of single cells such as "
+        f"Mask({corruption.fraction!r}), or a network {fewer}"
+    )
 
 
 def check_units(stack: Stack) -> None:
     """Refuse units that no Boltzmann machine has."""
-    network, bottleneck = stack.encoder.network, stack.bottleneck
+    network, bottleneck = stack.network, stack.bottleneck
     if network.activation != "sigmoid" and network.hidden:
         raise InputError(
             "network: the units of Boltzmann machines (pretraining) are sigmoid ones; got "
@@ -194,9 +249,10 @@ def check_units(stack: Stack) -> None:
 
 
 def put(part: nn.Module, **learnt: Tensor) -> None:
-    """Set weights of a linear map of the network; those of what it reads beside its input lie behind, and stay."""
+    """Set weights of a layer of the network; those of what it reads beside its input lie behind, and stay."""
     for name, value in learnt.items():
-        part.get_parameter(name)[..., : value.shape[-1]].copy_(value)
+        whole = part.get_parameter(name)
+        (whole if value.ndim == 1 else whole[:, : value.shape[1]]).copy_(value)
 
 
 # ---------------------------------------------------------------------- layers that are autoencoders
@@ -213,7 +269,7 @@ def autoencoder_at(stack: Stack, place: int, greedy: Greedy, feed: Feed, generat
     decoder ends in the same activation: with the squared error, or, for sigmoid units, whose values lie in [0, 1],
     with the cross-entropy, whose gradient does not fade where units are nearly 0 or 1.
     """
-    network, highest = stack.encoder.network, place == len(stack.encoder.linear) - 1
+    network, highest = stack.network, place == stack.count - 1
     corruption = greedy.corruption
     if getattr(corruption, "tell", False):  # a layer alone is told nothing
         corruption = replace(corruption, tell=False)
@@ -221,22 +277,9 @@ def autoencoder_at(stack: Stack, place: int, greedy: Greedy, feed: Feed, generat
     if place > 0:
         crossed = network.activation == "sigmoid"
         loss, ends = (Bernoulli(), "identity") if crossed else (Squared(), network.activation)
-    layer = Parts(
-        network=replace(network, hidden=(), dropout=0.0, output_activation=ends),
-        bottleneck=stack.bottleneck if highest else Plain(network.activation),
-        loss=loss,
-        corruption=corruption,
-        penalties=greedy.penalties,
-    ).build(feed.source.layout, stack.decoder.inputs if highest else len(stack.encoder.weight(place)), generator)
-    alone = Stack(cast(DenseEncoder, layer.encoder), cast(DenseDecoder, layer.decoder), layer.bottleneck, layer.loss)
-    if alone.decoder.bounded:
-        alone.decoder.low.copy_(stack.decoder.low)
-        alone.decoder.width.copy_(stack.decoder.width)
-
-    def unfold() -> None:
-        for part, learnt in zip(stack.pair(place), alone.pair(0), strict=True):
-            put(part, **dict(learnt.named_parameters()))
-
+    alone: Any = OneBlock(stack.encoder, stack.decoder, place, ends)
+    units, activated = Plain(), stack.gives(place, feed.source.layout).features
+    ...
     return layer, feed, unfold
 
 
@@ -331,10 +374,10 @@ def machine_at(stack: Stack, place: int, boltzmann: Boltzmann, feed: Feed, gener
 
 
 class Hidden(Source):
-    """Rows that only layers see: as many as there are rows of data, ``features`` numbers each."""
+    """Rows that only layers see: as many as there are rows of data."""
 
-    def __init__(self, rows: int, features: int) -> None:
-        self.rows, self.layout, self.dtypes = rows, Layout((features,), ("column",)), ("float32",)
+    def __init__(self, rows: int, layout: Layout) -> None:
+        self.rows, self.layout, self.dtypes = rows, layout, ("float32",)
         self.blocks = [(0, rows)]
 
 
@@ -343,20 +386,23 @@ class Encoded(Feed):
 
     Parameters
     ----------
-    turn : Batch -> (n, features), the same for a row whatever its batch.
+    turn : Batch -> (n, layout.features), the same for a row whatever its batch.
+    layout : of the rows then.
     """
 
-    def __init__(self, feed: Feed, turn: Callable[[Batch], Tensor], features: int) -> None:
+    def __init__(self, feed: Feed, turn: Callable[[Batch], Tensor], layout: Layout) -> None:
         vars(self).update(vars(feed))  # the same rows, weights and device
         self.feed, self.turn = feed, turn
+        features, rows = layout.features, feed.source.rows
         self.at_once = min(feed.at_once, max(16, 2**22 // features))
-        rows = feed.source.rows
-        self.source = Hidden(rows, features)
+        self.source = Hidden(rows, layout)
         nothing, one = np.zeros(features), np.ones(features)
         self.scaling = Scaling(
-            "none", nothing, one, nothing, one, nothing > 0, rows, (features,), nothing.astype(np.uint8)
+            "none", nothing, one, nothing, one, nothing > 0, rows, layout.shape, nothing.astype(np.uint8)
         )
         self.cached = self.cached_watched = None
+        # Layers read every step of what lies below them, and what rows are shown has gone into it.
+        self.lengths = self.shown = self.cached_shown = None
         if rows * features * 4 <= training.CACHE_BYTES:
             parts = [batch.x.cpu() for batch in self.batches(np.arange(rows), self.at_once)]
             self.cached = torch.cat(parts)
@@ -369,5 +415,5 @@ class Encoded(Feed):
             return
         for batch in self.feed.batches(rows, batch_size, seed, epoch, skip):
             with torch.no_grad():  # not around the yield: the reader wants its gradients
-                x = self.turn(batch)
-            yield replace(batch, x=x, layout=self.source.layout, weight=None)
+                x = self.turn(batch).reshape(len(batch), *self.source.layout.shape)
+            yield replace(batch, x=x, layout=self.source.layout, weight=None, lengths=None, shown=None)

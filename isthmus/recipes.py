@@ -38,7 +38,9 @@ from isthmus.parts.losses.counts import Multinomial
 from isthmus.parts.losses.grouped import GroupedHuber
 from isthmus.parts.losses.robust import Huber
 from isthmus.parts.losses.scaled import Squared
+from isthmus.parts.networks.convolutional import Convolutional
 from isthmus.parts.networks.dense import Dense
+from isthmus.parts.networks.recurrent import Recurrent
 from isthmus.parts.penalties.adversarial import AdversarialPrior, FactorTC
 from isthmus.parts.penalties.contractive import Contractive, HigherOrderContractive
 from isthmus.parts.penalties.correlation import TotalCorrelation
@@ -206,6 +208,18 @@ def deep(activation: str = "silu", norm: str | None = "layer") -> Parts:
     """The 784-1000-500-250-30 shape, scaled to the data."""
     shape = (1000 / 784, 500 / 784, 250 / 784)
     return Parts(network=Dense(hidden=shape, activation=activation, norm=norm))
+
+
+@recipe(papers.MASCI_2011)
+def convolutional(channels: Any = (32, 64), down: str = "stride", code: str = "vector") -> Parts:
+    """Filters that go over images, series or video, so that what is learnt at one place serves all."""
+    return Parts(network=Convolutional(channels, down=down, code=code))
+
+
+@recipe(papers.SRIVASTAVA_2015)
+def recurrent(hidden: int = 64, cell: str = "lstm", bidirectional: bool = True) -> Parts:
+    """Sequences of any length, read step by step into a code and written out again from it."""
+    return Parts(network=Recurrent(hidden, cell=cell, bidirectional=bidirectional))
 
 
 @recipe(papers.VINCENT_2008)

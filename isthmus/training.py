@@ -19,11 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.checkpoints import OUT_OF_TIME, Plan, Saver, State
-from isthmus.composition import Composition, Unaware
+from isthmus.composition import Composition
 from isthmus.data.batches import batches
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources import Source, stretches
 from isthmus.errors import TrainingError
+from isthmus.parts.networks.modules import Unaware
 from isthmus.progress import Progress
 from isthmus.records import Batch, Pass
 
@@ -54,6 +55,7 @@ class Feed:
     labels : (rows,) int64, the number of each row's class, -1 = not known, or None.
     shown : the noisy twins of the rows, scaled as they are, or None.
     trims : training batches of sequences are cut to the longest among them.
+    cells_at_once : cells that are looked at together where nothing is learnt.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Feed:
         labels: np.ndarray | None = None,
         shown: Source | None = None,
         trims: bool = False,
+        cells_at_once: int = 2**22,
     ) -> None:
         self.source, self.scaling, self.device = source, scaling, device
         self.shown, self.trims = shown, trims
@@ -78,7 +81,7 @@ class Feed:
         self.row_weight = None if row_weight is None else torch.from_numpy(row_weight.astype(np.float32))
         # Looked at after every epoch. Without held-out rows some training rows are: for the record, and `target`.
         self.watched = held_out if len(held_out) else train[:: max(1, len(train) // 1000)]
-        self.at_once = max(16, min(4096, 2**22 // source.layout.features))
+        self.at_once = max(16, min(4096, cells_at_once // source.layout.features))
         self.cached: Tensor | None = None
         self.cached_watched: Tensor | None = None
         self.cached_shown: Tensor | None = None
@@ -96,7 +99,10 @@ class Feed:
     ) -> Iterator[Batch]:
         """The rows in batches; in order without a seed, else shuffled by (seed, epoch)."""
         if self.cached is not None:
-            order = rows if seed is None else np.random.default_rng((seed, epoch)).permutation(rows)
+            random = None if seed is None else np.random.default_rng((seed, epoch))
+            order = rows if random is None else random.permutation(rows)
+            if random is not None and self.trims and self.source.lengths is not None:
+                order = of_like_length(order, self.source.lengths, batch_size, random)
             numbers = torch.from_numpy(order)
             for start in range(skip * batch_size, len(order), batch_size):
                 some = numbers[start : start + batch_size]
@@ -139,6 +145,24 @@ class Feed:
         if self.shown is None or self.cached_shown is not None:
             return None if self.cached_shown is None else self.cached_shown.index_select(0, rows)
         return self.scaling.forward(self.shown.take(rows.numpy()))
+
+
+ALIKE = 16
+"""Batches whose rows are sorted by length among themselves."""
+
+
+def of_like_length(order: np.ndarray, lengths: np.ndarray, batch_size: int, random: np.random.Generator) -> np.ndarray:
+    """The rows of ``order``, those of a batch of about one length, so that little of it is padding.
+
+    Whole batches are shuffled among themselves afterwards; one that is not full stays the last.
+    """
+    pieces = []
+    for start in range(0, len(order), ALIKE * batch_size):
+        some = order[start : start + ALIKE * batch_size]
+        pieces.append(some[np.argsort(lengths[some], kind="stable")])
+    sorted_rows, whole = np.concatenate(pieces), len(order) // batch_size * batch_size
+    shuffled = random.permutation(sorted_rows[:whole].reshape(-1, batch_size)).reshape(-1)
+    return np.concatenate([shuffled, sorted_rows[whole:]])
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from torch import Tensor
 from isthmus.composition import Composition
 from isthmus.errors import InputError
 from isthmus.parts.corruptions import GaussianNoise, Mask, RowSwap, SaltPepper
+from isthmus.parts.networks.convolutional import Convolutional
+from isthmus.parts.networks.recurrent import Recurrent
 from isthmus.parts.schedules import Between
 from isthmus.recipes import RECIPES, Kind, Parts
 from isthmus.records import Batch, Layout, Pass
@@ -21,15 +23,17 @@ FEATURES = 6
 CODE_SIZE = 3
 LAYOUT = Layout((FEATURES,), ("column",))
 
-NETWORKS: dict[str, dict[str, Any]] = {
+NETWORKS: dict[str, Any] = {
     "default": {},
     "tied": {"tied": True},
     "layer norm": {"hidden": (8, 5), "norm": "layer"},
     "batch norm": {"hidden": (8, 5), "norm": "batch"},
     "dropout": {"hidden": (8, 5), "dropout": 0.3},
     "linear path": {"hidden": (8, 5), "linear_path": True},
+    "convolutional": Convolutional((4, 5)),
+    "recurrent": Recurrent(hidden=10, bidirectional=True),
 }
-"""What is changed in a kind's own network; "default" is the network as the recipe names it."""
+"""What is changed in a kind's own network, or what takes its place; "default" is the network as the recipe names it."""
 
 CORRUPTIONS = {
     "none": None,
@@ -56,14 +60,25 @@ class Case:
         return f"{self.kind}-{self.network.replace(' ', '_')}"
 
     @property
+    def exists(self) -> bool:
+        """Whether the kind's own network has what is to be changed."""
+        changes = NETWORKS[self.network]
+        return not isinstance(changes, dict) or all(hasattr(Kind(self.kind).parts().network, name) for name in changes)
+
+    @property
     def parts(self) -> Parts:
         parts = Kind(self.kind).parts()
         changes = NETWORKS[self.network]
-        return replace(parts, network=replace(parts.network, **changes)) if changes else parts
+        return replace(parts, network=replace(parts.network, **changes) if isinstance(changes, dict) else changes)
 
     @property
     def code_size(self) -> int:
         return CODE_SIZE if self.parts.code_share < 1 else 2 * FEATURES
+
+    @property
+    def steps(self) -> int:
+        """Steps after which a cost has fallen: many where weights are shared between places."""
+        return 80 if isinstance(NETWORKS[self.network], dict) else 400
 
     def excused(self, law: str) -> bool:
         """Whether a part says that its nature breaks the law, and why: ``couples_rows``,
@@ -124,7 +139,8 @@ def cases() -> list[Any]:
         default = case.network == "default" or case.kind in EVERY_NETWORK_BY_DEFAULT
         return pytest.param(case, id=str(case), marks=() if default else pytest.mark.slow)
 
-    return [parameter(Case(kind, network)) for kind in RECIPES for network in NETWORKS]
+    every = [Case(kind, network) for kind in RECIPES for network in NETWORKS]
+    return [parameter(case) for case in every if case.exists]
 
 
 def descend(composition: Composition, batch: Batch, steps: int, rate: float = 0.01, seed: int = 0) -> list[float]:

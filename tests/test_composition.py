@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from isthmus.composition import Composition, Unaware, compose, mean_over_rows
+from isthmus.composition import Composition, compose, mean_over_rows
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.corruptions import GaussianNoise, Mask
 from isthmus.parts.losses.categories import Bernoulli
 from isthmus.parts.losses.scaled import Squared
+from isthmus.parts.networks.modules import Unaware
 from isthmus.parts.penalties.sparsity import L1
 from isthmus.parts.schedules import Ramp
 from isthmus.records import Batch, Code, Context, Layout, Pass, Trace

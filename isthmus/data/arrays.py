@@ -75,7 +75,10 @@ def ragged(X: Any, argument: str, error: Exception) -> str:
         return f"{argument} cannot be made an array: {error}"
     for i, length in enumerate(lengths):
         if length != lengths[0]:
-            return f"{argument}: row {i} has {counted(length, 'value')}, row 0 has {lengths[0]}; all rows must be alike"
+            return (
+                f"{argument}: row {i} has {counted(length, 'value')}, row 0 has {lengths[0]}; all rows must be alike. "
+                f"Of sequences, which may differ in length, give ist.data.sequences({argument})"
+            )
     return f"{argument} cannot be made an array: {error}"
 
 

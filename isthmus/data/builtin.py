@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus.checks import did_you_mean
-from isthmus.data.images import read_idx
+from isthmus.data.idx import read_idx
 from isthmus.errors import InputError
 
 NAMED = ("mnist", "fashion-mnist")

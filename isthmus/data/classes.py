@@ -8,7 +8,7 @@ import numpy as np
 
 from isthmus.checks import counted, did_you_mean, listed
 from isthmus.data.given import checked, is_missing
-from isthmus.data.text import pack_text, unpack_text
+from isthmus.data.packing import pack_text, unpack_text
 from isthmus.errors import InputError
 
 UNKNOWN = -1

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.text import pack_text, unpack_text
+from isthmus.data.packing import pack_text, unpack_text
 from isthmus.errors import FileFormatError
 from isthmus.records import Layout
 
 CONTAINERS = ("numpy", "pandas", "polars")
+
+UNKNOWN = "\ufffd"
+"""Token number 0 of every vocabulary: whatever is not in it."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Form:
         entry where all columns share it.
     layout : what one row is.
     numbered : the names were whole numbers in the user's frame, and become so again.
+    words : of texts, the token that each number stands for; None = the data is no text.
+    level : of texts, what a token is: ``"character"`` or ``"word"``.
 
     Examples
     --------
@@ -41,6 +46,8 @@ class Form:
     dtypes: tuple[str, ...]
     layout: Layout
     numbered: bool = False
+    words: tuple[str, ...] | None = None
+    level: str = "character"
 
     @property
     def labels(self) -> list[str] | list[int] | None:
@@ -65,11 +72,22 @@ class Form:
         index : the pandas index of the rows, if any.
         container : another container than the user's.
         """
+        if self.words is not None and container is None:
+            return self.texts(values)
         container = self.container if container is None else container
         if container == "numpy":
             return cast(values, np.result_type(*map(plain_dtype, set(self.dtypes))))
         values = values.reshape(len(values), -1)
         return self._pandas(values, index) if container == "pandas" else self._polars(values)
+
+    def texts(self, values: np.ndarray, lengths: np.ndarray | None = None) -> list[str]:
+        """What token numbers (n, steps) say; what is no number of a token is the unknown one."""
+        words = self.words or (UNKNOWN,)
+        numbers = cast(values, np.dtype(np.int64))
+        numbers = np.where((numbers >= 0) & (numbers < len(words)), numbers, 0).tolist()
+        ends = [len(row) for row in numbers] if lengths is None else lengths.tolist()
+        between = " " if self.level == "word" else ""
+        return [between.join(words[i] for i in row[:end]) for row, end in zip(numbers, ends, strict=True)]
 
     def _pandas(self, values: np.ndarray, index: Any) -> Any:
         import pandas as pd
@@ -103,13 +121,16 @@ class Form:
             tensors["names"], tensors["names_offsets"] = pack_text(self.names)
         if self.layout.numeric is not None:
             tensors["numeric"] = np.array(self.layout.numeric, dtype=bool)
-        body = {
+        body: dict[str, Any] = {
             "container": self.container,
             "shape": list(self.layout.shape),
             "axes": list(self.layout.axes),
             "dtypes": kinds,
             "numbered": self.numbered,
         }
+        if self.words is not None:
+            tensors["words"], tensors["words_offsets"] = pack_text(self.words)
+            body["level"] = self.level
         return body, tensors
 
     @classmethod
@@ -121,7 +142,9 @@ class Form:
             names = unpack_text(tensors["names"], tensors["names_offsets"]) if "names" in tensors else None
             numeric = tuple(np.asarray(tensors["numeric"]).tolist()) if "numeric" in tensors else None
             layout = Layout(shape, tuple(str(axis) for axis in body["axes"]), numeric)
-            form = cls(str(body["container"]), names, dtypes, layout, bool(body["numbered"]))
+            words = unpack_text(tensors["words"], tensors["words_offsets"]) if "words" in tensors else None
+            level = str(body.get("level", "character"))
+            form = cls(str(body["container"]), names, dtypes, layout, bool(body["numbered"]), words, level)
             for name in kinds:
                 plain_dtype(name)
         except (KeyError, IndexError, TypeError, ValueError) as error:

@@ -10,7 +10,7 @@ import numpy as np
 
 from isthmus.checks import counted, did_you_mean
 from isthmus.data.arrays import kind_in_words, short
-from isthmus.data.text import pack_text, unpack_text
+from isthmus.data.packing import pack_text, unpack_text
 from isthmus.errors import InputError
 
 MOST_CATEGORIES = 20

@@ -15,7 +15,9 @@ import numpy as np
 
 from isthmus.checks import listed
 from isthmus.data.delimited import read_csv
-from isthmus.data.images import PICTURES, is_idx, read_idx, read_images
+from isthmus.data.idx import is_idx, read_idx
+from isthmus.data.images import read_images
+from isthmus.data.pictures import FORMATS
 from isthmus.data.sources import ParquetSource, Source
 from isthmus.data.tables import check_not_empty, kept_columns, not_numeric, pandas_source, shared
 from isthmus.errors import InputError
@@ -23,7 +25,9 @@ from isthmus.errors import InputError
 WHOLE_BYTES = 256 * 2**20
 """Parquet files that are larger than this once unpacked are read one row group at a time."""
 
-KNOWN = ".csv, .tsv (also .gz), .parquet, .npy, .npz, idx (also .gz), or a folder of PNG or JPEG images"
+KNOWN = (
+    ".csv, .tsv (also .gz), .parquet, .npy, .npz, idx (also .gz), or a folder of PNG, JPEG, TIFF, BMP or WebP images"
+)
 
 
 def path_source(path: Path, argument: str, columns: Mapping[Any, str] | None, strict: bool) -> Source | np.ndarray:
@@ -55,7 +59,7 @@ def path_source(path: Path, argument: str, columns: Mapping[Any, str] | None, st
 
 def unknown_kind(path: Path) -> str:
     ending = path.suffix.lower()
-    if ending in PICTURES:
+    if ending in FORMATS:
         return f"{str(path)!r} is a single image; give the folder that holds the images"
     if ending in (".xlsx", ".xls", ".ods"):
         return f"{str(path)!r} is a spreadsheet: save it as CSV, or give pandas.read_excel(...)"

@@ -9,13 +9,18 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+import torch
 
 from isthmus.data.arrays import as_array
+from isthmus.data.clips import video
 from isthmus.data.form import Form
 from isthmus.data.paths import path_source
+from isthmus.data.sequences import sequences
 from isthmus.data.sources import ArraySource, Source, SparseSource
 from isthmus.data.tables import check_not_empty, kept_columns, library_of, pandas_source, polars_source
+from isthmus.data.tokens import text
 from isthmus.errors import InputError
+from isthmus.records import Layout
 
 
 def open_source(
@@ -28,10 +33,12 @@ def open_source(
 ) -> Source:
     """Make a source of an array, a frame, a sparse matrix, a tensor, a path, or a source (returned as it is).
 
+    A list of strings is text, and one of arrays of different lengths is of sequences.
+
     Parameters
     ----------
     X : the data. A path may lead to .csv, .tsv (also .gz), .parquet, .npy, .npz, idx (also .gz), or a folder
-        of PNG or JPEG images.
+        of images (PNG, JPEG, TIFF, BMP, WebP).
     argument : what errors call the data.
     columns : for single columns, by name or position, ``"numeric"``, ``"ignore"`` (left out) or a scaling mode.
     form : what the data of a fitted model looked like: then these must look the same. Frames must have the same
@@ -57,20 +64,49 @@ def open_source(
         source = X
     elif isinstance(X, (str, os.PathLike)):
         found = path_source(Path(X).expanduser(), argument, columns, form is None)
-        source = found if isinstance(found, Source) else array_source(found, argument, columns, form)
+        source = found if isinstance(found, Source) else numbers_source(found, argument, columns, form)
     elif scipy.sparse.issparse(X):
         source = sparse_source(X, argument, columns, form)
+    elif is_text(X) and (form is None or form.words is not None):
+        told = Form("numpy", None, (), Layout((), ())) if form is None else form
+        source = text(X, vocabulary=told.words, level=told.level, argument=argument)
     elif library_of(X) == "polars":
         source = polars_source(X, argument, columns, form is None)
     elif library_of(X) == "pandas" and hasattr(X, "columns"):
         source = pandas_source(X, argument, columns, form is None)
     else:
-        source = array_source(X, argument, columns, form)
+        source = numbers_source(X, argument, columns, form)
     if columns and not isinstance(X, Source):
         source.per_column = dict(columns)
     if form is None:
         return source
     return matched(source, form, estimator_name, by_name=isinstance(X, (str, os.PathLike)))
+
+
+def is_text(X: Any) -> bool:
+    """Whether it is a list, or an array of one axis, of nothing but strings."""
+    if isinstance(X, np.ndarray):
+        return X.ndim == 1 and X.dtype.kind in "UT" and len(X) > 0
+    return isinstance(X, (list, tuple)) and len(X) > 0 and all(isinstance(item, str) for item in X)
+
+
+def is_ragged(X: Any) -> bool:
+    """Whether it is a list of arrays of different lengths; lists in a list are more likely a table with a mistake."""
+    if isinstance(X, np.ndarray):
+        X = X.tolist() if X.dtype == object and X.ndim == 1 else ()
+    if not isinstance(X, (list, tuple)) or not all(isinstance(item, (np.ndarray, torch.Tensor)) for item in X):
+        return False
+    return all(item.ndim in (1, 2) for item in X) and len({len(item) for item in X}) > 1
+
+
+def numbers_source(X: Any, argument: str, columns: Mapping[Any, str] | None, form: Form | None) -> Source:
+    """Arrays and lists: a table or images, or the sequences that a fitted model knows or that lengths give away."""
+    known = form is not None and form.layout.sequence
+    if columns and (known or is_ragged(X)):
+        raise InputError(f"columns apply to tables; {argument} holds sequences")
+    if form is not None and known:
+        return video(X, argument=argument) if form.layout.axes[0] == "frame" else sequences(X, argument)
+    return sequences(X, argument) if is_ragged(X) else array_source(X, argument, columns, form)
 
 
 def array_source(X: Any, argument: str, columns: Mapping[Any, str] | None, form: Form | None) -> ArraySource:

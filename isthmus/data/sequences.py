@@ -43,8 +43,7 @@ class SequenceSource(Source):
         self.dtypes = (values.dtype.newbyteorder("=").name,)
         self.present = present
         valid = self._valid(np.arange(self.rows))
-        # What is missing holds a value that was seen, so that no figure about the data is moved by it.
-        self.values = values if valid is None else np.where(valid, values, first_valid(values, valid, argument))
+        self.values = values if valid is None else filled(values, valid, argument)
         self.blocks = stretches(self.rows, self.rows)
 
     def take(self, rows: np.ndarray) -> np.ndarray:
@@ -57,9 +56,12 @@ class SequenceSource(Source):
         valid = self._valid(rows)
         return None if valid is None else valid.astype(np.float32)
 
+    def _present(self, rows: np.ndarray) -> np.ndarray | None:
+        return None if self.present is None else self.present[rows]
+
     def _valid(self, rows: np.ndarray) -> np.ndarray | None:
         """(m, *shape) bool: cells within their sequence that were measured; None where all are."""
-        present = None if self.present is None else self.present[rows]
+        present = self._present(rows)
         if self.lengths is None:
             return present
         within = np.arange(self.layout.shape[0]) < self.lengths[rows][:, None]
@@ -73,34 +75,52 @@ class SequenceSource(Source):
         A gap is filled with the same channel's values at other steps, so that it moves none of their figures.
         """
         rows = np.arange(self.rows) if rows is None else rows
-        values, valid = self.take(rows), self._valid(rows)
-        shape = self.layout.shape[1:] or (1,)
-        flat = values.reshape(-1, *shape)
-        if valid is not None:
-            kept = valid.reshape(-1, *shape)
-            whole = kept.reshape(len(kept), -1).any(axis=1)
-            flat, kept = flat[whole].reshape(int(whole.sum()), -1), kept[whole].reshape(int(whole.sum()), -1)
-            for channel in np.flatnonzero(~kept.all(axis=0)):
-                there = flat[kept[:, channel], channel]
-                flat[:, channel] = np.resize(there, len(flat)) if len(there) else flat[:, channel]
-            flat = flat.reshape(-1, *shape)
-        return ArraySource(flat, argument=self.argument)
+        shape, valid = self.layout.shape[1:], self._valid(rows)
+        kept = None if valid is None else valid.reshape(-1, *shape)
+        return measured_steps(self.take(rows).reshape(-1, *shape), kept, self.argument)
+
+    def padded(self, steps: int) -> SequenceSource:
+        """The same sequences, padded to more steps: for networks that take rows of one length."""
+        more = [(0, 0), (0, steps - self.layout.shape[0]), *[(0, 0)] * (len(self.layout.shape) - 1)]
+        lengths = np.full(self.rows, self.layout.shape[0]) if self.lengths is None else self.lengths
+        present = None if self.present is None else np.pad(self.present, more)
+        return SequenceSource(
+            np.pad(self.values, more), lengths, present, axes=self.layout.axes, argument=self.argument
+        )
 
     def wrapped(self, values: np.ndarray) -> Any:
         whole = super().wrapped(values)
         if self.lengths is None:
             return whole
+        if (self.lengths == self.lengths[0]).all():
+            return whole[:, : self.lengths[0]]
         return [row[:length] for row, length in zip(whole, self.lengths.tolist(), strict=True)]
 
 
-def first_valid(values: np.ndarray, valid: np.ndarray, argument: str) -> np.ndarray:
-    """For every channel a value that was measured, 0 where there is none."""
-    shape = values.shape[2:] or (1,)
-    flat, kept = values.reshape(-1, int(np.prod(shape))), valid.reshape(-1, int(np.prod(shape)))
+def filled(values: np.ndarray, valid: np.ndarray, argument: str) -> np.ndarray:
+    """``values`` (n, steps, ...) with one that was seen in the same channel in every cell that is missing, so that no
+    figure about the data is moved by it; 0 where there is none."""
+    shape = values.shape[2:]
+    size = int(np.prod(shape))
+    flat, kept = values.reshape(-1, size), valid.reshape(-1, size)
     if not kept.any():
         raise InputError(f"{argument}: not one value was measured: all are missing")
-    found = flat[kept.argmax(axis=0), np.arange(flat.shape[1])]
-    return np.where(kept.any(axis=0), found, 0).astype(values.dtype).reshape(values.shape[2:])
+    found = flat[kept.argmax(axis=0), np.arange(size)]
+    return np.where(valid, values, np.where(kept.any(axis=0), found, 0).astype(values.dtype).reshape(shape))
+
+
+def measured_steps(flat: np.ndarray, kept: np.ndarray | None, argument: str) -> ArraySource:
+    """Steps (m, ...) as rows: those of which something was measured (``kept``), their gaps filled with the same
+    channel's values at other steps."""
+    rows = flat.reshape(len(flat), -1)
+    if kept is not None:
+        kept = kept.reshape(rows.shape)
+        whole = kept.any(axis=1)
+        rows, kept = rows[whole], kept[whole]
+        for channel in np.flatnonzero(~kept.all(axis=0)):
+            there = rows[kept[:, channel], channel]
+            rows[:, channel] = np.resize(there, len(rows)) if len(there) else rows[:, channel]
+    return ArraySource(rows.reshape(len(rows), *(flat.shape[1:] or (1,))), argument=argument)
 
 
 def sequences(X: Any, argument: str = "X") -> SequenceSource:
@@ -108,8 +128,9 @@ def sequences(X: Any, argument: str = "X") -> SequenceSource:
 
     Parameters
     ----------
-    X : numbers; NaN marks a gap, a cell that was not measured: it reaches neither loss nor encoder, and is filled in
-        by `Autoencoder.reconstruct`. Sequences of a list may differ in length; each needs at least one step.
+    X : numbers; an object array of arrays is a list of them. NaN marks a gap, a cell that was not measured: it reaches
+        neither loss nor encoder, and is filled in by `Autoencoder.reconstruct`. Sequences of a list may differ in
+        length; each needs at least one step.
 
     Returns
     -------
@@ -127,6 +148,8 @@ def sequences(X: Any, argument: str = "X") -> SequenceSource:
         return X
     if isinstance(X, (str, bytes, dict)) or not (hasattr(X, "__array__") or isinstance(X, Sequence)):
         raise InputError(f"{argument} must be an array or a list of arrays, one per sequence; got {type(X).__name__}")
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
+        X = X.tolist()  # arrays of several lengths, as NumPy keeps them
     if hasattr(X, "__array__"):
         values = as_array(X, argument)
         if values.ndim not in (2, 3) or 0 in values.shape:
@@ -136,23 +159,23 @@ def sequences(X: Any, argument: str = "X") -> SequenceSource:
         return with_gaps(values, None, argument)
     rows = [as_array(row, f"{argument}[{i}]") for i, row in enumerate(X)]
     check_alike(rows, argument)
-    lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    dtype = np.result_type(*(row.dtype for row in rows))
-    values = np.zeros((len(rows), int(lengths.max()), *rows[0].shape[1:]), dtype=dtype)
-    for row, place in zip(rows, values, strict=True):
-        place[: len(row)] = row
-    return with_gaps(values, None if (lengths == lengths[0]).all() else lengths, argument)
+    values, lengths = laid_out(rows)
+    return with_gaps(values, lengths, argument)
 
 
-def check_alike(rows: list[np.ndarray], argument: str) -> None:
+WANTED = "sequences must be (steps,) or (steps, channels) with as many channels each"
+
+
+def check_alike(
+    rows: Sequence[np.ndarray], argument: str, axes: tuple[int, ...] = (1, 2), wanted: str = WANTED
+) -> None:
     """Every sequence has steps, and the channels of the first."""
     if not rows:
         raise InputError(f"{argument}: there is no sequence in it")
     for i, row in enumerate(rows):
-        if row.ndim not in (1, 2) or row.shape[1:] != rows[0].shape[1:] or 0 in row.shape[1:]:
+        if row.ndim not in axes or row.shape[1:] != rows[0].shape[1:] or 0 in row.shape[1:]:
             raise InputError(
-                f"{argument}: sequences must be (steps,) or (steps, channels) with as many channels each; sequence 0 "
-                f"has the shape {rows[0].shape}, sequence {i} {row.shape}"
+                f"{argument}: {wanted}; sequence 0 has the shape {rows[0].shape}, sequence {i} {row.shape}"
             )
     empty = [i for i, row in enumerate(rows) if not len(row)]
     if empty:
@@ -163,7 +186,24 @@ def check_alike(rows: list[np.ndarray], argument: str) -> None:
         )
 
 
-def with_gaps(values: np.ndarray, lengths: np.ndarray | None, argument: str) -> SequenceSource:
+def laid_out(rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Sequences padded with 0 to the longest, (n, steps, ...), and how many steps of each are its own; None = all.
+
+    >>> laid_out([np.array([1, 2]), np.array([3])])
+    (array([[1, 2],
+           [3, 0]]), array([2, 1]))
+    """
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    dtype = np.result_type(*{row.dtype for row in rows})
+    values = np.zeros((len(rows), int(lengths.max()), *rows[0].shape[1:]), dtype=dtype)
+    for row, place in zip(rows, values, strict=True):
+        place[: len(row)] = row
+    return values, None if (lengths == lengths[0]).all() else lengths
+
+
+def with_gaps(
+    values: np.ndarray, lengths: np.ndarray | None, argument: str, axes: tuple[str, ...] | None = None
+) -> SequenceSource:
     """The source, with NaN cells as gaps."""
     present = ~np.isnan(values) if values.dtype.kind == "f" else None
     if present is None or present.all():
@@ -175,7 +215,7 @@ def with_gaps(values: np.ndarray, lengths: np.ndarray | None, argument: str) -> 
         blank = np.flatnonzero(~measured.any(axis=1))
         if len(blank):
             raise InputError(
-                f"{argument}: {counted(len(blank), 'sequence')} hold nothing but gaps, the first of them number "
-                f"{blank[0]}; leave them out"
+                f"{argument}: {counted(len(blank), 'sequence')} without any value, nothing but gaps, the first of them "
+                f"number {blank[0]}; leave such out"
             )
-    return SequenceSource(values, lengths, present, argument=argument)
+    return SequenceSource(values, lengths, present, axes=axes, argument=argument)

@@ -22,7 +22,8 @@ def write_table(path: str | os.PathLike[str], table: Any, names: Sequence[str] |
     Parameters
     ----------
     path : its extension says the format.
-    table : a pandas or polars frame, or an array; only .npy holds arrays of more than two axes.
+    table : a pandas or polars frame, or an array; only .npy holds arrays of more than two axes, and no file holds a
+        list of arrays of several lengths.
     names : column names for an array; default ``"0"``, ``"1"``, ...
 
     Notes
@@ -34,6 +35,11 @@ def write_table(path: str | os.PathLike[str], table: Any, names: Sequence[str] |
     ending = path.suffix.lower()
     if ending not in WRITTEN:
         raise InputError(f"{str(path)!r}: the file to write must end in one of {', '.join(WRITTEN)}; got {ending!r}")
+    if isinstance(table, list) and len({np.shape(row) for row in table}) > 1:
+        raise InputError(
+            f"{str(path)!r}: sequences of several lengths fit no such file; write each to one of its own, or pad them "
+            "to one length"
+        )
     if ending != ".npy" and library_of(table) not in ("pandas", "polars"):
         table = as_frame(table, names, path)
     with written_whole(path) as beside:

@@ -22,6 +22,7 @@ from isthmus.data import Scaling, Source, digest, open_source, split
 from isthmus.data.arrays import as_array
 from isthmus.data.classes import numbered
 from isthmus.data.given import Conditions
+from isthmus.data.sequences import SequenceSource
 from isthmus.data.sources import spread_rows
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.classes import ClassesMixin, reads_labels, with_classes
@@ -32,14 +33,17 @@ from isthmus.estimators.fitting import (
     chosen_code_size,
     chosen_parts,
     code_size_of,
+    fitting_network,
     given_size_of,
     rows_at_once,
+    slides,
     suited,
 )
 from isthmus.estimators.generative import GenerativeMixin
 from isthmus.estimators.settings import check_folder, held_out_share, plan_for, row_weights, seed_of, warn_of_names
 from isthmus.parts.activations import REACH
-from isthmus.parts.networks.dense import Dense
+from isthmus.parts.losses.categories import Categorical
+from isthmus.parts.networks.recurrent import Recurrent
 from isthmus.recipes import Kind, Parts
 from isthmus.records import Batch, Context
 from isthmus.training import Feed
@@ -167,7 +171,14 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
     # ------------------------------------------------------------------ fitting
 
     def fit(
-        self, X: Any, y: Any = None, *, given: Any = None, sample_weight: Any = None, resume: bool = False
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        given: Any = None,
+        shown: Any = None,
+        sample_weight: Any = None,
+        resume: bool = False,
     ) -> Autoencoder:
         """Fit to the rows of ``X``.
 
@@ -182,6 +193,8 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
             hold it: (n,) labels or numbers, or (n, k) of them, array or frame. Text, truth values and whole
             numbers of at most 20 different values are labels; other numbers are quantities. The same must
             be given to `transform` and all others.
+        shown : what the encoder is shown in place of the rows, of the shape of ``X``: their noisy twins, say, from
+            which ``X`` is rebuilt. `transform` and all others then take rows like these.
         sample_weight : (n,) weights >= 0 of the rows in the mean cost.
         resume : go on from the state in the folder ``checkpoint``, if there is one.
 
@@ -209,15 +222,18 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
             if not len(train):
                 raise InputError("sample_weight: every training row has weight zero; at least one must be > 0")
             weight = weight / weight[train].mean()
-        parts, classes, labels = self._parts(), None, None
+        parts, classes, labels = self._parts(source), None, None
         if reads_labels(parts):
             parts, classes, labels = with_classes(parts, y, source.rows)
             known = labels[held_out] >= 0  # labels are few: those of rows held out would be lost
             train, held_out = np.union1d(train, held_out[known]), held_out[~known]
+        if isinstance(self.network, str):
+            parts = fitting_network(parts, source)
         plan = plan_for(self.get_params(deep=False), len(train), len(held_out), seed, parts)
         scaling = self._scaling(source, train, parts)
         if isinstance(self.network, str):
             parts = suited(parts, scaling, source.dtype)
+        twins = None if shown is None else twins_of(shown, source)
         data_digest = digest(source)
         if plan.checkpoint is not None:
             check_folder(plan.checkpoint)
@@ -226,7 +242,17 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
             parts=parts,
             code_size=chosen_code_size(self.code_size, parts, source.layout),
             feed=Feed(
-                source, scaling, train, held_out, weight, plan.device, encoded(conditions, given, source.rows), labels
+                source,
+                scaling,
+                train,
+                held_out,
+                weight,
+                plan.device,
+                encoded(conditions, given, source.rows),
+                labels,
+                twins,
+                trims=isinstance(getattr(parts, "network", None), Recurrent),
+                cells_at_once=2**18 if slides(parts) else 2**22,
             ),
             plan=plan,
             may_fall_back=isinstance(self.network, str),
@@ -274,7 +300,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
                 raise InputError("sample_weight: every row has weight zero; at least one must be > 0")
             weight = weight / weight[rows].mean()
         seed = seed_of(self.random_state)
-        parts, classes, labels = self._parts() if first else self.parts_, getattr(self, "classes_", None), None
+        parts, classes, labels = self._parts(source) if first else self.parts_, getattr(self, "classes_", None), None
         if first and reads_labels(parts):
             parts, classes, labels = with_classes(parts, y, source.rows)
         elif classes is not None and y is not None:
@@ -315,9 +341,14 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         }
         return self
 
-    def _parts(self) -> Parts | Composition:
+    def _parts(self, source: Source | None = None) -> Parts | Composition:
+        """The kind's parts, with those that the user, or data of tokens, put in their place."""
         names = ("bottleneck", "loss", "corruption", "penalties", "augmentation")
-        return chosen_parts(self.method, self.network, {name: getattr(self, name) for name in names})
+        replaced = {name: getattr(self, name) for name in names}
+        words = (self.form_ if source is None else source.form).words
+        if words is not None and self.loss is None and not isinstance(self.method, torch.nn.Module):
+            replaced["loss"] = Categorical(len(words), ordered=False)
+        return chosen_parts(self.method, self.network, replaced)
 
     def _scaling(self, source: Source, rows: np.ndarray, parts: Parts | Composition) -> Scaling:
         if len(rows) == 1:
@@ -329,7 +360,10 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
             )
         support = getattr(parts.loss, "support", "real")
         classes = getattr(parts.loss, "classes", None)
-        return Scaling.fit(source, rows, mode=self.scale, support=support, per_column=self.columns, classes=classes)
+        mode = self.scale
+        if mode == "auto" and support == "real" and "height" in source.layout.axes and slides(parts):
+            mode = "unit"  # a filter that goes over all pixels wants one centre for all
+        return Scaling.fit(source, rows, mode=mode, support=support, per_column=self.columns, classes=classes)
 
     def _opened(self, X: Any) -> Source:
         """The data of a first fit."""
@@ -479,7 +513,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
 
     def _reach(self) -> tuple[float, float] | None:
         network = getattr(self.parts_, "network", None)
-        return REACH.get(network.output_activation) if isinstance(network, Dense) else None
+        return REACH.get(getattr(network, "output_activation", "identity"))
 
     @property
     def _device(self) -> torch.device:
@@ -494,11 +528,13 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         source = open_source(X, columns=self.columns, form=self.form_, estimator_name="Autoencoder")
         if not isinstance(X, (str, os.PathLike, Source)):
             warn_of_names(source.names is not None and not source.numbered, hasattr(self, "feature_names_in_"))
-        return source
+        own = isinstance(self.parts_, Parts) and not isinstance(self.parts_.network, Recurrent)
+        return of_one_length(source, self.form_.layout.shape[0]) if own and source.layout.sequence else source
 
     def _batches(self, source: Source, given: Any = None, most: int = 2**30) -> Iterator[tuple[int, int, Batch]]:
         """Large stretches of rows, ``most`` at once, scaled, in order."""
-        size, conditions = min(most, rows_at_once(source.layout.features)), self._given(given, source.rows)
+        size = min(most, rows_at_once(source.layout.features, slides(self.parts_)))
+        conditions = self._given(given, source.rows)
         for start in range(0, source.rows, size):
             stop = min(start + size, source.rows)
             yield start, stop, self._batch(source, range(start, stop), conditions)
@@ -577,6 +613,28 @@ def encoded(conditions: Conditions | None, given: Any, rows: int) -> np.ndarray 
     if given is not None:
         raise InputError("given: this model was fitted without it, so nothing in it could read it; leave it out")
     return None
+
+
+def of_one_length(source: Source, steps: int) -> Source:
+    """Sequences as a network takes them that was built for rows of so many steps."""
+    found = source.layout.shape[0]
+    if found > steps:
+        raise InputError(
+            f"{source.argument}: this model's network takes sequences of at most {steps} steps; there is one of "
+            f"{found}. Cut them, or fit with network=ist.Recurrent(), which takes any length"
+        )
+    return source.padded(steps) if found < steps and isinstance(source, SequenceSource) else source
+
+
+def twins_of(shown: Any, source: Source) -> Source:
+    """What the encoder is shown in place of the rows, as a source like theirs."""
+    twins = open_source(shown, argument="shown")
+    if (twins.rows, twins.layout.shape) != (source.rows, source.layout.shape):
+        raise InputError(
+            f"shown must have a row of the same shape for each of the {source.rows:,} rows of {source.layout.shape}; "
+            f"got {twins.rows:,} of {twins.layout.shape}"
+        )
+    return twins
 
 
 def title(method: Any) -> str:

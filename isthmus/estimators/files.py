@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
 from typing import Any
 
@@ -18,15 +19,21 @@ from isthmus.diagnostics import FitRecord
 from isthmus.errors import FileFormatError, InputError
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.fitting import build
+from isthmus.parts.networks.modules import Modules
 from isthmus.recipes import Kind, Parts
 from isthmus.records import Site, built, from_json, to_json
 from isthmus.version import VERSION
+
+HOMES = {"Autoencoder": "isthmus.estimators.files", "Denoiser": "isthmus.estimators.denoiser"}
+"""The module of every estimator that a file may hold; ``restored(spec, tensors, composition, network)`` makes it."""
 
 
 def state_of(model: Autoencoder) -> tuple[dict[str, Any], dict[str, Any]]:
     """The model as (JSON data, tensors); whatever grows with columns or epochs is a tensor."""
     own = isinstance(model.parts_, Composition)
     params = {name: value for name, value in model.get_params(deep=False).items() if name != "method"}
+    modules = isinstance(getattr(model.parts_, "network", None), Modules)  # which a file cannot hold
+    params["network"] = "auto" if modules else params["network"]
     params["random_state"] = params["random_state"] if isinstance(params["random_state"], (int, np.integer)) else None
     params["checkpoint"] = None if params["checkpoint"] is None else os.fspath(params["checkpoint"])
     params["columns"] = None if not params["columns"] else [[k, v] for k, v in params["columns"].items()]
@@ -56,7 +63,8 @@ def state_of(model: Autoencoder) -> tuple[dict[str, Any], dict[str, Any]]:
         "method": None if own else method_spec(model.method),
         "own_modules": own,
         "params": to_json(params),
-        "network": to_json(model.parts_.network) if isinstance(model.parts_, Parts) else None,
+        "network": to_json(model.parts_.network) if isinstance(model.parts_, Parts) and not modules else None,
+        "own_network": modules,
         "code_size": model.code_size_,
         "named": hasattr(model, "feature_names_in_"),
         "form": form,
@@ -70,7 +78,9 @@ def state_of(model: Autoencoder) -> tuple[dict[str, Any], dict[str, Any]]:
     return spec, tensors
 
 
-def restored(spec: dict[str, Any], tensors: dict[str, Tensor], composition: Composition | None) -> Autoencoder:
+def restored(
+    spec: dict[str, Any], tensors: dict[str, Tensor], composition: Composition | None, network: Any = None
+) -> Autoencoder:
     """The inverse of `state_of`."""
 
     def group(prefix: str) -> dict[str, np.ndarray]:
@@ -86,6 +96,12 @@ def restored(spec: dict[str, Any], tensors: dict[str, Tensor], composition: Comp
             "this model was made of modules of your own, which a file cannot hold: pass them again as "
             "ist.load(path, composition=ist.compose(encoder, bottleneck, decoder, loss))"
         )
+    if spec.get("own_network") and network is None:
+        raise InputError(
+            "this model's network was made of modules of your own, which a file cannot hold: pass it again as "
+            "ist.load(path, network=ist.Modules(...))"
+        )
+    params["network"] = params["network"] if network is None else network
     model = Autoencoder(composition if spec["own_modules"] else method_from(spec["method"]), **params)
     model.form_ = Form.restore(spec["form"], group("form."))
     model.scaling_ = Scaling.restore(spec["scaling"], group("scaling."), names=model.form_.names)
@@ -97,7 +113,8 @@ def restored(spec: dict[str, Any], tensors: dict[str, Tensor], composition: Comp
     model.code_size_ = spec["code_size"]
     parts = model._parts()
     if isinstance(parts, Parts):
-        parts = dataclasses.replace(parts, network=from_json(spec["network"]))
+        own = network if spec.get("own_network") else from_json(spec["network"])
+        parts = dataclasses.replace(parts, network=own)
     model.classes_ = classes_from(found) if (found := group("classes.")) else None
     if isinstance(parts, Parts) and model.classes_ is not None:
         told = {"classes": len(model.classes_), "share": spec["labelled_share"]}
@@ -110,8 +127,9 @@ def restored(spec: dict[str, Any], tensors: dict[str, Tensor], composition: Comp
     try:
         model.composition_.load_state_dict(weights("composition."))
     except RuntimeError as error:
-        if spec["own_modules"]:
-            raise InputError(f"composition: these are not the modules that the model was made of: {error}") from error
+        if spec["own_modules"] or spec.get("own_network"):
+            which = "composition" if spec["own_modules"] else "network"
+            raise InputError(f"{which}: these are not the modules that the model was made of: {error}") from error
         raise FileFormatError(f"the file's weights do not fit its own description: {error}") from error
     model.prior_, model.prior_part_ = None, from_json(spec.get("prior"))
     if model.prior_part_ is not None:
@@ -128,23 +146,26 @@ def restored(spec: dict[str, Any], tensors: dict[str, Tensor], composition: Comp
     return model
 
 
-def load(path: str | os.PathLike[str], composition: Composition | None = None) -> Autoencoder:
-    """Load a model that `Autoencoder.save` wrote. No code in the file is ever run.
+def load(path: str | os.PathLike[str], composition: Composition | None = None, network: Modules | None = None) -> Any:
+    """Load what an estimator's ``save`` wrote, an `Autoencoder` or a `Denoiser`. No code in the file is ever run.
 
     Parameters
     ----------
     path : the ``.safetensors`` file.
     composition : for a model of your own modules: the same modules again, as `compose` joins them.
+    network : for a kind with modules of your own as its network: the same again.
 
     Raises
     ------
     FileFormatError : the file is truncated, altered, foreign or newer. InputError : it is not there.
     """
     spec, tensors = storage.read(path)
-    if spec.get("estimator") != "Autoencoder":
-        raise FileFormatError(f"{path} holds {spec.get('estimator', 'something else')!r}, not an Autoencoder")
+    home = HOMES.get(str(spec.get("estimator")))
+    if home is None:
+        known = ", ".join(HOMES)
+        raise FileFormatError(f"{path} holds {spec.get('estimator', 'something else')!r}, not one of: {known}")
     try:
-        return restored(spec, tensors, composition)
+        return importlib.import_module(home).restored(spec, tensors, composition, network)
     except (KeyError, TypeError) as error:
         raise FileFormatError(f"{path} is not a whole model: {error!r} is missing or of the wrong type") from error
 

@@ -19,17 +19,22 @@ from torch import Tensor
 
 from isthmus import training
 from isthmus.checkpoints import OUT_OF_TIME, Plan, Saver, State
-from isthmus.composition import Composition, Unaware
-from isthmus.data import Scaling
+from isthmus.composition import Composition
+from isthmus.data import Scaling, Source
 from isthmus.diagnostics import FitRecord
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.classes import reads_labels
 from isthmus.estimators.settings import whole
+from isthmus.parts.augmentations import Together
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.losses.grouped import GroupedHuber
 from isthmus.parts.losses.robust import Huber, StudentT
 from isthmus.parts.losses.scaled import Absolute, Squared
+from isthmus.parts.networks.convolutional import Convolutional
 from isthmus.parts.networks.dense import Dense, DenseDecoder, DenseEncoder, start_at
+from isthmus.parts.networks.modules import Unaware
+from isthmus.parts.networks.recurrent import Recurrent
+from isthmus.parts.networks.restoring import Restoring
 from isthmus.pca import PrincipalComponents, principal_components
 from isthmus.pretraining import pretrain
 from isthmus.progress import progress
@@ -108,9 +113,10 @@ class Job:
         """Build and train once; a linear path begins at PCA."""
         composition = build(parts, self.feed.source.layout, self.code_size, plan.seed, given_size_of(self.feed))
         encoder, decoder = composition.encoder, composition.decoder
+        bounded: Any = decoder if getattr(decoder, "bounded", False) else None
+        if bounded is not None:
+            bounded.set_range(*ends(self.feed))
         if isinstance(encoder, DenseEncoder) and isinstance(decoder, DenseDecoder):
-            if decoder.bounded:
-                decoder.set_range(*ends(self.feed))
             paths = encoder.path is not None and decoder.path is not None
             if paths and not decoder.bounded and composition.bottleneck == Plain():
                 start_at(encoder, decoder, pca.mean, pca.components, pca.variances)
@@ -233,6 +239,8 @@ def chosen_parts(method: Any, network: Any, replacements: dict[str, Any]) -> Par
     kind = Kind(method) if isinstance(method, str) else method
     parts = kind.parts() if isinstance(kind, Kind) else kind
     replaced = {name: value for name, value in replacements.items() if value is not None}
+    if isinstance(replaced.get("augmentation"), (list, tuple)):
+        replaced["augmentation"] = Together(tuple(replaced["augmentation"]))
     if "penalties" in replaced:
         replaced["penalties"] = joined(parts.penalties, replaced["penalties"])
     if not isinstance(network, str):
@@ -294,7 +302,7 @@ def chosen_code_size(asked: Any, parts: Parts | Composition, layout: Layout) -> 
             )
         return wanted
     held_back = parts.corruption is not None or parts.penalties or parts.bottleneck != Plain()
-    if size > features and parts.code_share < 1 and not held_back:
+    if size > features and parts.code_share < 1 and not held_back and not layout.sequence:
         warnings.warn(
             f"code_size={size} is wider than the data's {features} columns: nothing forces a kind without a "
             f"penalty or corruption to learn more than copying. Try code_size={parts.code_size(features)}",
@@ -315,13 +323,14 @@ def check_learnable(composition: Composition) -> None:
 def pixel_ends(scaling: Scaling, dtype: np.dtype) -> tuple[float, float] | None:
     """The fixed ends of data that looks like pixels, in the user's units; None for other data.
 
-    Pixels are columns in one common unit that are bytes, or that run from exactly 0 to exactly 1.
+    Pixels are columns in one common unit that are bytes or pairs of them, or that run from exactly 0 to exactly 1.
     """
     low, high = float(scaling.low.min()), float(scaling.high.max())
-    if scaling.mode != "common":
+    if scaling.mode not in ("common", "unit"):
         return None
-    if dtype == np.uint8:
-        return (0.0, 255.0) if high > 127 else (low, high)
+    if dtype in (np.uint8, np.uint16):
+        most = float(np.iinfo(dtype).max)
+        return (0.0, most) if high > most / 2 else (low, high)
     return (0.0, 1.0) if (low, high) == (0.0, 1.0) else None
 
 
@@ -337,14 +346,35 @@ AROUND_THE_OUTPUT = (Squared, Absolute, Huber, GroupedHuber, StudentT)
 """Losses whose mean is the output itself."""
 
 
+MOST_DENSE = 4096
+"""Images of more numbers, and all clips, get a convolutional network: a dense one learns a weight for every pixel."""
+
+
+def fitting_network(parts: Parts | Composition, source: Source) -> Parts | Composition:
+    """The parts with a network of the sort that suits the rows, where the choice was left to us.
+
+    Sequences of several lengths and text get a recurrent network, large images and video a convolutional one.
+    """
+    if not isinstance(parts, Parts) or not isinstance(parts.network, Dense):
+        return parts
+    if not parts.network.hidden or parts.network.tied or parts.pretraining is not None:
+        return parts
+    layout = source.layout
+    if source.lengths is not None or getattr(parts.loss, "embedded", False):
+        return replace(parts, network=Recurrent(bidirectional=True))
+    if "height" in layout.axes and (layout.features > MOST_DENSE or layout.sequence):
+        return replace(parts, network=Convolutional())
+    return parts
+
+
 def suited(parts: Parts | Composition, scaling: Scaling, dtype: np.dtype) -> Parts | Composition:
-    """The parts with a network that suits the data, where the choice was left to us.
+    """The parts with a network whose ends suit the data, where the choice was left to us.
 
     Pixels get an output that stays within their ends: a sigmoid rebuilds the many that are exactly black or white
     with far less error than a linear map. Plain kinds on tables get a linear path that starts at PCA, which small
     tables are often described by better than by anything that starts at random.
     """
-    if not isinstance(parts, Parts) or not isinstance(parts.network, Dense) or not parts.network.hidden:
+    if not isinstance(parts, Parts) or not getattr(parts.network, "hidden", getattr(parts.network, "channels", ())):
         return parts
     network = parts.network
     if pixel_ends(scaling, dtype) is not None:
@@ -460,6 +490,12 @@ def margin_spread(composition: Composition, pca: PrincipalComponents, size: int,
     return float(difference.std(ddof=1) / np.sqrt(len(difference)))
 
 
-def rows_at_once(features: int) -> int:
-    """Rows per pass when nothing is learnt: enough to be fast, few enough to stay in the cache."""
-    return int(min(8192, max(16, 2**19 // features)))
+def slides(parts: Parts | Composition) -> bool:
+    """Whether the network's weights are the same at every place of a row."""
+    return isinstance(getattr(parts, "network", None), (Convolutional, Restoring))
+
+
+def rows_at_once(features: int, slides: bool = False) -> int:
+    """Rows per pass when nothing is learnt: enough to be fast, few enough to stay in the cache, where maps of many
+    filters take far more room than the rows."""
+    return int(min(8192, max(16, 2 ** (17 if slides else 19) // features)))

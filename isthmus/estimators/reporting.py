@@ -14,8 +14,11 @@ import torch
 from isthmus.checks import counted
 from isthmus.data.sources import spread_rows
 from isthmus.errors import InputError
+from isthmus.estimators.fitting import rows_at_once
 from isthmus.parts.bottlenecks.plain import Plain
+from isthmus.parts.networks.convolutional import Convolutional
 from isthmus.parts.networks.dense import Dense
+from isthmus.parts.networks.recurrent import Recurrent
 from isthmus.recipes import RECIPES, Kind
 from isthmus.records import Layout
 from isthmus.report import figures, page
@@ -38,26 +41,28 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
     labels = None if y is None else np.asarray(y)
     scores = model.score_samples(source, given=given)
     conditions = model._given(given, source.rows)
-    most = max(50, min(ROWS, 20_000_000 // model.n_features_in_))
+    layout, scaling = source.layout, model._scaling_of(source)
+    most = max(50, min(ROWS, 20_000_000 // layout.features))
     spread = spread_rows(source.rows, most)
     rows = np.union1d(spread, np.argsort(scores, kind="stable")[: figures.ODDEST])
-    raw, scaling = source.take(rows), model._scaling_of(source)
+    at_once = min(1024, rows_at_once(layout.features))
     with torch.no_grad():
         codes, rebuilt = [], []
-        for start in range(0, len(rows), 1024):
-            batch = model._batch(source, rows[start : start + 1024], conditions)
+        for start in range(0, len(rows), at_once):
+            batch = model._batch(source, rows[start : start + at_once], conditions)
             point = model.composition_.represent(batch)
             codes.append(point.cpu().numpy())
             rebuilt.append(scaling.inverse(model.composition_.rebuild(point, model.composition_.context(batch)).cpu()))
     index = rows if source.index is None else np.asarray(source.index)[rows]
     history = dict(model.history_)
+    vocabulary = model.form_.words
     shared = float(np.ptp(model.scaling_.unit)) == 0
     data = figures.collect(
         title=f"{name_of(model)} autoencoder",
         kind=kind_in_words(model),
-        data=data_in_words(source.rows, model.form_.layout),
-        layout=model.form_.layout,
-        originals=raw,
+        data=data_in_words(source.rows, layout, source.lengths, texts=vocabulary is not None),
+        layout=layout,
+        originals=source.take(rows),
         reconstructions=np.concatenate(rebuilt),
         codes=np.concatenate(codes),
         diagnosis=diagnosis,
@@ -72,11 +77,15 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
         y=None if labels is None else labels[rows],
         names=model.form_.names,
         row_names=index,
-        unit=model.scaling_.scale,
+        unit=scaling.scale,
         unit_label=unit_in_words(model),
         scaled_label="standard deviations",
         details=details(model),
         samples=drawn_images(model, conditions),
+        lengths=None if source.lengths is None else source.lengths[rows],
+        weight=source.weight(rows),
+        vocabulary=vocabulary,
+        between=" " if model.form_.level == "word" else "",
     )
     page.write(path, data)
     return Path(path)
@@ -101,7 +110,8 @@ def kind_in_words(model: Autoencoder) -> str:
         return "a composition of your own modules"
     paid = [] if model.parts_.bottleneck == Plain() else [f"code by {model.parts_.bottleneck!r}"]
     if not isinstance(network, Dense):
-        return ", ".join([f"{name_of(model)}: {model.code_size_:,} numbers by {network!r}", *paid])
+        words = network_in_words(network)
+        return ", ".join([f"{name_of(model)}: {counted(model.code_size_, 'number')} by {words}", *paid])
     resolved = network.resolve(model.n_features_in_, model.code_size_)
     hidden = [str(width) for width in resolved.hidden]
     sizes = [str(model.n_features_in_), *hidden, str(model.code_size_), *hidden[::-1], str(model.n_features_in_)]
@@ -110,20 +120,60 @@ def kind_in_words(model: Autoencoder) -> str:
     return ", ".join([f"{name_of(model)}: {'-'.join(sizes)}", *more])
 
 
-def data_in_words(rows: int, layout: Layout) -> str:
+def network_in_words(network: Any) -> str:
+    """A network that is not dense, as a person says it.
+
+    >>> network_in_words(Recurrent(hidden=32, bidirectional=True))
+    'a recurrent network (lstm, 32 units, read both ways)'
+    >>> network_in_words(Convolutional((16, 32), code="map"))
+    'a convolutional network (16-32 channels, kernel 3, silu, its last map is the code)'
+    """
+    if isinstance(network, Recurrent):
+        said = [network.cell, counted(network.hidden, "unit")]
+        said += [f"{network.layers} layers"] if network.layers > 1 else []
+        said += ["read both ways"] if network.bidirectional else []
+        said += ["written backwards"] if network.reverse_output else []
+        said += ["teacher forcing"] if network.teacher_forcing else []
+        said += [f"{network.steps_at_once} steps at once"] if network.steps_at_once > 1 else []
+        return f"a recurrent network ({', '.join(said)})"
+    if isinstance(network, Convolutional):
+        said = [f"{'-'.join(map(str, network.channels))} channels", f"kernel {network.kernel}", network.activation]
+        said += [f"{network.norm} normalisation"] if network.norm else []
+        said += [f"{counted(network.residual, 'residual block')} at each size"] if network.residual else []
+        said += [f"then dense {'-'.join(map(str, network.dense))}"] if network.dense else []
+        said += ["its last map is the code"] if network.code == "map" else []
+        return f"a convolutional network ({', '.join(said)})"
+    return repr(network)
+
+
+def data_in_words(rows: int, layout: Layout, lengths: np.ndarray | None = None, *, texts: bool = False) -> str:
     """
     >>> data_in_words(3, Layout((5, 2), ("step", "channel"))), data_in_words(1000, Layout((1,), ("column",)))
     ('3 sequences of 5 steps, 2 channels', '1,000 rows of 1 column')
+    >>> data_in_words(2, Layout((5,), ("step",)), np.array([3, 5]), texts=True)
+    '2 texts of 3 to 5 tokens'
+    """
+    return f"{rows:,} {row_in_words(layout, lengths, texts=texts)}"
+
+
+def row_in_words(layout: Layout, lengths: np.ndarray | None = None, *, texts: bool = False, most: bool = False) -> str:
+    """What rows are, in the plural; ``most`` says that sequences may be shorter.
+
+    >>> row_in_words(Layout((5,), ("step",)), most=True), row_in_words(Layout((8, 8), ("height", "width")))
+    ('sequences of up to 5 steps', 'images of 8 x 8 pixels')
     """
     grid = layout.grid
-    if layout.axes[0] == "column":
-        return f"{rows:,} rows of {counted(grid[0], 'column')}"
-    if layout.axes[0] == "height":
-        return f"{rows:,} images of {' x '.join(map(str, grid))} pixels"
-    if layout.axes[0] == "frame":
-        return f"{rows:,} clips of {counted(grid[0], 'frame')} of {' x '.join(map(str, grid[1:]))} pixels"
+    first = f"{lengths.min():,} to " if lengths is not None and lengths.min() < grid[0] else "up to " if most else ""
     channels = f", {counted(layout.channels, 'channel')}" if layout.axes[-1] == "channel" else ""
-    return f"{rows:,} sequences of {counted(grid[0], 'step')}{channels}"
+    if layout.axes[0] == "column":
+        return f"rows of {counted(grid[0], 'column')}"
+    if layout.axes[0] == "height":
+        return f"images of {' x '.join(map(str, grid))} pixels"
+    if layout.axes[0] == "frame":
+        return f"clips of {first}{counted(grid[0], 'frame')} of {' x '.join(map(str, grid[1:]))} pixels{channels}"
+    if texts:
+        return f"texts of {first}{counted(grid[0], 'token')}"
+    return f"sequences of {first}{counted(grid[0], 'step')}{channels}"
 
 
 def chosen_in_words(sampled: int, rows: int) -> str:

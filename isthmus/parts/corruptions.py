@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from isthmus.checks import is_real
+from isthmus.checks import check_whole, is_real
 from isthmus.errors import InputError
 from isthmus.parts.schedules import Between, Strength, at, bounds
 from isthmus.records import Batch, Pass, Seen, part
@@ -32,6 +32,11 @@ def check_not_all(name: str, fraction: Strength) -> None:
             f"{name}: fraction must be below 1: a mask of everything leaves nothing to rebuild a row from; "
             f"got {fraction!r}. Try 0.5"
         )
+
+
+def check_ends(name: str, ends: tuple[float, float] | None) -> None:
+    if ends is not None and not (len(ends) == 2 and all(map(is_real, ends)) and ends[0] < ends[1]):
+        raise InputError(f"{name} must be (low, high), two numbers with low < high, or None; got {ends!r}")
 
 
 @dataclass(frozen=True)
@@ -162,13 +167,24 @@ class MaskPatches(OfCells):
 
 @part
 class SaltPepper(OfCells):
-    """Set a random ``fraction`` of the cells to the least or the greatest value of their column in the batch."""
+    """Set a random ``fraction`` of the cells to the least or the greatest value of their column in the batch.
+
+    Parameters
+    ----------
+    fraction : share of the cells.
+    ends : (low, high), what cells are set to instead, in scaled units: the ends of what a pixel can be.
+    """
 
     fraction: Strength = 0.1
+    ends: tuple[float, float] | None = None
+
+    def check(self) -> None:
+        super().check()
+        check_ends("SaltPepper: ends", self.ends)
 
     def __call__(self, batch: Batch, pass_: Pass) -> Seen:
         levels, draw = self.levels(batch, pass_), uniform(batch, pass_)
-        low, high = extremes(batch)
+        low, high = extremes(batch) if self.ends is None else map(batch.x.new_tensor, self.ends)
         return self.seen(batch, levels, draw < levels, torch.where(draw < levels / 2, low, high))
 
 
@@ -193,11 +209,19 @@ class RowSwap(OfCells):
 
 @part
 class GaussianNoise(Corruption):
-    """Add normal noise of standard deviation ``std``, in scaled units (1 = the spread of the data)."""
+    """Add normal noise of standard deviation ``std``, in scaled units (1 = the spread of the data).
+
+    Parameters
+    ----------
+    std : of the noise.
+    clip : (low, high), in scaled units: what lies beyond is brought back to these, as a camera does; None = it stays.
+    """
 
     std: Strength = 0.3
+    clip: tuple[float, float] | None = None
 
     def check(self) -> None:
+        check_ends("GaussianNoise: clip", self.clip)
         low, high = bounds(self.std)
         if not (low >= 0 and high < math.inf):
             raise InputError(f"GaussianNoise: std must be >= 0 and finite; got {self.std!r}")
@@ -208,5 +232,60 @@ class GaussianNoise(Corruption):
 
     def __call__(self, batch: Batch, pass_: Pass) -> Seen:
         levels = self.levels(batch, pass_)
-        noise = torch.empty_like(batch.x).normal_(generator=pass_.generator)
-        return self.seen(batch, levels, torch.ones_like(batch.x, dtype=torch.bool), batch.x + levels * noise)
+        noisy = batch.x + levels * torch.empty_like(batch.x).normal_(generator=pass_.generator)
+        noisy = noisy if self.clip is None else noisy.clamp(*self.clip)
+        return self.seen(batch, levels, torch.ones_like(batch.x, dtype=torch.bool), noisy)
+
+
+@part
+class BlindSpot(OfCells):
+    """Replace a random ``fraction`` of the places by one of their neighbours, and count only these in the loss.
+
+    What stands in a place's stead tells nothing of the noise there, so a network learns to foretell the place from
+    those around it. Where the noise of neighbours is independent and of mean 0, that is the clean value: a denoiser is
+    learnt from noisy data alone.
+
+    Parameters
+    ----------
+    fraction : share of the places; all channels of a place are replaced together.
+    radius : a neighbour is at most so many places away along every axis, >= 1.
+
+    References
+    ----------
+    Krull, Buchholz & Jug 2019, "Noise2Void: learning denoising from single noisy images".
+    """
+
+    fraction: Strength = 0.03
+    radius: int = 2
+    kept_weight: float = field(default=0.0, kw_only=True)
+
+    def check(self) -> None:
+        super().check()
+        check_whole("BlindSpot", radius=self.radius)
+
+    def __call__(self, batch: Batch, pass_: Pass) -> Seen:
+        if batch.layout.axes == ("column",):
+            raise InputError("BlindSpot: rows must be images, series or clips: a table's columns are not neighbours")
+        grid, levels = batch.layout.grid, self.levels(batch, pass_)
+        x = batch.x.reshape(len(batch), *grid, -1)
+        draw = torch.rand(x.shape[:-1], generator=pass_.generator, device=x.device, dtype=x.dtype)
+        changed = draw < levels.reshape(-1, *[1] * len(grid))
+        row, *spots = changed.nonzero(as_tuple=True)
+        value = x.clone()
+        value[row, *spots] = x[row, *self.neighbours(spots, grid, pass_)]
+        changed = changed[..., None].expand_as(x).reshape(batch.x.shape)
+        return self.seen(batch, levels, changed, value.reshape(batch.x.shape))
+
+    def neighbours(self, spots: list[Tensor], grid: tuple[int, ...], pass_: Pass) -> list[Tensor]:
+        """A neighbour of every place, which is never the place itself where there is another along some axis."""
+        # All offsets but that in the middle, which is 0 along every axis.
+        side, device = 2 * self.radius + 1, spots[0].device
+        middle = side ** len(grid) // 2
+        draw = torch.randint(1, side ** len(grid), spots[0].shape, generator=pass_.generator, device=device)
+        offset, found = (middle + draw) % side ** len(grid), []
+        for spot, length in zip(spots, grid, strict=True):
+            step, offset = offset % side - self.radius, offset // side
+            # Beyond an edge: as far away on the other side.
+            mirrored = torch.where((spot + step < 0) | (spot + step >= length), spot - step, spot + step)
+            found.append(mirrored.clamp(0, length - 1))
+        return found

@@ -13,6 +13,7 @@ from scipy import linalg
 from isthmus.diagnostics import Diagnosis, FitRecord
 from isthmus.metrics import Activity, activity, column_errors, explained_share
 from isthmus.records import Layout
+from isthmus.report.sequences import Rows, Runs, cell_errors, rebuilt_share, runs, wrong
 
 POINTS = 5_000
 """The most rows on the code map."""
@@ -26,10 +27,14 @@ CATEGORIES = 20
 
 @dataclass(frozen=True)
 class Units:
-    """What errors are reported in: ``name``, and how many of them one scaled unit is."""
+    """What errors are reported in: ``name``, and how many of them one scaled unit is.
+
+    ``squared`` says that they are root mean squared ones: all but shares of wrong tokens.
+    """
 
     name: str
     scale: float
+    squared: bool = True
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,8 @@ class ReportData:
     ``units`` are those of errors, ``value_unit`` of pixels; ``kept`` is the place in the history of the epoch
     whose weights were kept, None where no held-out rows chose it. ``activity`` is None where the code is not sparse;
     ``neighbours`` are figures of the codes and of PCA, by name. ``samples`` are images drawn from the prior, as
-    ``originals`` and ``rebuilt`` alike, None where there are none.
+    ``originals`` and ``rebuilt`` alike, None where there are none. ``runs`` are rows that run in time, which take the
+    places of pictures and columns.
     """
 
     title: str
@@ -135,6 +141,7 @@ class ReportData:
     odd_pictures: Pictures | None
     samples: Pictures | None
     details: dict[str, Any]
+    runs: Runs | None = None
 
 
 def collect(
@@ -161,6 +168,10 @@ def collect(
     samples: np.ndarray | None = None,
     warm_epochs: float = 0.0,
     chosen: str = "",
+    lengths: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+    vocabulary: Sequence[str] | None = None,
+    between: str = "",
 ) -> ReportData:
     """Compute what a report shows.
 
@@ -187,6 +198,11 @@ def collect(
     details : versions, spec, settings; shown as a table, nested values as JSON.
     warm_epochs : the epoch from which on the best weights are kept: earlier ones count for nothing.
     chosen : how the rows were chosen, in words, e.g. ``"a sample of 5,000 of 10,000"``; empty = their number.
+    lengths : (n,) valid steps of rows that run in time; None = all.
+    weight : (n, *layout.shape) 0 in cells that were not measured or lie beyond the end, which count in no error and
+        are not shown; None = all count.
+    vocabulary : the tokens that cells number, where rows are texts: their errors are shares of tokens. ``between`` is
+        what stands between two tokens.
 
     Returns
     -------
@@ -196,44 +212,61 @@ def collect(
     n, features = len(originals), layout.features
     per_unit = np.ones(features) if unit is None else np.asarray(unit, dtype=np.float64).reshape(-1)
     per_unit = np.where(per_unit > 0, per_unit, 1.0)
-    units = common_units(per_unit, unit_label, scaled_label)
-    row_errors = scaled_row_errors(originals, reconstructions, per_unit) * units.scale
+    past = {name: np.asarray(values, dtype=np.float64).reshape(-1) for name, values in history.items()}
+    if vocabulary is None:
+        units = common_units(per_unit, unit_label, scaled_label)
+        row_errors = scaled_row_errors(originals, reconstructions, per_unit, weight) * units.scale
+    else:
+        units, past = Units("share of wrong tokens", 1.0, squared=False), without_error(past)
+        per_unit = np.ones(features)
+        row_errors = scaled_row_errors(*wrong(originals, reconstructions), per_unit, weight) ** 2
+    called = "columns" if not layout.sequence else "tokens" if vocabulary is not None else "numbers"
+    told = key_figures(record, past, diagnosis, units, chosen or f"{n:,}", called)
     labels = None if y is None else np.asarray(y).reshape(n)
     ids = tuple(str(i) for i in range(n)) if row_names is None else tuple(str(name) for name in row_names)
-    columns = cell_names(layout) if names is None else tuple(str(name) for name in names)
     odd = np.argsort(-(row_errors if costs is None else np.asarray(costs)), kind="stable")[:ODDEST]
-    images = is_image(layout)
-    past = {name: np.asarray(values, dtype=np.float64).reshape(-1) for name, values in history.items()}
+    images, in_time = is_image(layout), None
+    cells = 0 if images or layout.sequence else WORST_CELLS
+    columns = () if not cells else cell_names(layout) if names is None else tuple(str(name) for name in names)
+    if layout.sequence:
+        texts = tuple("" if labels is None else as_text(labels[i]) for i in range(n))
+        rows = Rows(layout, originals, reconstructions, lengths, weight, ids, texts, row_errors)
+        errors = cell_errors(rows, per_unit, CELLS, vocabulary is not None)
+        in_time = runs(rows, odd, errors, units.scale, vocabulary, between)
+        told = told if vocabulary is None else (rebuilt_share(rows), *told)
     return ReportData(
         title=title,
         kind=kind,
         data=data,
         units=units,
         value_unit=unit_label or "units of the data",
-        key_figures=key_figures(record, history, diagnosis, units, chosen or f"{n:,}"),
+        key_figures=told,
         diagnosis=diagnosis,
         history=past,
         kept=kept_place(past, warm_epochs),
         held_out=record.has_held_out,
         pictures=pictures(originals, reconstructions, spaced(n, PICTURES), ids) if images else None,
         error_map=pixel_errors(originals, reconstructions, layout) if images else None,
-        columns=() if images else worst_columns(originals, reconstructions, columns),
+        columns=() if images or layout.sequence else worst_columns(originals, reconstructions, columns),
         features=features,
         code_map=code_map(np.asarray(codes, dtype=np.float64), labels, y_name, row_errors, units),
         activity=used if (used := activity(codes)).sparse else None,
         neighbours=kept_neighbours(diagnosis.figures),
-        sizes=size_curve(record, units),
+        sizes=size_curve(record, units) if vocabulary is None else None,
         row_errors=row_errors,
         oddest=tuple(
-            odd_row(
-                i, originals, reconstructions, per_unit, columns, row_errors, ids, labels, 0 if images else WORST_CELLS
-            )
-            for i in odd
+            odd_row(i, originals, reconstructions, per_unit, columns, row_errors, ids, labels, cells) for i in odd
         ),
         odd_pictures=pictures(originals, reconstructions, odd, ids) if images else None,
         samples=None if samples is None else drawn_pictures(samples, originals),
         details=dict(details or {}),
+        runs=in_time,
     )
+
+
+def without_error(history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A history without its squared errors, which mean nothing where numbers stand for tokens."""
+    return {name: values for name, values in history.items() if name not in ("rmse", "valid_rmse")}
 
 
 def kept_place(history: Mapping[str, np.ndarray], warm_epochs: float) -> int | None:
@@ -261,14 +294,23 @@ def common_units(per_unit: np.ndarray, unit_label: str, scaled_label: str) -> Un
     return Units(scaled_label, 1.0)
 
 
-def scaled_row_errors(x: np.ndarray, out: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
-    """(n,) root mean squared error of every row, in scaled units; in pieces, so that memory stays small."""
+def scaled_row_errors(
+    x: np.ndarray, out: np.ndarray, per_unit: np.ndarray, weight: np.ndarray | None = None
+) -> np.ndarray:
+    """(n,) root mean squared error of every row, in scaled units, over its cells of weight > 0; in pieces, so that
+    memory stays small."""
     size = max(1, CELLS // len(per_unit))
     errors = np.empty(len(x))
     for start in range(0, len(x), size):
         piece = slice(start, start + size)
         difference = np.asarray(x[piece], dtype=np.float64) - np.asarray(out[piece], dtype=np.float64)
-        errors[piece] = np.sqrt(np.square(difference.reshape(len(difference), -1) / per_unit).mean(axis=1))
+        squares = np.square(difference.reshape(len(difference), -1) / per_unit)
+        if weight is None:
+            errors[piece] = np.sqrt(squares.mean(axis=1))
+        else:
+            counted = np.asarray(weight[piece]).reshape(squares.shape) > 0
+            total = np.where(counted, squares, 0.0).sum(axis=1)
+            errors[piece] = np.sqrt(total / np.maximum(counted.sum(axis=1), 1))
     return errors
 
 
@@ -295,7 +337,7 @@ def shown(value: float, digits: int = 3, *, padded: bool = False) -> str:
 
 
 def key_figures(
-    record: FitRecord, history: Mapping[str, Any], diagnosis: Diagnosis, units: Units, chosen: str
+    record: FitRecord, history: Mapping[str, Any], diagnosis: Diagnosis, units: Units, chosen: str, cells: str
 ) -> tuple[tuple[str, str], ...]:
     """The figures under the title, as label and text."""
 
@@ -303,13 +345,13 @@ def key_figures(
         return f"{shown(math.sqrt(error) * units.scale, padded=True)} {units.name}"
 
     where = "held-out" if record.has_held_out else "training"
-    pairs = [(f"{where} error (RMSE)", rmse(record.error))]
-    if not math.isnan(record.pca_error):
+    pairs = [(f"{where} error (RMSE)", rmse(record.error))] if units.squared else []
+    if units.squared and not math.isnan(record.pca_error):
         wide = record.code_size >= record.features
         pairs.append(("PCA of the same size", "exact" if wide else rmse(record.pca_error)))
     rows = f"{record.train_rows:,} + {record.held_out_rows:,} held out" if record.has_held_out else None
     pairs += [
-        ("code size", f"{record.code_size:,} for {record.features:,} columns"),
+        ("code size", f"{record.code_size:,} for {record.features:,} {cells}"),
         ("fitted on", f"{rows or f'{record.train_rows:,}'} rows"),
         ("epochs", f"{record.epochs:,}" + (f" ({record.stopped})" if record.stopped else "")),
     ]

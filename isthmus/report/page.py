@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 
 from isthmus.files import written_whole
 from isthmus.report import plots
+from isthmus.report.elements import figure, honest, paragraph, picture, section, table
 from isthmus.report.figures import ReportData, shown
+from isthmus.report.sequence_page import oddest_runs, some_runs, steps
 from isthmus.report.style import STYLE
 from isthmus.verdicts import Verdict
 
@@ -41,10 +43,9 @@ def render(data: ReportData) -> str:
     """The whole page as text."""
     sections = [
         verdicts(data),
-        pictures(data) if data.pictures is not None else columns(data),
+        rebuilt(data),
         samples(data),
-        f'<div class="pair">{spread(data)}{code_map(data)}</div>',
-        beside(neighbours(data), activity(data) or unit_nats(data)),
+        *middle(data),
         oddest(data),
         f'<div class="pair">{sizes(data)}{learning(data)}</div>',
         details(data),
@@ -59,40 +60,6 @@ def render(data: ReportData) -> str:
     )
 
 
-def section(name: str, title: str, *parts: str) -> str:
-    body = "\n".join(part for part in parts if part)
-    return f'<section aria-labelledby="{name}">\n<h2 id="{name}">{escape(title)}</h2>\n{body}\n</section>'
-
-
-def paragraph(text: str) -> str:
-    return f'<p class="lead">{escape(text)}</p>'
-
-
-def figure(content: str, caption: str, kind: str = "") -> str:
-    return f"<figure{f' class={kind!r}' if kind else ''}>{content}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
-def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], caption: str, words: tuple[int, ...] = (0,)) -> str:
-    """Rows of texts; the first of each is its heading, and columns not in ``words`` are numbers."""
-
-    def cell(place: int, text: str, tag: str, scope: str = "") -> str:
-        kind = "" if place in words else ' class="number"'
-        return f"<{tag}{scope}{kind}>{escape(text)}</{tag}>"
-
-    head = "".join(cell(place, text, "th", ' scope="col"') for place, text in enumerate(heads))
-    body = "\n".join(
-        "<tr>"
-        + cell(0, row[0], "th", ' scope="row"')
-        + "".join(cell(place, text, "td") for place, text in enumerate(row[1:], 1))
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>\n'
-        f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
-    )
-
-
 def header(data: ReportData) -> str:
     figures = "\n".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in data.key_figures)
     return (
@@ -100,6 +67,21 @@ def header(data: ReportData) -> str:
         f'<p class="what"><b>{escape(data.kind)}</b> on {escape(data.data)}</p>\n'
         f'<dl class="key">\n{figures}\n</dl>\n</header>'
     )
+
+
+def middle(data: ReportData) -> list[str]:
+    """What is said of all rows, two by two."""
+    units = activity(data) or unit_nats(data)
+    if data.runs is None:
+        return [beside(spread(data), code_map(data)), beside(neighbours(data), units)]
+    return [beside(steps(data), spread(data)), beside(code_map(data), neighbours(data)), beside(units)]
+
+
+def rebuilt(data: ReportData) -> str:
+    """Some rows as they are and as rebuilt; of tables, the columns."""
+    if data.runs is not None:
+        return some_runs(data)
+    return pictures(data) if data.pictures is not None else columns(data)
 
 
 def verdicts(data: ReportData) -> str:
@@ -173,14 +155,6 @@ def held_out_error(data: ReportData, epochs: np.ndarray, rmse: np.ndarray) -> st
     return section("error", "Held-out error", figure(content, caption))
 
 
-def honest(data: ReportData) -> str:
-    """Which rows are shown, and which figure to trust about rows that were never seen."""
-    said = "The rows shown are those passed to this report"
-    if not data.held_out:
-        return f"{said}. No row was held out of the fit, so that no figure tells of rows it has not seen."
-    return f"{said}: where these include training rows, the held-out error at the top is the honest figure."
-
-
 def pictures(data: ReportData) -> str:
     """Originals, reconstructions and differences, and where in the picture the error is."""
     shown_pictures = data.pictures
@@ -238,10 +212,6 @@ def unit_nats(data: ReportData) -> str:
     return section("units", "What units say", figure(plots.unit_bars(np.asarray(nats)), caption))
 
 
-def picture(address: str, words: str, kind: str = "") -> str:
-    return f'<img class="pixels {kind}" src="{address}" alt="{escape(words)}">'
-
-
 def columns(data: ReportData) -> str:
     """How well each column is rebuilt, worst first."""
     rows = [
@@ -277,11 +247,14 @@ def columns(data: ReportData) -> str:
 def spread(data: ReportData) -> str:
     """How the rows' errors are spread."""
     caption = f"Errors of {len(data.row_errors):,} rows; the odd ones are on the right."
-    return section("spread", "Errors of the rows", figure(plots.histogram(data.row_errors, data.units.name), caption))
+    drawn = plots.histogram(data.row_errors, data.units.name, "RMSE, " if data.units.squared else "")
+    return section("spread", "Errors of the rows", figure(drawn, caption))
 
 
 def oddest(data: ReportData) -> str:
     """The rows that are rebuilt worst."""
+    if data.runs is not None:
+        return oddest_runs(data)
     if data.odd_pictures is None:
         return section("odd", "The oddest rows", paragraph(honest(data)), odd_table(data))
     ends = (data.odd_pictures.lowest, data.odd_pictures.highest)

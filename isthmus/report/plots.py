@@ -73,11 +73,14 @@ STYLE: dict[str, Any] = {
 
 
 class Drawing:
-    """A matplotlib figure with one pair of axes, on its way to an SVG element."""
+    """A matplotlib figure with one pair of axes, or several that share their horizontal one, on its way to an SVG
+    element."""
 
-    def __init__(self, height: float) -> None:
-        self.figure = Figure(figsize=(5.6, height), layout="constrained")
-        self.axes = self.figure.add_subplot()
+    def __init__(self, height: float, width: float, panels: int) -> None:
+        self.figure = Figure(figsize=(width, height), layout="constrained")
+        self.axes = self.figure.add_subplot(panels, 1, 1)
+        under = [self.figure.add_subplot(panels, 1, place, sharex=self.axes) for place in range(2, panels + 1)]
+        self.panels = [self.axes, *under]
         self.stand_ins: dict[str, str] = {}
 
     def text(self, text: str, length: int) -> str:
@@ -119,14 +122,14 @@ def tidy(found: re.Match[str]) -> str:
 
 
 @contextmanager
-def drawing(height: float = 3.7) -> Iterator[Drawing]:
-    """A drawing of 5.6 inches by ``height``, in the report's style; no global setting is changed."""
+def drawing(height: float = 3.7, width: float = 5.6, panels: int = 1) -> Iterator[Drawing]:
+    """A drawing of ``width`` by ``height`` inches, in the report's style; no global setting is changed."""
     ours: dict[Any, Any] = {
         name: value for name, value in matplotlib.rcParamsDefault.items() if name.split(".")[0] in OWN
     }
     ours.update(STYLE)
     with matplotlib.rc_context(ours):
-        yield Drawing(height)
+        yield Drawing(height, width, panels)
 
 
 # Curves.
@@ -348,7 +351,7 @@ def colour_bar(sheet: Drawing, edges: np.ndarray, about: str) -> None:
     inset.spines[:].set_visible(False)
 
 
-def histogram(errors: np.ndarray, unit: str) -> str:
+def histogram(errors: np.ndarray, unit: str, measure: str = "RMSE, ") -> str:
     """How the rows' errors are spread; on a logarithmic scale where they cover more than a factor of 30."""
     finite = errors[np.isfinite(errors)]
     positive = finite[finite > 0]
@@ -364,7 +367,7 @@ def histogram(errors: np.ndarray, unit: str) -> str:
             plain_logarithms(axes.xaxis)
         else:
             axes.set_xlim(left=max(0.0, axes.get_xlim()[0]))
-        axes.set(xlabel=f"error of the row (RMSE, {sheet.text(unit, 30)})", ylabel="rows")
+        axes.set(xlabel=f"error of the row ({measure}{sheet.text(unit, 30)})", ylabel="rows")
         axes.yaxis.set_major_locator(whole_numbers())
         axes.grid(False, axis="x")
         middle = f", median {shown(float(np.median(finite)))} {unit}" if len(finite) else ""

@@ -64,6 +64,25 @@ figcaption { color: var(--faint); font-size: .88rem; margin-top: .35rem; }
   gap: .9rem .6rem; margin: 0 0 1.4rem; padding: 0; }
 .strip li { display: grid; gap: .25rem; justify-items: center; text-align: center; font-size: .82rem; }
 .strip small { color: var(--faint); font-size: .78rem; }
+.runs { list-style: none; display: grid; gap: 1.2rem 1.8rem; margin: 0 0 1.4rem; padding: 0; align-items: start;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr)); }
+.runs li { min-width: 0; font-size: .85rem; }
+.runs small { color: var(--faint); font-size: .78rem; margin-left: .4rem; }
+.runs svg { display: block; width: 100%; height: auto; }
+.clips { grid-template-columns: 1fr; }
+.frames { display: grid; grid-auto-flow: column; grid-template-rows: auto auto auto; gap: .25rem .4rem;
+  justify-content: start; grid-auto-columns: minmax(0, 6rem); margin-top: .3rem; text-align: center; }
+.frames .pixels { width: 100%; }
+.texts { grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); }
+.texts dl { display: grid; grid-template-columns: auto 1fr; gap: .1rem .7rem; margin: .2rem 0 0; }
+.texts dt { color: var(--faint); }
+.texts dd { margin: 0; min-width: 0; white-space: pre-wrap; overflow-wrap: anywhere;
+  font-family: ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
+.texts mark { background: none; color: var(--bad); font-weight: 700; text-decoration: underline 2px; }
+.lines { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; margin: 0 0 .8rem; font-size: .9rem; }
+.lines span::before { content: ""; display: inline-block; width: 1.9rem; margin: 0 .45rem .25rem 0;
+  border-top: 2px solid var(--first); }
+.lines .dashed::before { border-top: 2px dashed var(--second); }
 .pixels { display: block; width: 100%; max-width: 6rem; image-rendering: pixelated; border-radius: .15rem; }
 .gap { outline: 1px solid var(--grid); outline-offset: -1px; }
 .scroll { overflow-x: auto; }

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -259,7 +260,13 @@ class BatchNorm(nn.BatchNorm1d):
         return F.batch_norm(x, *figures, training=learns, momentum=self.momentum or 0.1, eps=self.eps)
 
 
-def given_to(layers: DenseEncoder | DenseDecoder, context: Context) -> tuple[Tensor, ...]:
+class ReadsGiven(Protocol):
+    """Layers that read so many numbers per row beside their input."""
+
+    given_size: int
+
+
+def given_to(layers: ReadsGiven, context: Context) -> tuple[Tensor, ...]:
     """What the rows are given, for layers that read it."""
     if not layers.given_size:
         return ()
