@@ -1,9 +1,9 @@
 """Convolutional codes of MNIST and Fashion-MNIST, beside the published ones.
 
-The network of Sainburg et al. 2021, "Parametric UMAP embeddings" (its autoencoder without UMAP): 3x3 convolutions of 64
-and 128 filters with stride 2, a layer of 512, the code, and the mirror image; 50,000 training rows. Printed are the mean
-squared error per pixel in [0, 1] on the test rows, and the share of them whose nearest training code has their label;
-beside them the published figures, and PCA's of the same size.
+The network of Sainburg et al. 2021, "Parametric UMAP embeddings" (its autoencoder without UMAP): 3x3 convolutions
+of 64 and 128 filters with stride 2, a layer of 512, the code, and the mirror image; 50,000 training rows. Printed
+are the mean squared error per pixel in [0, 1] on the test rows, and the share of them whose nearest training code
+has their label; beside them the published figures, and PCA's of the same size.
 
     data             code  MSE/px  1-NN
     mnist              64  .00162  .975

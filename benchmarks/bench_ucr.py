@@ -1,9 +1,9 @@
 """Series of the UCR archive: reconstruction, and the nearest neighbour on codes, beside PCA of the same size.
 
-Every set is fitted on its training series alone and judged on its test series, with one setting for all: windows of the
-archive are z-normalised already, codes have 8 numbers. Printed are the mean squared error per step and the share of test
-series whose nearest training code has their label; 1-NN on the raw series stands beside them. Few training series (20 to
-300) are what PCA is good at: rows that are lost are printed too.
+Every set is fitted on its training series alone and judged on its test series, with one setting for all: windows of
+the archive are z-normalised already, codes have 8 numbers. Printed are the mean squared error per step and the
+share of test series whose nearest training code has their label; 1-NN on the raw series stands beside them. Few
+training series (20 to 300) are what PCA is good at: rows that are lost are printed too.
 
     python benchmarks/bench_ucr.py [--seeds 0 1 2] [--code 8] [--epochs N]
 """

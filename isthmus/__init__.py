@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
     from isthmus.estimators.citation import citation
     from isthmus.estimators.comparison import compare
+    from isthmus.estimators.denoiser import Denoiser
     from isthmus.estimators.field import draw_vector_field, vector_field
     from isthmus.estimators.files import load
     from isthmus.papers import Paper
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from isthmus.parts.bottlenecks.sparse import BatchTopK, JumpReLU, TopK
     from isthmus.parts.bottlenecks.spherical import Spherical
     from isthmus.parts.bottlenecks.zeroed import Zeroed
-    from isthmus.parts.corruptions import GaussianNoise, Mask, MaskPatches, RowSwap, SaltPepper
+    from isthmus.parts.corruptions import BlindSpot, GaussianNoise, Mask, MaskPatches, RowSwap, SaltPepper
     from isthmus.parts.losses.categories import Bernoulli, Categorical
     from isthmus.parts.losses.cosine import Cosine
     from isthmus.parts.losses.counts import Multinomial, NegativeBinomial, Poisson, ZeroInflatedNegativeBinomial
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from isthmus.parts.networks.dense import Dense
     from isthmus.parts.networks.modules import Modules
     from isthmus.parts.networks.recurrent import Recurrent
+    from isthmus.parts.networks.restoring import Restoring
     from isthmus.parts.penalties.adversarial import AdversarialPrior, FactorTC
     from isthmus.parts.penalties.contractive import Contractive, HigherOrderContractive
     from isthmus.parts.penalties.correlation import TotalCorrelation
@@ -81,6 +83,7 @@ HOMES = {
     "isthmus.estimators.autoencoder": "Autoencoder",
     "isthmus.estimators.citation": "citation",
     "isthmus.estimators.comparison": "compare",
+    "isthmus.estimators.denoiser": "Denoiser",
     "isthmus.estimators.field": "draw_vector_field vector_field",
     "isthmus.estimators.files": "load",
     "isthmus.papers": "Paper",
@@ -97,7 +100,7 @@ HOMES = {
     "isthmus.parts.bottlenecks.sparse": "BatchTopK JumpReLU TopK",
     "isthmus.parts.bottlenecks.spherical": "Spherical",
     "isthmus.parts.bottlenecks.zeroed": "Zeroed",
-    "isthmus.parts.corruptions": "GaussianNoise Mask MaskPatches RowSwap SaltPepper",
+    "isthmus.parts.corruptions": "BlindSpot GaussianNoise Mask MaskPatches RowSwap SaltPepper",
     "isthmus.parts.losses.categories": "Bernoulli Categorical",
     "isthmus.parts.losses.cosine": "Cosine",
     "isthmus.parts.losses.counts": "Multinomial NegativeBinomial Poisson ZeroInflatedNegativeBinomial",
@@ -108,6 +111,7 @@ HOMES = {
     "isthmus.parts.networks.dense": "Dense",
     "isthmus.parts.networks.modules": "Modules",
     "isthmus.parts.networks.recurrent": "Recurrent",
+    "isthmus.parts.networks.restoring": "Restoring",
     "isthmus.parts.penalties.adversarial": "AdversarialPrior FactorTC",
     "isthmus.parts.penalties.contractive": "Contractive HigherOrderContractive",
     "isthmus.parts.penalties.correlation": "TotalCorrelation",

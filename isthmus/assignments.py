@@ -21,6 +21,7 @@ ROOMS = {
     "loss": "losses",
     "corruption": "corruptions",
     "penalties": "penalties",
+    "augmentation": "augmentations",
     "network": "networks",
 }
 """The parameters of every kind that take a part, and where such parts live."""
@@ -134,7 +135,8 @@ def checked(option: str, name: str, value: Any, default: Any) -> Any:
 
 
 def network_of(text: str, usual: Any) -> Any:
-    """``500,100`` as the kind's usual network with these hidden layers; or a network written as a part."""
+    """``500,100`` as the kind's usual network with these hidden layers; or a network, by its name or with its knobs."""
+    text = text.strip().capitalize() if text.strip() in ("convolutional", "recurrent", "dense") else text
     value = parsed("--network", text)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = (value,)

@@ -165,6 +165,10 @@ class Saver:
         slots: dict[int, dict[str, Tensor]] = {}
         for name, value in group("optimiser.").items():
             number, slot = name.split(".", 1)
+            weights = state.parameters[int(number)]
+            if value.shape == weights.shape:
+                # Laid out in memory as the weights are: the fused optimiser pairs numbers by where they lie.
+                value = torch.empty_like(weights, requires_grad=False).copy_(value)
             slots.setdefault(int(number), {})[slot] = value
         known = copy.deepcopy(state.optimiser.state_dict())
         state.optimiser.load_state_dict({"state": slots, "param_groups": known["param_groups"]})

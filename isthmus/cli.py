@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from isthmus.cli_denoise import denoise
 from isthmus.errors import (
     FileFormatError,
     ForeignCheckpointError,
@@ -28,7 +28,7 @@ from isthmus.errors import (
     MissingExtraError,
     TrainingError,
 )
-from isthmus.files import cannot_write
+from isthmus.outputs import check_folder, check_output
 from isthmus.version import VERSION
 
 OVERVIEW = """\
@@ -178,32 +178,6 @@ def notes(debug: bool) -> Iterator[None]:
         yield
 
 
-def check_output(option: str, path: str, endings: tuple[str, ...], *inputs: str) -> None:
-    """Refuse now what could not be written after the work."""
-    final = Path(path)
-    if final.suffix.lower() not in endings:
-        raise InputError(f"{option}: the file must end in {' or '.join(endings)}; got {path!r}")
-    if any(final.exists() and Path(given).exists() and final.samefile(given) for given in inputs):
-        raise InputError(f"{option}: {path!r} is what is read; choose another name, so that it is not overwritten")
-    try:
-        if final.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        with tempfile.TemporaryFile(dir=final.parent):
-            pass
-    except OSError as error:
-        raise cannot_write(final, error) from error
-
-
-def check_folder(option: str, path: str) -> None:
-    """Make a folder, or refuse it now."""
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise InputError(f"{option}: {cannot_write(Path(path), error)}") from error
-
-
 TEXT_TABLE = re.compile(r"[^\[{<\n]*\d[^\n]*[,;\t ][^\n]*\d")
 """How the text of a table begins: with numbers and something between them, and no bracket of JSON or HTML."""
 
@@ -245,6 +219,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(denoise)
 
 
 def main() -> None:
@@ -353,7 +328,10 @@ def fit(
     network: Annotated[
         str,
         typer.Option(
-            metavar="WIDTHS", help="Widths of the hidden layers, such as 500,100, or auto.", rich_help_panel="Model"
+            metavar="WIDTHS|NETWORK",
+            help="Widths of the hidden layers, such as 500,100; or dense, convolutional, recurrent, or one with its "
+            "knobs, such as 'Recurrent(hidden=32)'; or auto.",
+            rich_help_panel="Model",
         ),
     ] = "auto",
     scale: Scale = "auto",

@@ -45,6 +45,14 @@ SHOWN = 20
 """Columns that `info` lists unless all are asked for."""
 
 
+def autoencoder_at(path: str) -> Autoencoder:
+    """The model of a file that is no task's."""
+    model = load(path)
+    if not isinstance(model, Autoencoder):
+        raise InputError(f"{path!r} holds a {type(model).__name__}, which has its own command: isthmus denoise apply")
+    return model
+
+
 def fit(
     data: str,
     output: str,
@@ -137,7 +145,7 @@ def say_errors(model: Autoencoder) -> None:
 
 def encode(model_path: str, data: str, output: str, columns: dict[str | int, str], given: Given) -> None:
     """The codes of all rows as a file."""
-    model = load(model_path)
+    model = autoencoder_at(model_path)
     source, replaced = matching(model, data, given.left_out(columns)), Path(output).exists()
     codes: Any = model.transform(source, given=given.values(source))
     names = [f"code_{unit}" for unit in range(model.code_size_)]
@@ -151,7 +159,7 @@ def encode(model_path: str, data: str, output: str, columns: dict[str | int, str
 
 def reconstruct(model_path: str, data: str, output: str, columns: dict[str | int, str], given: Given) -> None:
     """All rows as the model rebuilds them, as a file."""
-    model = load(model_path)
+    model = autoencoder_at(model_path)
     layout = model.form_.layout
     if len(layout.shape) > 1 and not output.lower().endswith(".npy"):
         raise InputError(f"-o: {KINDS[layout.axes[0]]} are written as .npy, since they fit no table; got {output!r}")
@@ -166,7 +174,7 @@ def report(
     model_path: str, data: str, output: str, columns: dict[str | int, str], labels: str | None, given: Given
 ) -> None:
     """The report of a model about rows."""
-    model = load(model_path)
+    model = autoencoder_at(model_path)
     values, columns = labels_of(data, labels, given.left_out(columns))
     source = matching(model, data, columns)
     y = labels_for(source, labels, values)
@@ -178,7 +186,7 @@ def report(
 def export(model_path: str, output: str, part: str) -> None:
     """A part of a model as ONNX."""
     replaced = Path(output).exists()
-    load(model_path).export_onnx(output, part)
+    autoencoder_at(model_path).export_onnx(output, part)
     print(f"{output}: the {part} with its scaling, compared with PyTorch ({size_of(output, replaced)})")
 
 
@@ -223,7 +231,7 @@ def info(path: str, columns: dict[str | int, str], every: bool) -> None:
 
 def info_of_model(path: str, every: bool) -> None:
     about = storage.metadata(path)
-    model = load(path)
+    model = autoencoder_at(path)
     line("kind", kind_in_words(model.method))
     replaced = [name for name in ("bottleneck", "loss", "corruption", "penalties") if getattr(model, name) is not None]
     if replaced:

@@ -102,6 +102,14 @@ def principal_components(blocks: Iterable[Tensor]) -> PrincipalComponents:
     return PrincipalComponents(mean.numpy(), components.numpy(), variances.flip(0)[:keep].clamp(min=0).numpy())
 
 
+def no_components(blocks: Iterable[Tensor]) -> PrincipalComponents:
+    """The mean alone, of rows that come in blocks (n, *shape)."""
+    rows, total = 0, torch.zeros(1, dtype=torch.float64)
+    for block in blocks:
+        total, rows = total + block.flatten(1).sum(0, dtype=torch.float64).cpu(), rows + len(block)
+    return PrincipalComponents((total / max(rows, 1)).numpy(), np.zeros((0, len(total))), np.zeros(0))
+
+
 def largest_angle(first: np.ndarray, second: np.ndarray) -> float:
     """The largest principal angle, in degrees, between the row spaces of two (k, features) matrices."""
     a = np.linalg.qr(first.T.astype(np.float64))[0]

@@ -304,7 +304,9 @@ def test_the_output_for_pixels_stays_within_their_ends(dtype: str, highest: int,
     far = torch.tensor([[1e4, -1e4, 1e4], [-1e4, 1e4, 1e4]])
     for model in (fitted, ist.load(fitted.save(tmp_path / "model.safetensors"))):
         with torch.no_grad():
-            out = model.composition_.rebuild(far, model.composition_.context(model._batch(model._source(pictures(dtype)), range(2))))
+            out = model.composition_.rebuild(
+                far, model.composition_.context(model._batch(model._source(pictures(dtype)), range(2)))
+            )
         values = model.scaling_.inverse(out)  # before they are made bytes, which clips anything
         assert values.min() == pytest.approx(0, abs=1e-4 * highest)
         assert values.max() == pytest.approx(highest, rel=1e-4)

@@ -360,10 +360,10 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
             )
         support = getattr(parts.loss, "support", "real")
         classes = getattr(parts.loss, "classes", None)
-        mode = self.scale
-        if mode == "auto" and support == "real" and "height" in source.layout.axes and slides(parts):
-            mode = "unit"  # a filter that goes over all pixels wants one centre for all
-        return Scaling.fit(source, rows, mode=mode, support=support, per_column=self.columns, classes=classes)
+        one_centre = self.scale == "auto" and support == "real" and "height" in source.layout.axes and slides(parts)
+        mode = "unit" if one_centre else self.scale
+        scaling = Scaling.fit(source, rows, mode=mode, support=support, per_column=self.columns, classes=classes)
+        return replace(scaling, reason="the same filters go over all pixels") if one_centre else scaling
 
     def _opened(self, X: Any) -> Source:
         """The data of a first fit."""

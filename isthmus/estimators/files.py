@@ -24,7 +24,7 @@ from isthmus.recipes import Kind, Parts
 from isthmus.records import Site, built, from_json, to_json
 from isthmus.version import VERSION
 
-HOMES = {"Autoencoder": "isthmus.estimators.files", "Denoiser": "isthmus.estimators.denoiser"}
+HOMES = {"Autoencoder": "isthmus.estimators.files", "Denoiser": "isthmus.estimators.denoiser_files"}
 """The module of every estimator that a file may hold; ``restored(spec, tensors, composition, network)`` makes it."""
 
 
@@ -162,8 +162,8 @@ def load(path: str | os.PathLike[str], composition: Composition | None = None, n
     spec, tensors = storage.read(path)
     home = HOMES.get(str(spec.get("estimator")))
     if home is None:
-        known = ", ".join(HOMES)
-        raise FileFormatError(f"{path} holds {spec.get('estimator', 'something else')!r}, not one of: {known}")
+        known = " or a ".join(HOMES)
+        raise FileFormatError(f"{path} holds {spec.get('estimator', 'something else')!r}, not an {known}")
     try:
         return importlib.import_module(home).restored(spec, tensors, composition, network)
     except (KeyError, TypeError) as error:

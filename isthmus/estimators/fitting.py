@@ -35,7 +35,7 @@ from isthmus.parts.networks.dense import Dense, DenseDecoder, DenseEncoder, star
 from isthmus.parts.networks.modules import Unaware
 from isthmus.parts.networks.recurrent import Recurrent
 from isthmus.parts.networks.restoring import Restoring
-from isthmus.pca import PrincipalComponents, principal_components
+from isthmus.pca import GRAM_FEATURES, PrincipalComponents, no_components, principal_components
 from isthmus.pretraining import pretrain
 from isthmus.progress import progress
 from isthmus.recipes import Kind, Parts
@@ -76,7 +76,10 @@ class Job:
         began = time.monotonic()
         feed, parts = self.feed, self.parts
         marks = Marks(feed)
-        pca = principal_components(marks.seen(batch.x) for batch in feed.batches(feed.train, feed.at_once))
+        every = (marks.seen(batch.x) for batch in feed.batches(feed.train, feed.at_once))
+        # Of large rows PCA takes long, and where the code is as wide as they are, it would be exact.
+        wide = self.code_size >= feed.source.layout.features > GRAM_FEATURES
+        pca = no_components(every) if wide else principal_components(every)
         marks.warn_of_copies()
         pca_errors = errors_of(pca, feed)
         second = self.second_plan()

@@ -1,0 +1,278 @@
+"""What a denoiser is given: pictures, series, clips or a table, as arrays of one kind, and results in the same form."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.checks import did_you_mean
+from isthmus.data import Source, open_source
+from isthmus.data.arrays import as_array
+from isthmus.data.form import cast, plain_dtype
+from isthmus.data.tables import library_of
+from isthmus.errors import InputError
+
+AXES = {
+    "images": ("height", "width"),
+    "series": ("step",),
+    "video": ("frame", "height", "width"),
+    "table": ("column",),
+}
+"""The kinds of data, and the axes of one whole of each, to which a channel may be added."""
+
+NOUNS = {"images": "image", "series": "series", "video": "clip", "table": "row"}
+
+MOST_CHANNELS = 4
+"""A last axis no longer than this may hold the channels of colour."""
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Wholes of one kind.
+
+    Attributes
+    ----------
+    wholes : arrays (*axes[, channel]), or one array of them where all have one size.
+    axes : of one whole.
+    give_back : results, shaped as ``wholes``, in the form that the user gave.
+    """
+
+    wholes: Any
+    axes: tuple[str, ...]
+    give_back: Callable[[Any], Any]
+
+    @property
+    def kind(self) -> str:
+        return next(name for name, axes in AXES.items() if self.axes[: len(axes)] == axes)
+
+    @property
+    def grids(self) -> set[tuple[int, ...]]:
+        """The sizes that there are, without channels."""
+        running = len(AXES[self.kind])
+        if isinstance(self.wholes, np.ndarray):
+            return {self.wholes.shape[1 : 1 + running]}
+        return {whole.shape[:running] for whole in self.wholes}
+
+    @property
+    def channels(self) -> int | None:
+        """None where there is no axis for them."""
+        return self.wholes[0].shape[-1] if self.axes[-1] == "channel" else None
+
+    @property
+    def dtype(self) -> np.dtype:
+        if isinstance(self.wholes, np.ndarray):
+            return self.wholes.dtype
+        return np.result_type(*{whole.dtype for whole in self.wholes})
+
+    def empty(self, dtype: np.dtype | None = None) -> Any:
+        """Room for results; each of the type of its whole unless another is asked for."""
+        if isinstance(self.wholes, np.ndarray):
+            return np.empty(self.wholes.shape, self.wholes.dtype if dtype is None else dtype)
+        return [np.empty(whole.shape, whole.dtype if dtype is None else dtype) for whole in self.wholes]
+
+
+def signals(X: Any, kind: str = "auto", argument: str = "X", like: tuple[str, ...] | None = None) -> Signals:
+    """Take in what the user gave.
+
+    Parameters
+    ----------
+    X : an array, a frame, a list of arrays of different sizes, a source, or the path of an array's file.
+    kind : ``"images"``, ``"series"``, ``"video"``, ``"table"``, or ``"auto"``: as the number of axes has it.
+    argument : what errors call it.
+    like : the axes of the data that a model was fitted on; then one whole may come alone.
+
+    Raises
+    ------
+    InputError
+        The data are of another kind, hold no numbers, NaN or infinity, or differ where they must be alike.
+
+    Examples
+    --------
+    >>> signals(np.zeros((2, 8, 8))).axes, signals(np.zeros((2, 8, 8)), "series").axes
+    (('height', 'width'), ('step', 'channel'))
+    """
+    if kind != "auto" and kind not in AXES:
+        raise InputError(f"data must be 'auto', 'images', 'series', 'video' or 'table'; got {kind!r}."
+                         f"{did_you_mean(kind, AXES)}")  # fmt: skip
+    if isinstance(X, (str, os.PathLike)):
+        X = open_source(Path(X), argument=argument)
+    if isinstance(X, Source) or library_of(X) in ("pandas", "polars"):
+        return of_source(open_source(X, argument=argument), kind, argument, like)
+    if isinstance(X, (list, tuple)) and any(np.ndim(part) > 0 for part in X[:1]) and uneven(X):
+        wholes: Any = [as_array(part, f"{argument}[{i}]") for i, part in enumerate(X)]
+        ndim, many = {whole.ndim for whole in wholes}, True
+        if len(ndim) > 1:
+            raise InputError(f"{argument} must hold arrays with one number of axes; got some of {sorted(ndim)} axes")
+        axes = axes_of(ndim.pop(), kind, argument, like)
+        if axes[-1] == "channel" and len({whole.shape[-1] for whole in wholes}) > 1:
+            found = ", ".join(map(str, sorted({whole.shape[-1] for whole in wholes})))
+            raise InputError(f"{argument} must hold arrays with one number of channels; got {found}")
+    else:
+        wholes = as_array(X, argument)
+        kind = "series" if kind == "auto" and wholes.ndim == 1 else kind
+        many = several(wholes, kind, like)
+        wholes = wholes if many else wholes[None]
+        axes = axes_of(wholes.ndim - 1, kind, argument, like)
+    return checked(Signals(wholes, axes, (lambda results: results) if many else (lambda results: results[0])), argument)
+
+
+def uneven(X: Sequence[Any]) -> bool:
+    """Whether the parts of a list differ in size, so that they make no one array."""
+    return len({np.shape(part) if hasattr(part, "__array__") else (len(part),) for part in X}) > 1
+
+
+def several(array: np.ndarray, kind: str, like: tuple[str, ...] | None) -> bool:
+    """Whether an array holds several wholes, or is one."""
+    if like is not None:
+        return array.ndim != len(like)
+    if kind == "video":
+        return array.ndim > 4 or (array.ndim == 4 and array.shape[-1] > MOST_CHANNELS)
+    return array.ndim > 1
+
+
+def axes_of(ndim: int, kind: str, argument: str, like: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The names of the axes of one whole."""
+    if like is not None:
+        if ndim != len(like):
+            raise InputError(
+                f"{argument} must be like the data of the fit, whose axes were ({', '.join(like)}), alone or several "
+                f"of them in front; got {ndim} axes"
+            )
+        return like
+    if kind == "auto":
+        kind = {1: "table", 2: "images", 3: "images"}.get(ndim, "images")
+    axes = AXES[kind]
+    if ndim == len(axes):
+        return axes
+    if ndim == len(axes) + 1 and kind != "table":
+        return (*axes, "channel")
+    deep = "" if kind == "table" else f" or {len(axes) + 1} with channels"
+    raise InputError(f"{argument}: one {NOUNS[kind]} has {len(axes)} axes ({', '.join(axes)}){deep}; got {ndim}")
+
+
+def of_source(source: Source, kind: str, argument: str, like: tuple[str, ...] | None) -> Signals:
+    """A frame, or rows that were read by `isthmus.data`."""
+    values = source.read(0, source.rows)
+    axes = source.layout.axes
+    if kind != "auto" or like is not None:
+        axes = axes_of(values.ndim - 1, kind, argument, like)
+    lengths = source.lengths
+    if lengths is not None:
+        parts: Any = [row[:length] for row, length in zip(values, lengths.tolist(), strict=True)]
+        return checked(Signals(parts, axes, lambda results: results), argument)
+    if source.weight(np.arange(source.rows)) is not None:
+        raise InputError(f"{argument}: cells are missing, and a Denoiser needs all of them; "
+                         "Autoencoder.reconstruct fills gaps")  # fmt: skip
+    if source.container == "numpy":
+        return checked(Signals(values, axes, lambda results: results), argument)
+    return checked(Signals(values, axes, lambda results: source.wrapped(np.asarray(results))), argument)
+
+
+def checked(given: Signals, argument: str) -> Signals:
+    """The same, once it is certain that there are numbers in it and nothing but numbers."""
+    noun = NOUNS[given.kind]
+    if not len(given.wholes) or any(0 in whole.shape for whole in given.wholes):
+        raise InputError(f"{argument} is empty: there must be at least one {noun}, and none of size 0")
+    stacked = isinstance(given.wholes, np.ndarray)
+    for number, whole in [(0, given.wholes)] if stacked else enumerate(given.wholes):
+        if whole.dtype.kind == "f" and not np.isfinite(whole.sum(dtype=np.float64)):
+            where = np.argwhere(~np.isfinite(whole))
+            if len(where):
+                number, *spot = where[0].tolist() if stacked else [number, *where[0].tolist()]
+                raise InputError(
+                    f"{argument} must hold finite numbers; {noun} {number} holds {whole[tuple(where[0])]} at "
+                    f"{tuple(spot)}, and there are {len(where):,} such in all: fill them in first"
+                )
+    return given
+
+
+@dataclass(frozen=True)
+class Range:
+    """How cells are scaled: ``scaled = (x - low) / span``.
+
+    Pictures have one scale for all cells, so that they may be of any size: black is 0 and white is 1. Of series every
+    channel, and of tables every column, has mean 0 and standard deviation 1.
+
+    Attributes
+    ----------
+    low, span : () or (channels,) float64.
+    whole : the type of whole numbers whose full range [0, 1] is, by name, or None: then data of another such type
+        have a range of their own.
+    bounded : cells of pictures lie within [0, 1].
+    """
+
+    low: np.ndarray
+    span: np.ndarray
+    whole: str | None = None
+    bounded: bool = True
+
+    @classmethod
+    def of(cls, given: Signals, argument: str) -> Range:
+        """The scale that suits the data of a fit."""
+        wholes, dtype = given.wholes, given.dtype
+        if given.kind in ("series", "table"):
+            deep = given.kind == "table" or given.channels is not None
+            cells = np.concatenate([np.asarray(w, np.float64).reshape(-1, w.shape[-1] if deep else 1) for w in wholes])
+            spread = cells.std(axis=0)
+            if not (spread > 0).any():
+                raise constant(argument, cells.flat[0])
+            mean, spread = cells.mean(axis=0), np.where(spread > 0, spread, 1.0)
+            return cls(mean if deep else mean[0], spread if deep else spread[0], bounded=False)
+        low, high = extent(wholes)
+        if low == high:
+            raise constant(argument, low)
+        top = full_range(dtype)
+        if top is not None and high > top / 2:
+            return cls(np.array(0.0), np.array(top), dtype.name)
+        if dtype.kind == "f" and low >= 0 and 0.5 < high <= 1:
+            low, high = 0.0, 1.0
+        return cls(np.array(low), np.array(high - low))
+
+    def suited(self, given: Signals, argument: str) -> Range:
+        """The same for the data of a use: refused where they are in another unit."""
+        top = full_range(given.dtype)
+        if self.whole is not None and top is not None:
+            return Range(np.array(0.0), np.array(top), given.dtype.name)
+        if not self.bounded:
+            return self
+        low, high = extent(given.wholes)
+        small = self.whole is not None and high <= 1.5 and low >= -0.5 and given.dtype.kind == "f"
+        far = max(self.low - low, high - self.low - self.span) > 5 * self.span
+        if small or far:
+            raise InputError(
+                f"{argument} holds values from {low:.4g} to {high:.4g}, but the denoiser was fitted on pictures from "
+                f"{float(self.low):.4g} to {float(self.low + self.span):.4g}: bring them to the same unit"
+            )
+        return self
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """float32, scaled."""
+        return ((x - self.low) / self.span).astype(np.float32)
+
+    def inverse(self, x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """In the user's units and type: whole numbers are rounded and clipped to what the type holds."""
+        return cast(np.asarray(x, np.float64) * self.span + self.low, plain_dtype(dtype.name))
+
+
+def extent(wholes: Sequence[np.ndarray] | np.ndarray) -> tuple[float, float]:
+    """The least and the greatest value of all."""
+    parts = [wholes] if isinstance(wholes, np.ndarray) else wholes
+    return min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
+
+
+def full_range(dtype: np.dtype) -> float | None:
+    """The largest value of the types that pictures come in.
+
+    >>> full_range(np.dtype("uint16")), full_range(np.dtype("float32"))
+    (65535.0, None)
+    """
+    return float(np.iinfo(dtype).max) if dtype in (np.uint8, np.uint16) else None
+
+
+def constant(argument: str, value: float) -> InputError:
+    return InputError(f"{argument} holds the value {value:g} in every cell: there is nothing to tell from noise")
