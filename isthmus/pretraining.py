@@ -31,10 +31,13 @@ from isthmus.data.sources import Source
 from isthmus.errors import InputError
 from isthmus.parts.boltzmann import BoltzmannMachine, Downwards
 from isthmus.parts.bottlenecks.plain import Plain
-from isthmus.parts.corruptions import MaskPatches
+from isthmus.parts.corruptions import BlindSpot, MaskPatches
 from isthmus.parts.losses.categories import Bernoulli
 from isthmus.parts.losses.scaled import Squared
-from isthmus.parts.networks.dense import DenseDecoder, DenseEncoder
+from isthmus.parts.networks.convolutional import Convolutional, ConvolutionalDecoder, ConvolutionalEncoder
+from isthmus.parts.networks.dense import Dense, DenseDecoder, DenseEncoder, Layers
+from isthmus.parts.networks.grid import times
+from isthmus.parts.networks.one_block import OneBlock
 from isthmus.parts.pretraining import Boltzmann, Greedy
 from isthmus.progress import Progress
 from isthmus.recipes import Parts
@@ -169,6 +172,17 @@ class Stack:
             return OneBlock(self.encoder, self.decoder, place, "identity").gives(layout)
         return flat(len(self.pair(place)[0].get_parameter("weight")))
 
+    def code_size(self, layout: Layout) -> int:
+        """What the highest layer, whose input is of this layout, hands to the decoder."""
+        return self.gives(self.count - 1, layout).features if self.down is None else self.down.inputs
+
+    def alone(self, place: int, ends: str) -> tuple[OneBlock | Dense, Plain]:
+        """The layer at ``place`` as a network, and what makes its output that of the layer."""
+        if place < self.blocks:
+            return OneBlock(self.encoder, self.decoder, place, ends), Plain()  # a block is activated already
+        network = cast(Layers, self.up).network
+        return replace(network, hidden=(), dropout=0.0, output_activation=ends), Plain(network.activation)
+
     def pair(self, place: int) -> tuple[nn.Module, nn.Module]:
         """The encoder's linear map at ``place``, and the decoder's that undoes it."""
         up, down = cast(tuple[Layers, Layers], (self.up, self.down))
@@ -185,23 +199,23 @@ def stack_of(composition: Composition, description: Any) -> Stack:
     if not isinstance(description, (Greedy, Boltzmann)):
         raise InputError(f"pretraining must be Greedy(), Boltzmann() or None; got {description!r}")
     parts = encoder, decoder, composition.bottleneck, composition.loss
+    came = type(getattr(encoder, "network", getattr(encoder, "module", encoder))).__name__
     if isinstance(encoder, DenseEncoder) and isinstance(decoder, DenseDecoder):
         check_layers(encoder.network, "no norm and no linear path beside them", linear_path=False, norm=None)
         stack = Stack(*parts, 0, encoder, decoder)
+    elif isinstance(description, Boltzmann):
+        instead = f", or {INSTEAD}" if isinstance(encoder, ConvolutionalEncoder) else ", or another kind"
+        raise InputError(
+            f"network: Boltzmann machines (pretraining) are fully connected layers; got {came}. Use "
+            f"network=Dense((500, 200)){instead}"
+        )
     elif isinstance(encoder, ConvolutionalEncoder) and isinstance(decoder, ConvolutionalDecoder):
-        if isinstance(description, Boltzmann):
-            raise InputError(
-                "network: Boltzmann machines (pretraining) are fully connected layers; got Convolutional. Use "
-                "network=Dense(...), or method='stacked', whose layers are autoencoders"
-            )
         check_layers(encoder.network, "no norm and no residual blocks", norm=None, residual=0)
         stack = Stack(*parts, len(encoder.network.channels), encoder.dense, decoder.dense)
     else:
-        came = getattr(encoder, "network", getattr(encoder, "module", encoder))
         raise InputError(
-            "network: only the layers of a Dense network, or the blocks of a Convolutional one, can be trained one by "
-            f"one (pretraining); got {type(came).__name__}. Use network=Dense((500, 200)) or Convolutional(), or "
-            "another kind"
+            "network: only the layers of a Dense network or the blocks of a Convolutional one can be trained one by "
+            f"one (pretraining); got {came}. Use network=Dense((500, 200)) or Convolutional(), or another kind"
         )
     if isinstance(description, Boltzmann):
         check_units(stack)
@@ -277,9 +291,27 @@ def autoencoder_at(stack: Stack, place: int, greedy: Greedy, feed: Feed, generat
     if place > 0:
         crossed = network.activation == "sigmoid"
         loss, ends = (Bernoulli(), "identity") if crossed else (Squared(), network.activation)
-    alone: Any = OneBlock(stack.encoder, stack.decoder, place, ends)
-    units, activated = Plain(), stack.gives(place, feed.source.layout).features
-    ...
+    layout, network_of_one, bottleneck = feed.source.layout, *stack.alone(place, ends)
+    layer = Parts(
+        network=network_of_one,
+        bottleneck=stack.bottleneck if highest else bottleneck,
+        loss=loss,
+        corruption=corruption,
+        penalties=greedy.penalties,
+    ).build(layout, stack.code_size(layout) if highest else stack.gives(place, layout).features, generator)
+    encoder, decoder = cast(tuple[Any, Any], (layer.encoder, layer.decoder))
+    if decoder.bounded:
+        decoder.low.copy_(stack.decoder.low)
+        decoder.width.copy_(stack.decoder.width)
+
+    def unfold() -> None:
+        if isinstance(network_of_one, OneBlock):
+            pairs = network_of_one.pairs(encoder, decoder)
+        else:
+            pairs = zip(stack.pair(place), (encoder.linear[0], decoder.linear[0]), strict=True)
+        for part, learnt in pairs:
+            put(part, **dict(learnt.named_parameters()))
+
     return layer, feed, unfold
 
 
@@ -324,7 +356,7 @@ class BoltzmannLayer(Composition):
 
 def visible_units(stack: Stack) -> str:
     """What the lowest machine's visible units must be, for its reconstruction to be the whole decoder's."""
-    loss, network = stack.loss, stack.encoder.network
+    loss, network = stack.loss, stack.network
     if network.output_activation == "bounded" and network.tied:
         raise InputError(
             "tied: machines (pretraining) put at the foot of a bounded output are stretched to its range, so encoder "
@@ -349,14 +381,14 @@ def visible_units(stack: Stack) -> str:
 def machine_at(stack: Stack, place: int, boltzmann: Boltzmann, feed: Feed, generator: torch.Generator) -> Placed:
     """The machine at ``place``, unrolled afterwards: W and the hidden biases into the encoder, W^T and the visible
     biases into the decoder."""
-    units, features = len(stack.encoder.weight(place)), feed.source.layout.features
+    units, features = stack.gives(place, feed.source.layout).features, feed.source.layout.features
     visible = visible_units(stack) if place == 0 else "bernoulli"
-    linear = place == len(stack.encoder.linear) - 1 and stack.bottleneck == Plain()
+    linear = place == stack.count - 1 and stack.bottleneck == Plain()
     machine = BoltzmannMachine(features, units, visible, generator, linear)
     low, width = torch.zeros(features), torch.ones(features)
     if place == 0 and stack.decoder.bounded:
         low, width = stack.decoder.low.to(feed.device), stack.decoder.width.to(feed.device).clamp(min=1e-12)
-        feed = Encoded(feed, lambda batch: (batch.x.flatten(1) - low) / width, features)
+        feed = Encoded(feed, lambda batch: (batch.x.flatten(1) - low) / width, flat(features))
 
     def unfold() -> None:
         up, down = stack.pair(place)
@@ -364,7 +396,7 @@ def machine_at(stack: Stack, place: int, boltzmann: Boltzmann, feed: Feed, gener
         weight = machine.weight.T / width.to(machine.weight.device)
         put(up, weight=weight, bias=machine.hidden_bias - weight @ low.to(weight.device))
         put(down, bias=machine.visible_bias)
-        if not stack.encoder.network.tied:
+        if not stack.network.tied:
             put(down, weight=machine.weight)
 
     return BoltzmannLayer(machine, boltzmann.steps), feed, unfold

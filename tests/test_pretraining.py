@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,15 @@ from isthmus.composition import Composition
 from isthmus.data import ArraySource, Scaling
 from isthmus.errors import ForeignCheckpointError, InputError
 from isthmus.parts.boltzmann import BoltzmannMachine, Downwards
+from isthmus.parts.bottlenecks.gaussian import Gaussian
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.corruptions import GaussianNoise, Mask, MaskPatches
-from isthmus.parts.losses.categories import Bernoulli
+from isthmus.parts.losses.categories import Bernoulli, Categorical
 from isthmus.parts.losses.counts import Poisson
 from isthmus.parts.losses.scaled import Squared
+from isthmus.parts.networks.convolutional import Convolutional, ConvolutionalEncoder
 from isthmus.parts.networks.dense import Dense
+from isthmus.parts.networks.recurrent import Recurrent
 from isthmus.parts.penalties.sparsity import L1
 from isthmus.parts.pretraining import Boltzmann, Greedy
 from isthmus.pretraining import Encoded, pretrain
@@ -136,6 +140,291 @@ def test_a_machine_below_a_bounded_output_sees_its_range_as_0_to_1() -> None:
     x = (batch.x - low) / (high - low)
     rebuilt = torch.sigmoid(machine.told(torch.sigmoid(machine.heard(x))))
     torch.testing.assert_close(stack.trace(batch).out, low + (high - low) * rebuilt, rtol=1e-4, atol=1e-5)
+
+
+# ---------------------------------------------------------------------- blocks of convolutions
+
+
+def grid_feed(shape: tuple[int, ...] = (8, 8), rows: int = 60, **more: Any) -> Feed:
+    """Rows with three hidden factors, along as many axes."""
+    draw = np.random.default_rng(0)
+    x = draw.standard_normal((rows, 3)) @ draw.standard_normal((3, math.prod(shape)))
+    source = ArraySource(np.tanh(x).astype(np.float32).reshape(rows, *shape))
+    return Feed(source, Scaling.fit(source, mode="none"), np.arange(12, rows), np.arange(12), **more)
+
+
+def blocks(shape: tuple[int, ...] = (8, 8), size: int = 4, given: int = 0, **more: Any) -> Composition:
+    network = Convolutional(**{"channels": (6, 5), "activation": "tanh", **more.pop("network", {})})
+    layout = grid_feed(shape, 13).source.layout
+    size = network.code_size(layout) or size
+    return Parts(**{"network": network, **more}).build(layout, size, torch.Generator().manual_seed(0), given)
+
+
+def recurrent() -> Composition:
+    parts = Parts(network=Recurrent(4, layers=2))
+    return parts.build(Layout((8, 2), ("step", "channel")), 3, torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> list[Composition]:
+    """The layers that were trained, from the data to the code."""
+    layers: list[Composition] = []
+
+    def placed(*inputs: Any) -> Any:
+        made = place(*inputs)
+        layers.append(made[0])
+        return made
+
+    place = pretraining.autoencoder_at
+    monkeypatch.setattr(pretraining, "autoencoder_at", placed)
+    return layers
+
+
+@pytest.mark.parametrize("down", ["stride", "max", "average"])
+def test_a_network_of_one_block_is_itself_that_block(down: str) -> None:
+    """Same seed, same rows: bit for bit what fitting it as a denoising autoencoder gives."""
+    feed, network = grid_feed(), {"channels": (6,), "down": down, "code": "map"}
+    stack, layout = blocks(network=network), feed.source.layout
+    pretrain(stack, feed, PLAN, GREEDY)
+    parts = Parts(network=stack.encoder.network, corruption=Mask(0.3))
+    fitted = parts.build(layout, stack.encoder.network.code_size(layout), torch.Generator().manual_seed(PLAN.seed))
+    train(fitted, feed, replace(PLAN, epochs=2))
+    for name in ("encoder", "decoder"):
+        assert same_tensors(getattr(stack, name).state_dict(), getattr(fitted, name).state_dict())
+
+
+@pytest.mark.parametrize("network", [{}, {"dense": (7,)}, {"code": "map"}], ids=["vector", "dense", "map"])
+@pytest.mark.parametrize("down", ["stride", "max"])
+def test_blocks_become_the_network(network: dict[str, Any], down: str, alone: list[Composition]) -> None:
+    """What the layers say one after the other is what the whole network says, up to the code and down again."""
+    feed = grid_feed()
+    fresh, stack = (blocks(network={"channels": (6, 5, 4), "down": down, **network}) for _ in range(2))
+    pretrain(stack, feed, PLAN, GREEDY)
+    assert len(alone) == {"vector": 4, "map": 3}[stack.encoder.network.code] + ("dense" in network)
+    batch = next(feed.batches(feed.train, 9))
+    layouts, rows = [batch.layout], [batch]
+    with torch.no_grad():
+        for layer in alone:
+            point = layer.represent(rows[-1])
+            grid = [-(-size // 2) for size in rows[-1].layout.grid]
+            if isinstance(layer.encoder, ConvolutionalEncoder):
+                layouts.append(Layout((*grid, layer.encoder.network.channels[0]), ("height", "width", "channel")))
+            else:
+                layouts.append(Layout((point.shape[1],), ("column",)))
+            rows.append(replace(batch, x=point.reshape(len(batch), *layouts[-1].shape), layout=layouts[-1]))
+        assert torch.equal(stack.represent(batch), rows[-1].x.flatten(1))
+        out = rows[-1].x
+        for layer, layout in zip(reversed(alone), reversed(layouts[:-1]), strict=True):
+            out = layer.decoder(out, Context(layout.shape))
+        torch.testing.assert_close(stack.decoder(rows[-1].x, Context((8, 8))), out)
+    moved = [name for name, value in stack.named_parameters() if not torch.equal(value, fresh.get_parameter(name))]
+    assert moved == [name for name, _ in stack.named_parameters() if not name.startswith("loss")]
+
+
+def test_a_convolution_without_padding_is_learnt_as_one(alone: list[Composition]) -> None:
+    """From 28 cells by three blocks, the decoder goes 4-8-16, and on from there to 14 without padding: what it rebuilds
+    lies where the rows have it. Beyond cell 19 it sees what lies behind the 7th cell, which the layers cut off."""
+    stack, feed = blocks((28,), network={"channels": (6, 5, 4), "code": "map"}), grid_feed((28,))
+    assert stack.decoder.unpadded == (True,)
+    pretrain(stack, feed, PLAN, GREEDY)
+    with torch.no_grad():
+        code = torch.rand(3, 16)
+        out = code
+        for layer, shape in zip(reversed(alone), ((7, 5), (14, 6), (28,)), strict=True):
+            out = layer.decoder(out, Context(shape))
+        whole = stack.decoder(code, Context((28,)))
+    torch.testing.assert_close(whole[:, :19], out[:, :19])
+    assert not torch.allclose(whole[:, 19:], out[:, 19:])
+
+
+def test_pretrained_blocks_rebuild_rows_where_they_lie() -> None:
+    """Before any step of the whole network it is nearer to the rows than to rows that are moved."""
+    draw = np.random.default_rng(1)
+    starts, cells = draw.integers(0, 25, 400), np.arange(28)
+    x = ((cells >= starts[:, None]) & (cells < starts[:, None] + 4)).astype(np.float32)
+    source = ArraySource(x)
+    feed = Feed(source, Scaling.fit(source, mode="none"), np.arange(50, 400), np.arange(50))
+    stack = blocks((28,), network={"channels": (8, 8, 16), "code": "map", "activation": "relu"})
+    assert stack.decoder.unpadded == (True,)
+    pretrain(stack, feed, replace(PLAN, epochs=0), Greedy(epochs=8))
+    batch = next(feed.watched_batches())
+    with torch.no_grad():
+        out = stack.trace(batch).out
+    errors = {move: float((out - batch.x.roll(move, 1)).square().mean()) for move in range(-4, 5)}
+    assert min(errors, key=errors.__getitem__) == 0
+    assert errors[0] < 0.3 * float(batch.x.var())
+
+
+@pytest.mark.parametrize("code", ["vector", "map"])
+def test_blocks_make_a_better_start(code: str) -> None:
+    """The cost before any step of the whole network, and after as many, against that from fresh weights."""
+    feed = digits()
+    parts = Parts(network=Convolutional((8, 8), code=code))
+    size = {"vector": 24, "map": 32}[code]
+    fresh, stack = (parts.build(feed.source.layout, size, torch.Generator().manual_seed(0)) for _ in range(2))
+    plan = Plan(epochs=1, batch_size=32, learning_rate=2e-3, seed=0)
+    assert pretrain(stack, feed, plan, Greedy(Mask(0.1), epochs=4)) == plan
+    before = [evaluate(model, feed, 0) for model in (stack, fresh)]
+    assert before[0].cost < before[1].cost - 5
+    assert before[0].error < 0.9 * before[1].error
+    costs = [train(model, feed, plan).best_cost for model in (stack, fresh)]
+    assert costs[0] < costs[1] - 2
+
+
+def test_a_bounded_output_keeps_its_range(alone: list[Composition]) -> None:
+    """The lowest block rebuilds the rows within the range of each channel; the others know of none."""
+    feed = grid_feed((6, 6, 2))
+    rows = feed.cached.reshape(-1, 2)
+    stack = blocks((6, 6, 2), network={"output_activation": "bounded"})
+    stack.decoder.set_range(feed.cached.amin(0).flatten().numpy(), feed.cached.amax(0).flatten().numpy())
+    pretrain(stack, feed, PLAN, GREEDY)
+    assert torch.equal(alone[0].decoder.low, rows.amin(0))
+    assert torch.equal(alone[0].decoder.width, rows.amax(0) - rows.amin(0))
+    assert torch.equal(stack.decoder.low, rows.amin(0))
+    assert [layer.decoder.bounded for layer in alone] == [True, False, False]
+
+
+@pytest.mark.parametrize("code", ["vector", "map"])
+@pytest.mark.parametrize("tell", [False, True])
+def test_blocks_alone_read_nothing_that_is_given(code: str, tell: bool) -> None:
+    """Their weights are those of a fit without; the channels of what is read beside keep their fresh weights."""
+    network = {"code": code, "dense": (7,) if code == "vector" else ()}
+    corruption = GaussianNoise(0.3, tell=tell)
+    without, stack, fresh = (blocks(network=network, given=given, corruption=c) for given, c in
+                             ((0, None), (3, corruption), (3, corruption)))  # fmt: skip
+    pretrain(without, grid_feed(), PLAN, GREEDY)
+    pretrain(stack, grid_feed(given=np.eye(3, dtype=np.float32)[np.arange(60) % 3]), PLAN, GREEDY)
+    wider = {}
+    for name, value in without.state_dict().items():
+        found = stack.state_dict()[name]
+        leading = found[:, : value.shape[1]] if value.ndim > 1 else found
+        assert torch.equal(leading, value), name
+        if found.shape != value.shape:
+            wider[name] = found.shape[1] - value.shape[1]
+            assert torch.equal(found[:, value.shape[1] :], fresh.state_dict()[name][:, value.shape[1] :])
+    first = "decoder.convolution.0.weight" if code == "map" else "decoder.dense.linear.0.weight"
+    assert wider == {"encoder.convolution.0.weight": 3 + tell, first: 3}
+
+
+def test_maps_of_a_bottleneck_and_embeddings_are_learnt_with_their_block(alone: list[Composition]) -> None:
+    """A Gaussian code that is a map has two numbers to a unit; categories are embedded by the lowest block."""
+    stack = blocks(network={"code": "map"}, bottleneck=Gaussian())
+    pretrain(stack, grid_feed(), PLAN, GREEDY)
+    assert same_tensors(stack.encoder.maps.state_dict(), alone[-1].encoder.maps.state_dict())
+    source = ArraySource(np.random.default_rng(0).integers(0, 5, (40, 8)).astype(np.float32))
+    feed = Feed(source, Scaling.fit(source, mode="none"), np.arange(10, 40), np.arange(10))
+    parts = Parts(network=Convolutional((6, 5)), loss=Categorical(5, ordered=False))
+    fresh, stack = (parts.build(source.layout, 3, torch.Generator().manual_seed(0)) for _ in range(2))
+    pretrain(stack, feed, PLAN, Greedy(epochs=2))
+    assert torch.equal(stack.encoder.embedding.weight, alone[2].encoder.embedding.weight)
+    assert not torch.equal(stack.encoder.embedding.weight, fresh.encoder.embedding.weight)
+    assert alone[2].decoder.numbers == 5
+    assert torch.equal(stack.decoder.last.weight, alone[2].decoder.last.weight)
+
+
+def test_blocks_see_maps(capsys: pytest.CaptureFixture[str]) -> None:
+    """Layer by layer, the layouts of what is seen; patches are hidden in maps too, but not in what is no map."""
+    titles: list[str] = []
+
+    class Titles(Recorder):
+        def start(self, title: str, epochs: int) -> None:
+            titles.append(title)
+
+    hidden = Greedy(MaskPatches(0.5, size=2), epochs=1)
+    pretrain(blocks((7, 8)), grid_feed((7, 8)), PLAN, hidden, progress=Titles())
+    assert titles == [
+        "layer 1 of 3: 7 x 8 -> 4 x 4 x 6",
+        "layer 2 of 3: 4 x 4 x 6 -> 2 x 2 x 5",
+        "layer 3 of 3: 2 x 2 x 5 -> 4",
+    ]
+    with pytest.raises(InputError, match=r"^corruption: .* or a network with no dense layers, Convolutional\(dense="):
+        pretrain(blocks(network={"dense": (7,)}), grid_feed(), PLAN, hidden)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        Layout((9,), ("column",)),
+        Layout((9, 2), ("step", "channel")),
+        Layout((5, 6, 2), ("height", "width", "channel")),
+        Layout((3, 5, 4, 2), ("frame", "height", "width", "channel")),
+    ],
+    ids=lambda layout: layout.axes[0],
+)
+def test_blocks_of_every_layout(layout: Layout) -> None:
+    """Tables, series, images and video, with sigmoid units."""
+    flat = grid_feed((layout.features,))
+    feed = Encoded(flat, lambda batch: batch.x, layout)
+    parts = Parts(network=Convolutional((6, 5), activation="sigmoid"))
+    stack = parts.build(layout, 4, torch.Generator().manual_seed(0))
+    before = evaluate(stack, feed, 0).cost
+    pretrain(stack, feed, PLAN, Greedy(epochs=15))
+    assert evaluate(stack, feed, 0).cost < before
+
+
+def test_maps_in_memory_or_made_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    stacks = [blocks() for _ in range(2)]
+    pretrain(stacks[0], grid_feed(), PLAN, GREEDY)
+    monkeypatch.setattr(training, "CACHE_BYTES", 100)
+    pretrain(stacks[1], grid_feed(), PLAN, GREEDY)
+    for name, value in stacks[0].state_dict().items():
+        torch.testing.assert_close(value, stacks[1].state_dict()[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["in memory", "streamed"])
+@pytest.mark.parametrize("make", [blocks, lambda: blocks(network={"code": "map"})], ids=["vector", "map"])
+def test_upper_layers_see_what_the_lower_ones_made_of_the_noisy_twins(
+    make: Any, streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that come with noisy twins: these are what the lowest layer is shown, and gone after it."""
+    if streamed:
+        monkeypatch.setattr(training, "CACHE_BYTES", 100)
+    noisy = grid_feed()
+    twins = ArraySource(noisy.source.array[::-1].copy())
+    noisy = grid_feed(shown=twins)
+    stack = make()
+    below = Encoded(noisy, lambda batch: batch.shown.flatten(1)[:, :6], Layout((3, 2), ("column", "channel")))
+    batch = next(below.batches(below.train, 5, seed=0))
+    assert batch.shown is None
+    assert torch.equal(batch.x, torch.from_numpy(twins.array)[batch.rows].flatten(1)[:, :6].reshape(5, 3, 2))
+    pretrain(stack, noisy, PLAN, Greedy(epochs=1))
+
+
+@pytest.mark.parametrize("stop_at", [4, 8, 23], ids=["layer 1", "layer 2", "all as one"])
+def test_an_interrupted_fit_of_blocks_goes_on(stop_at: int, tmp_path: Path) -> None:
+    """48 rows make 3 batches: 6 steps for each of three layers, then the network as one. Checkpoints know nothing of
+    how filters lie in memory, channels last, but the optimiser's figures must lie as they do."""
+
+    def fitted(plan: Plan, progress: Recorder, resume: bool = False) -> Composition:
+        stack = blocks()
+        left = pretrain(stack, grid_feed(), plan, GREEDY, progress=progress, resume=resume)
+        train(stack, grid_feed(), left, progress=progress, resume=resume)
+        return stack
+
+    plan = replace(PLAN, checkpoint=str(tmp_path), checkpoint_every=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(plan, Recorder(stop_at))
+    whole, resumed = fitted(PLAN, Recorder()), fitted(plan, Recorder(), resume=True)
+    assert same_tensors(whole.state_dict(), resumed.state_dict())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.safetensors", "layer-1", "layer-2", "layer-3"]
+
+
+@pytest.mark.parametrize("more", [{}, {"code": "map"}], ids=["vector", "map"])
+def test_a_stacked_convolutional_autoencoder(more: dict[str, Any], tmp_path: Path) -> None:
+    """From rows to a file and back, within the time asked for."""
+    x = digits().source.array[:300]
+    model = ist.Autoencoder(
+        recipes.stacked(layer_epochs=2), network=ist.Convolutional((8, 8), **more), epochs=2, random_state=0
+    ).fit(x)
+    assert model.history_["epoch"][-1] == 2
+    model.save(tmp_path / "digits.safetensors")
+    again = ist.load(tmp_path / "digits.safetensors")
+    np.testing.assert_array_equal(again.transform(x), model.transform(x))
+    np.testing.assert_array_equal(again.reconstruct(x), model.reconstruct(x))
+    began = time.monotonic()
+    short = ist.Autoencoder("stacked", network=ist.Convolutional((8, 8), **more), epochs=2, max_time=1.5).fit(x)
+    assert time.monotonic() - began < 20
+    assert short.reconstruct(x).shape == x.shape
 
 
 # ---------------------------------------------------------------------- what is read beside the input
@@ -286,7 +575,7 @@ def test_rows_in_memory_or_made_batch_by_batch(monkeypatch: pytest.MonkeyPatch) 
 def test_encoded_rows_are_those_of_the_layer_below() -> None:
     weight = np.linspace(0, 2, 100)
     feed = a_feed(weight=weight)
-    turned = Encoded(feed, lambda batch: 2 * batch.x[:, :3], 3)
+    turned = Encoded(feed, lambda batch: 2 * batch.x[:, :3], Layout((3,), ("column",)))
     batch = next(turned.batches(turned.train, 7, seed=1, epoch=2))
     plain = next(feed.batches(feed.train, 7, seed=1, epoch=2))
     assert torch.equal(batch.x, 2 * plain.x[:, :3])
@@ -707,6 +996,25 @@ def test_one_penalty_needs_no_tuple() -> None:
             lambda: a_stack(network={"linear_path": True}),
             GREEDY,
             r"got Dense\(linear_path=True\). Use linear_path=False, or another kind",
+        ),
+        (
+            lambda: blocks(network={"norm": "group"}),
+            GREEDY,
+            r"^network: layers trained one by one \(pretraining\) have no norm and no residual blocks; got "
+            r"Convolutional\(norm='group'\). Use norm=None, or another kind",
+        ),
+        (lambda: blocks(network={"residual": 1}), GREEDY, r"got Convolutional\(residual=1\). Use residual=0, or"),
+        (
+            blocks,
+            Boltzmann(),
+            r"^network: Boltzmann machines \(pretraining\) are fully connected layers; got Convolutional. Use "
+            r"network=Dense\(\(500, 200\)\), or layers that are autoencoders: method='stacked'",
+        ),
+        (recurrent, Boltzmann(), r"layers; got Recurrent. Use network=Dense\(\(500, 200\)\), or another kind"),
+        (
+            recurrent,
+            GREEDY,
+            r"^network: only .* \(pretraining\); got Recurrent. Use network=Dense\(\(500, 200\)\) or Convolutional\(\)",
         ),
         (a_stack, Mask(0.2), r"pretraining must be Greedy\(\), Boltzmann\(\) or None; got Mask"),
         (

@@ -26,12 +26,18 @@ class Greedy:
 
     Plain layers (Bengio et al. 2007, "Greedy layer-wise training of deep networks") with neither corruption nor
     penalty, denoising ones (Vincent et al. 2010, "Stacked denoising autoencoders") with a corruption, sparse ones
-    with a penalty. Layers read nothing beside their input: what rows are given is left to the training that follows.
+    with a penalty; or, in a convolutional network, blocks of convolutions (Masci et al. 2011, "Stacked convolutional
+    auto-encoders for hierarchical feature extraction"), and above them the linear maps to a vector code. Layers read
+    nothing beside their input: what rows are given is left to the training that follows.
+
+    A recurrent network has no such layers: the state that its decoder begins with is made from the code for all of its
+    layers at once, so that what one of them has learnt alone would fit nowhere.
 
     Parameters
     ----------
     corruption : what is done to every layer's input while that layer is trained, e.g. ``Mask(0.25)``; None = nothing.
-        Upper layers see no images: one that needs them suits a network of a single layer only. None is told of it.
+        Upper layers of a dense network see no images: one that needs them suits a single layer only, or blocks of
+        convolutions, whose output is seen as images are. None is told of it.
     penalties : what is added to every layer's objective, e.g. ``(L1(0.1),)``; ``layer="code"``, the only one there is,
         means its units.
     epochs : times through the rows for each layer; None = about 3,000 steps.
@@ -67,7 +73,7 @@ class Greedy:
 
 @part
 class Boltzmann:
-    """Train every layer as a restricted Boltzmann machine, by contrastive divergence.
+    """Train every layer of a dense network as a restricted Boltzmann machine, by contrastive divergence.
 
     Hinton & Salakhutdinov 2006, "Reducing the dimensionality of data with neural networks". The units of the layers
     must be sigmoid ones, but the code may be linear, as in the paper. The visible units of the lowest machine follow

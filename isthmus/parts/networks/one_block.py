@@ -116,8 +116,8 @@ class BlockDecoder(ConvolutionalDecoder):
         self.bare, kernel = block.bare, self.network.kernel
         if any(self.bare):
             around = tuple(0 if bare else kernel // 2 for bare in self.bare)
-            sizes = (*self.network.channels, numbers * self.channels)
-            self.last = filters(self.axes, *sizes, kernel, "identity", generator, padding=around)
+            inputs, outputs = self.network.channels[0], numbers * self.channels
+            self.last = filters(self.axes, inputs, outputs, kernel, "identity", generator, padding=around)
 
     def forward(self, z: Tensor, context: Context) -> Tensor:
         sizes, more = self.sizes_of(context.shape), self.network.kernel - 1
