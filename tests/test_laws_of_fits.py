@@ -14,7 +14,7 @@ import torch
 from checks_for_kinds import FEATURES, Case, cases, same_history, same_tensors, some_rows
 from sklearn.base import clone
 
-from isthmus.errors import DataWarning
+from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.classes import reads_labels
 from isthmus.estimators.files import load
@@ -178,17 +178,23 @@ LAWS: dict[str, Law] = {
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("case", cases())
 def test_law(case: Case, law: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    LAWS[law](case, tmp_path, monkeypatch)
+    try:
+        LAWS[law](case, tmp_path, monkeypatch)
+    except InputError as error:
+        # Layers cannot be tied around every bottleneck, nor trained one by one in every network.
+        if case.network == "default" or not str(error).startswith(("network: ", "Dense: tied=True")):
+            raise
+        pytest.skip(f"{case.kind} refuses this network: {error}")
 
 
 def onnx_cases() -> list[Any]:
-    """By default the first kind of each bottleneck and network, on the network as its recipe names it."""
-    met: set[tuple[type, type]] = set()
+    """By default the first kind of each bottleneck, and of each network."""
+    met: set[type] = set()
 
     def parameter(case: Case) -> Any:
-        pair = type(case.parts.bottleneck), type(case.parts.network)
-        default = pair not in met
-        met.add(pair)
+        pair = {type(case.parts.bottleneck), type(case.parts.network)}
+        default = not pair <= met
+        met.update(pair)
         return pytest.param(case, id=str(case), marks=() if default else pytest.mark.slow)
 
     return [parameter(each.values[0]) for each in cases()]
