@@ -531,3 +531,15 @@ def test_mistakes_in_use(fitted: Denoiser) -> None:
 def test_a_constant_picture_is_cleaned(fitted: Denoiser) -> None:
     result = fitted.transform(np.full((20, 20), 128, dtype=np.uint8))
     assert result.mean() == pytest.approx(128, abs=20)
+
+
+def test_a_linear_filter_is_found_from_many_small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where places are drawn, some pictures may give none."""
+    from isthmus.estimators import rivals
+
+    monkeypatch.setattr(rivals, "PLACES", 100)
+    draw = np.random.default_rng(0)
+    clean = [draw.normal(size=(3, 3, 1)) for _ in range(400)]
+    found = rivals.Filter.fit([2 * x - 1 for x in clean], clean, 2, 1)
+    assert found.kernel.item() == pytest.approx(0.5)
+    assert found.constant == pytest.approx(0.5)

@@ -89,6 +89,8 @@ class Filter:
             )
             around = sliding_window_view(padded, (side,) * axes, axis=tuple(range(axes)))
             chosen = np.flatnonzero(draw.random(y.size) < PLACES / cells) if cells > PLACES else np.arange(y.size)
+            if not len(chosen):
+                continue
             spots = np.unravel_index(chosen, y.shape)
             seen = with_constant(around[spots])
             moments += seen.T @ seen
