@@ -20,8 +20,8 @@ from common import images, row
 import isthmus as ist
 
 LEVELS = {"mask": (0.2, 0.5), "gaussian": (0.1, 0.25, 0.5)}
-RANGES = {"mask": (0.15, 0.55), "gaussian": (0.08, 0.55)}
-EPOCHS = {"mask": 4, "gaussian": 12}
+RANGES = {"mask": (0.15, 0.55), "gaussian": (0.09, 0.6)}
+EPOCHS = {"mask": 4, "gaussian": 18}
 
 
 def in_units(noise: str, level: float) -> float:

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from isthmus.parts.losses.grouped import GroupedHuber
     from isthmus.parts.losses.robust import Huber, StudentT
     from isthmus.parts.losses.scaled import Absolute, Squared
+    from isthmus.parts.networks.clips import FramesTogether
     from isthmus.parts.networks.convolutional import Convolutional
     from isthmus.parts.networks.dense import Dense
     from isthmus.parts.networks.modules import Modules
@@ -107,6 +108,7 @@ HOMES = {
     "isthmus.parts.losses.grouped": "GroupedHuber",
     "isthmus.parts.losses.robust": "Huber StudentT",
     "isthmus.parts.losses.scaled": "Absolute Squared",
+    "isthmus.parts.networks.clips": "FramesTogether",
     "isthmus.parts.networks.convolutional": "Convolutional",
     "isthmus.parts.networks.dense": "Dense",
     "isthmus.parts.networks.modules": "Modules",

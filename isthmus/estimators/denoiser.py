@@ -23,6 +23,7 @@ from isthmus.estimators.settings import seed_of
 from isthmus.estimators.signals import AXES, NOUNS, Range, Signals, signals
 from isthmus.estimators.tiles import PLACES, Cut, cleaned, up
 from isthmus.parts.augmentations import Flip
+from isthmus.parts.networks.clips import FramesTogether
 from isthmus.parts.networks.dense import Dense
 from isthmus.parts.networks.restoring import Restoring
 from isthmus.recipes import Kind, Parts
@@ -460,7 +461,7 @@ def network_for(clean: Signals) -> Any:
     if clean.kind == "table":
         return Dense(hidden=(2.0, 1.0))  # no linear path: of data of low rank it begins far off
     if clean.kind == "video":
-        return Restoring(channels=16, levels=2)
+        return FramesTogether(Restoring(channels=16))
     small = min(min(grid) for grid in clean.grids) < SMALL
     return Restoring(channels=16 if small else 32)
 

@@ -30,6 +30,7 @@ from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.losses.grouped import GroupedHuber
 from isthmus.parts.losses.robust import Huber, StudentT
 from isthmus.parts.losses.scaled import Absolute, Squared
+from isthmus.parts.networks.clips import FramesTogether
 from isthmus.parts.networks.convolutional import Convolutional
 from isthmus.parts.networks.dense import Dense, DenseDecoder, DenseEncoder, start_at
 from isthmus.parts.networks.modules import Unaware
@@ -495,7 +496,7 @@ def margin_spread(composition: Composition, pca: PrincipalComponents, size: int,
 
 def slides(parts: Parts | Composition) -> bool:
     """Whether the network's weights are the same at every place of a row."""
-    return isinstance(getattr(parts, "network", None), (Convolutional, Restoring))
+    return isinstance(getattr(parts, "network", None), (Convolutional, FramesTogether, Restoring))
 
 
 def rows_at_once(features: int, slides: bool = False) -> int:

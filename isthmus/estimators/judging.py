@@ -60,7 +60,10 @@ def judged(
     scaled, seen = scaled_wholes(model, clean), scaled_wholes(model, noisy)
     ours = scaled_wholes(model, Signals(model._cleaned(noisy, "noisy"), noisy.axes, noisy.give_back))
     tries = {OURS: ours, "nothing": seen}
-    tries |= rival_results(model, clean.kind, scaled, seen, train, ssim)
+    others = rival_results(model, clean.kind, scaled, seen, train, ssim)
+    if model.range_.bounded:  # as ours are: nobody is blamed for what is brighter than white
+        others = {name: [np.clip(whole, 0.0, 1.0) for whole in wholes] for name, wholes in others.items()}
+    tries |= others
     peak = 1.0 if model.range_.bounded else max(float(np.ptp(np.concatenate([w.ravel() for w in scaled]))), 1e-12)
     return [figures(name, scaled, results, clean.kind, peak, ssim) for name, results in tries.items()]
 

@@ -118,7 +118,9 @@ def non_local_means(noisy: Sequence[np.ndarray], error: float) -> list[np.ndarra
     """
     clean = scikit_image("non-local means").restoration.denoise_nl_means
     knobs: dict[str, Any] = {"patch_size": 5, "patch_distance": 6, "fast_mode": True, "channel_axis": -1}
-    return [clean(whole.astype(np.float64), h=0.8 * error, sigma=error, **knobs) for whole in noisy]
+    cleaned = (clean(whole.astype(np.float64), h=0.8 * error, sigma=error, **knobs) for whole in noisy)
+    # The axis of a single channel does not come back.
+    return [result.reshape(whole.shape) for result, whole in zip(cleaned, noisy, strict=True)]
 
 
 def best_of(
