@@ -106,7 +106,7 @@ def missing_cells(
     return (
         f"Input {argument} contains NaN. Missing cells: {places(counts, shape, names)}; "
         f"{counted(int(counts.sum()), 'cell')} in {rows_hit:,} of {counted(rows, 'row')}.{empty} "
-        f"No kind of autoencoder handles missing cells yet: fill them in (sklearn.impute.SimpleImputer does), "
+        f"Only series may have gaps yet (isthmus.data.sequences): fill them in (sklearn.impute.SimpleImputer does), "
         f"or drop those rows or columns."
     )
 

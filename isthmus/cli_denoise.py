@@ -113,6 +113,8 @@ def apply(
 ) -> None:
     """Take the noise out of data. Images keep their names, formats and bit depth; what is read is never written over.
 
+    Of one bit, of a palette or of CMYK they come back as grey or RGB. Earlier results of the same names are replaced.
+
     \b
     isthmus denoise apply denoiser.safetensors noisy/ -o cleaned/
     isthmus denoise apply denoiser.safetensors photo.png -o cleaned.png

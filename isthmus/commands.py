@@ -22,6 +22,7 @@ from isthmus.data.delimited import read_csv
 from isthmus.errors import FileFormatError, InputError, IsthmusWarning
 from isthmus.estimators import comparison
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.denoiser import Denoiser, tiles_with
 from isthmus.estimators.files import load
 from isthmus.estimators.reporting import network_in_words as other_network
 from isthmus.estimators.reporting import row_in_words
@@ -231,7 +232,12 @@ def info(path: str, columns: dict[str | int, str], every: bool) -> None:
 
 def info_of_model(path: str, every: bool) -> None:
     about = storage.metadata(path)
-    model = autoencoder_at(path)
+    model = load(path)
+    if isinstance(model, Denoiser):
+        tiled = model.grid_ is None or tiles_with(model.autoencoder_.parts_.network)
+        line("denoiser", f"of {'-'.join(model.axes_)} data, noise {model.noise!r}, level {model.level!r}")
+        line("takes", "any size" if tiled else f"the size {' x '.join(map(str, model.grid_))}")
+        model = model.autoencoder_
     line("kind", kind_in_words(model.method))
     replaced = [name for name in ("bottleneck", "loss", "corruption", "penalties") if getattr(model, name) is not None]
     if replaced:

@@ -10,8 +10,9 @@ import numpy as np
 
 from isthmus.checks import counted, listed
 from isthmus.commands import line, say_next, size_of
-from isthmus.data import open_source, read_image, read_images_of_any_size, write_image, write_table
+from isthmus.data import read_image, read_images_of_any_size, write_image, write_table
 from isthmus.data.images import image_files
+from isthmus.data.paths import path_source
 from isthmus.data.pictures import FORMATS
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.denoiser import Denoiser
@@ -40,13 +41,13 @@ def fit(data: str, noisy: str | None, output: str, settings: dict[str, Any], ski
 
 
 def read(path: str, skip: bool) -> tuple[Any, list[str] | None]:
-    """Images with their names, or an array without."""
+    """Images with their names, or an array or a table without."""
     if Path(path).is_dir() or Path(path).suffix.lower() in FORMATS:
         images, names = read_images_of_any_size(path, skip=skip)
+        warn_of_passed_over(Path(path))
         same = len({(image.shape, image.dtype.name) for image in images}) == 1
         return (np.stack(images) if same else images), names
-    source = open_source(path, argument=path)
-    return source.read(0, source.rows), None
+    return path_source(Path(path).expanduser(), path, None, True), None
 
 
 def twins(
@@ -78,8 +79,8 @@ def apply(model_path: str, data: str, output: str, skip: bool, quiet: bool) -> N
     if Path(data).suffix.lower() in FORMATS:
         write_image(output, cleaned(model, read_image(data, "keep"), data))
     else:
-        source = open_source(data, argument=data)
-        write_table(output, source.wrapped(model.transform(source.read(0, source.rows))), source.names)
+        given, _ = read(data, skip)
+        write_table(output, model.transform(given), getattr(given, "names", None))
     if not quiet:
         print(f"{output}: cleaned ({size_of(output, replaced)})")
 
@@ -88,14 +89,23 @@ def apply_to_folder(model: Denoiser, folder: Path, output: Path, skip: bool, qui
     """Every image of a folder, under its name in another."""
     if output.exists() and output.samefile(folder):
         raise InputError(f"-o: {str(output)!r} is the folder that is read; choose another, so that nothing is lost")
+    if output.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"-o: {str(output)!r} lies in the folder that is read, so that a second run would clean what the first "
+            "has written; choose a folder beside it"
+        )
     files = image_files(folder)
+    targets = {file: output / file.relative_to(folder) for file in files}
+    if lost := [str(target) for target in targets.values() if target.resolve().is_relative_to(folder.resolve())]:
+        raise InputError(f"-o: {listed(lost, 3)} would be written in the folder that is read; choose another folder")
     if not files:
         raise InputError(f"{str(folder)!r} has no images")
     if not skip:
         for file in files:
             read_image(file, "keep")  # so that a bad one is told of before anything is written
     check_folder("-o", str(output))
-    skipped = []
+    warn_of_passed_over(folder)
+    skipped, replaced = [], 0
     for file in files:
         name = file.relative_to(folder).as_posix()
         try:
@@ -106,8 +116,9 @@ def apply_to_folder(model: Denoiser, folder: Path, output: Path, skip: bool, qui
                 raise
             skipped.append(f"{name!r} ({str(error).removeprefix(f'{str(file)!r} ')})")
             continue
-        (output / name).parent.mkdir(parents=True, exist_ok=True)
-        write_image(output / name, result)
+        targets[file].parent.mkdir(parents=True, exist_ok=True)
+        replaced += targets[file].exists()
+        write_image(targets[file], result)
     if skipped:
         more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
         said = f"{counted(len(skipped), 'image')} left out: {', '.join(skipped[:3])}{more}"
@@ -115,7 +126,20 @@ def apply_to_folder(model: Denoiser, folder: Path, output: Path, skip: bool, qui
     if len(skipped) == len(files):
         raise InputError(f"{str(folder)!r}: not one of its {counted(len(files), 'image')} could be cleaned")
     if not quiet:
-        print(f"{output}: {counted(len(files) - len(skipped), 'image')} cleaned")
+        instead = f" ({replaced:,} of the same name replaced)" if replaced else ""
+        print(f"{output}: {counted(len(files) - len(skipped), 'image')} cleaned{instead}")
+
+
+def warn_of_passed_over(folder: Path) -> None:
+    """Tell of files in a folder that are of no kind that is read."""
+    if not folder.is_dir():
+        return
+    known = set(image_files(folder))
+    others = [p for p in folder.rglob("*") if p.is_file() and p not in known and not p.name.startswith(".")]
+    if others:
+        endings = listed(sorted({path.suffix.lower() or path.name for path in others}), 5)
+        said = f"{counted(len(others), 'file')} passed over, of kinds that are not read: {endings}"
+        warnings.warn(f"{str(folder)!r}: {said}", DataWarning, stacklevel=2)
 
 
 def cleaned(model: Denoiser, image: np.ndarray, name: str) -> np.ndarray:

@@ -99,7 +99,7 @@ COMMANDS = ["fit", "encode", "reconstruct", "report", "export", "compare", "info
 
 def test_help_lists_the_commands():
     said = run("--help").stdout
-    assert re.findall(r"^│ (\w+) ", said, flags=re.MULTILINE) == COMMANDS
+    assert re.findall(r"^│ (\w+) ", said, flags=re.MULTILINE) == [*COMMANDS, "denoise"]
 
 
 def test_help_says_what_to_expect():
@@ -472,8 +472,8 @@ MISTAKES = [
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "activation"], "write KNOB=VALUE"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "activation=3"], "it must be a word; got 3"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "activation=gellu"], "must be one of identity"),
-    (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "corruption=0.3"], "one of GaussianNoise, Mask"),
-    (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "corruption=Plain()"], "one of GaussianNoise"),
+    (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "corruption=0.3"], "one of BlindSpot, GaussianNoise, Mask"),
+    (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "corruption=Plain()"], "one of BlindSpot"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "corruption=Mask(2)"], "fraction must be in"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--network", "ten,two"], "hidden must be whole numbers"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--column", "age"], "--column: write NAME=TYPE"),
@@ -776,3 +776,11 @@ def test_given_is_needed_and_named_by_its_option(home, tmp_path):
     run("reconstruct", model, home / "data.csv", "-o", tmp_path / "back.csv", "--given", home / "groups.txt")
     unknown = run("encode", model, home / "data.csv", "-o", tmp_path / "codes.csv", "--given", "grop", code=2)
     assert "--given: 'grop' is neither a column" in " ".join(unknown.stderr.split())
+
+
+def test_info_tells_of_a_denoiser(tmp_path):
+    X = ist.data.digits()[0][:200]
+    path = ist.Denoiser(level=4.0, epochs=3, random_state=0).fit(X).save(tmp_path / "d.safetensors")
+    said = " ".join(run("info", path).stdout.split())
+    assert "of height-width data, noise 'gaussian', level 4.0" in said
+    assert "any size" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
@@ -139,6 +140,51 @@ def test_what_is_read_is_never_written_over(home: Path, tmp_path: Path) -> None:
     grey = home / "noisy" / "grey.png"
     assert "is what is read" in run(*call, grey, "-o", grey, code=2).stderr
     assert "must end in .png" in run(*call, grey, "-o", tmp_path / "x.npy", code=2).stderr
+
+
+def test_results_never_become_what_is_read(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "in").mkdir(parents=True)
+    write_image(folder / "in" / "a.png", picture(1))
+    (folder / "notes.gif").write_bytes(b"GIF")
+    call = ["denoise", "apply", home / "d.safetensors", folder, "-o"]
+    assert "lies in the folder that is read" in " ".join(run(*call, folder / "out", code=2).stderr.split())
+    assert "would be written in the folder that is read" in " ".join(run(*call, tmp_path, code=2).stderr.split())
+    said = run(*call, tmp_path / "out")
+    assert "1 file passed over, of kinds that are not read: '.gif'" in " ".join(said.stderr.split())
+    assert "replaced" not in said.stdout
+    assert "1 image cleaned (1 of the same name replaced)" in run(*call, tmp_path / "out").stdout
+
+
+@pytest.mark.parametrize("ending", [".npy", ".csv"])
+def test_one_series_in_a_file(ending: str, tmp_path: Path) -> None:
+    wave = np.sin(np.arange(500) / 7.0)
+    path, model = tmp_path / f"s{ending}", tmp_path / "d.safetensors"
+    np.save(path, wave) if ending == ".npy" else pd.DataFrame({"a": wave}).to_csv(path, index=False)
+    run("denoise", "fit", path, "--data", "series", "--level", "0.3", "-o", model, *QUICK)
+    assert load(model).grid_ == (500,)
+    assert load(model).axes_ == ("step",)
+    run("denoise", "apply", model, path, "-o", tmp_path / f"out{ending}")
+    out = np.load(tmp_path / "out.npy") if ending == ".npy" else pd.read_csv(tmp_path / "out.csv")["a"].to_numpy()
+    np.testing.assert_allclose(out, load(model).transform(wave), rtol=1e-6, atol=1e-6)
+
+
+def test_tables_keep_their_columns(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame(draw.normal(size=(60, 2)) @ draw.normal(size=(2, 3)), columns=list("abc"))
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame[list("bac")].to_csv(tmp_path / "other.csv", index=False)
+    model = tmp_path / "d.safetensors"
+    run("denoise", "fit", tmp_path / "t.csv", "-o", model, *QUICK)
+    said = run("denoise", "apply", model, tmp_path / "other.csv", "-o", tmp_path / "o.csv", code=2).stderr
+    assert "must be in the same order" in " ".join(said.split())
+    run("denoise", "apply", model, tmp_path / "t.csv", "-o", tmp_path / "o.csv")
+    assert list(pd.read_csv(tmp_path / "o.csv").columns) == list("abc")
+
+
+def test_the_title_says_what_is_fitted(home: Path, tmp_path: Path) -> None:
+    said = run("denoise", "fit", home / "clean", "-o", tmp_path / "d.safetensors", "--epochs", "1")
+    assert said.stderr.startswith("denoiser")
 
 
 def test_arrays_go_in_and_out(home: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import copy
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,11 @@ from sklearn.exceptions import NotFittedError
 
 import isthmus as ist
 from isthmus import metrics
-from isthmus.errors import InputError, MissingExtraError
+from isthmus.data.sources import ArraySource
+from isthmus.errors import DataWarning, InputError, MissingExtraError
 from isthmus.estimators.denoiser import Denoiser
+from isthmus.estimators.judging import Judged, verdict
+from isthmus.estimators.noise import kept_share
 from isthmus.estimators.patches import Patches, patch_size
 from isthmus.estimators.rivals import Affine, Filter
 from isthmus.estimators.signals import Range, signals
@@ -39,6 +43,12 @@ def blobs(n: int = 40, side: int = 16, seed: int = 0) -> np.ndarray:
     middle, width = draw.uniform(3, side - 3, (2, n, 1)), draw.uniform(2, 5, (n, 1))
     down, across = (np.exp(-((spot - m) ** 2) / width**2) for m in middle)
     return (220 * down[:, :, None] * across[:, None, :] + 20).astype(np.uint8)
+
+
+def factors(n: int, columns: int) -> np.ndarray:
+    """Rows of low rank."""
+    draw = np.random.default_rng(0)
+    return draw.normal(size=(n, 2)) @ draw.normal(size=(2, columns))
 
 
 def rmse(x: np.ndarray, y: np.ndarray) -> float:
@@ -221,6 +231,31 @@ def test_blind_learns_from_noise_alone() -> None:
     )
 
 
+def test_a_short_blind_fit_helps_where_neighbours_foretell_little() -> None:
+    clean = ist.data.digits()[0][:600].astype(float)
+    noisy = clean + np.random.default_rng(0).normal(0, 3, clean.shape)
+    model = Denoiser("blind", epochs=4, random_state=0).fit(noisy)
+    alone = copy.copy(model)
+    alone.kept_ = 0.0
+    assert rmse(alone.transform(noisy), clean) > rmse(noisy, clean)  # which keeping some of each cell mends
+    assert rmse(model.transform(noisy), clean) < 0.95 * rmse(noisy, clean)
+
+
+def test_how_much_of_a_noisy_cell_is_kept() -> None:
+    """Of errors that are known: the mean of all is foretold everywhere, and half of each picture is flat."""
+    draw = np.random.default_rng(0)
+    clean = np.zeros((40, 32, 32))
+    clean[:, :, 16:] = draw.normal(0, 2, (40, 32, 16))
+    noisy = (clean + draw.normal(0, 1, clean.shape)).astype(np.float32)
+    source = ArraySource(noisy)
+    source.layout = Layout((32, 32), ("height", "width"))
+    share = kept_share(torch.zeros_like, source, 0)
+    assert share == pytest.approx(2 / 3, abs=0.06)  # e = (0 + 4) / 2, s = 1
+    flat = ArraySource(draw.normal(size=(40, 32, 32)).astype(np.float32))
+    flat.layout = source.layout
+    assert kept_share(torch.zeros_like, flat, 0) == pytest.approx(0, abs=0.1)
+
+
 def test_a_blind_spot_is_replaced_by_a_neighbour() -> None:
     grid = np.arange(400, dtype=np.float32).reshape(1, 20, 20).repeat(50, 0)
     batch = Batch(torch.from_numpy(grid), Layout((20, 20), ("height", "width")))
@@ -261,6 +296,7 @@ def test_ends_of_noise() -> None:
 # ---------------------------------------------------------------- kinds of data
 
 
+@pytest.mark.filterwarnings("ignore:the denoiser has learnt nothing")  # from noise nothing can be
 def test_colour_and_lists_of_photographs() -> None:
     draw = np.random.default_rng(0)
     photographs = [draw.integers(0, 255, size, dtype=np.uint8) for size in ((40, 50, 3), (33, 70, 3))]
@@ -297,6 +333,49 @@ def test_series_long_short_and_many() -> None:
     np.testing.assert_allclose((noisy - deep).std(axis=(0, 1)) / deep.std(axis=(0, 1)), 0.3, rtol=0.1)
     assert model.transform(noisy).shape == deep.shape
     assert model.transform(ist.data.sequences([deep[0], deep[1][:20]]))[1].shape == (20, 2)
+
+
+@pytest.mark.parametrize("form", ["column", "frame", "pandas", "channels", "frame of channels", "windows", "file"])
+def test_one_series_in_every_form(form: str, tmp_path: Path) -> None:
+    wave = np.sin(np.arange(600) / 7.0)
+    both = np.stack([wave, wave**2], axis=1)
+    np.save(tmp_path / "s.npy", wave)
+    given = {
+        "column": wave[:, None],
+        "frame": pd.DataFrame({"a": wave}, index=np.arange(600) * 2),
+        "pandas": pd.Series(wave, name="a", index=np.arange(600) * 2),
+        "channels": both,
+        "frame of channels": pd.DataFrame(both, columns=["a", "b"]),
+        "windows": ist.data.series(both, window=50, overlap=25),
+        "file": tmp_path / "s.npy",
+    }[form]
+    model = Denoiser(level=0.3, data="series", **QUICK).fit(given)
+    assert model.axes_ == (("step", "channel") if form in ("channels", "frame of channels", "windows") else ("step",))
+    assert model.grid_ == (600,)
+    result = model.transform(given)
+    assert np.shape(result) == (both.shape if form == "windows" else (600,) if form == "file" else given.shape)
+    values = both if model.channels_ else wave
+    np.testing.assert_array_equal(np.asarray(result).reshape(values.shape), model.transform(values))
+    if form in ("frame", "pandas", "frame of channels"):
+        assert type(result) is type(given)
+        assert result.index.equals(given.index)
+
+
+def test_a_list_is_several_series() -> None:
+    wave = np.sin(np.arange(800) / 7.0)
+    model = Denoiser(level=0.3, data="series", **QUICK).fit(list(wave.reshape(100, 8)))
+    assert (model.axes_, model.grid_) == (("step",), (8,))
+
+
+def test_frames_with_other_columns_are_refused(tmp_path: Path) -> None:
+    frame = pd.DataFrame(factors(60, 4), columns=list("abcd"))
+    model = Denoiser(level=0.5, epochs=3, random_state=0).fit(frame)
+    assert model.feature_names_in_.tolist() == list("abcd")
+    again = ist.load(model.save(tmp_path / "d.safetensors"))
+    for one in (model, again):
+        with pytest.raises(InputError, match="must be in the same order"):
+            one.transform(frame[list("badc")])
+    assert not hasattr(model.fit(frame.to_numpy()), "feature_names_in_")
 
 
 def test_tables_with_their_columns() -> None:
@@ -440,6 +519,24 @@ def test_ssim_and_non_local_means_enter_the_table(fitted: Denoiser, monkeypatch:
     assert rows["this denoiser"].ssim > rows["nothing"].ssim
 
 
+@pytest.mark.parametrize("shape", [(9, 14), (9, 14, 3)])
+def test_non_local_means_keep_the_shape(shape: tuple[int, ...]) -> None:
+    pytest.importorskip("skimage")
+    draw = np.random.default_rng(0)
+    clean = [draw.integers(0, 255, size, dtype=np.uint8) for size in (shape, (12, 8, *shape[2:]))]
+    model = Denoiser(level=20, network=TINY, epochs=3, learning_rate=1e-2, random_state=0)
+    smooth = np.stack([blobs(20)] * 3, axis=-1) if len(shape) == 3 else blobs(20)
+    rows = {row.name: row for row in model.fit(smooth).judge(clean)}
+    assert np.isfinite([rows["non-local means"].psnr, rows["non-local means"].ssim]).all()
+
+
+def test_the_verdict_says_what_to_do() -> None:
+    ours, other = Judged("this denoiser", 20.0, 20.0), Judged("nothing", 21.0, 21.0)
+    assert "1.00 dB less than" in verdict([ours, other])
+    assert verdict([ours, other]).endswith("More epochs or more data may help.")
+    assert "More epochs" not in verdict([replace(ours, pooled=22.0), other])
+
+
 def test_ssim_is_scikit_images() -> None:
     pytest.importorskip("skimage")
     x = np.random.default_rng(0).random((20, 24))
@@ -526,6 +623,63 @@ def test_mistakes_in_use(fitted: Denoiser) -> None:
         fitted.judge(blobs(2), blobs(2), level=3, ssim=False)
     with pytest.raises(InputError, match="noisy data"):
         Denoiser("blind", **QUICK).fit(blobs()).corrupt(blobs())
+
+
+def test_a_colour_picture_is_no_stack_of_grey_ones(fitted: Denoiser) -> None:
+    colour = np.random.default_rng(0).integers(0, 255, (8, 9, 3), dtype=np.uint8)
+    for use in (fitted.transform, fitted.corrupt, Denoiser(**QUICK).fit):
+        with pytest.raises(InputError, match=r"shape \(8, 9, 3\): that is one colour picture"):
+            use(colour)
+    narrow = blobs(40)[:, :, 6:9]
+    assert Denoiser(**QUICK).fit(narrow[..., None]).transform(narrow[..., None]).shape == (40, 16, 3, 1)
+    assert fitted.transform(colour.transpose(2, 0, 1)).shape == (3, 8, 9)
+
+
+def test_what_came_is_said(fitted: Denoiser) -> None:
+    with pytest.raises(InputError, match=r"one image has 2 axes.*X has the shape \(5, 6\)"):
+        Denoiser(data="images", **QUICK).fit(np.ones((5, 6)))
+    with pytest.raises(InputError, match="X is empty"):
+        fitted.transform([])
+
+
+def test_floats_in_another_unit_are_told_of() -> None:
+    digits = ist.data.digits()[0][:100].astype(np.float64)
+    model = Denoiser(level=4.0, **QUICK).fit(digits)
+    with pytest.warns(DataWarning, match="from 0 to 1 only, .* from 0 to 16: if that is another unit"):
+        model.transform(digits / 16)
+    model.transform(digits / 4)
+
+
+def test_whole_number_models_keep_their_ends(fitted: Denoiser) -> None:
+    noisy = blobs(5) + np.random.default_rng(0).normal(0, 90, (5, 16, 16))
+    assert noisy.min() < -50
+    assert noisy.max() > 300
+    result = fitted.transform(noisy)
+    assert result.min() >= 0
+    assert result.max() <= 255
+
+
+def test_eight_bits_beside_sixteen_in_a_fit() -> None:
+    shallow, deep = blobs(40)[:20], blobs(40)[20:].astype(np.uint16) * 257
+    mixed = Denoiser(level=20, **QUICK).fit([*shallow, *deep])
+    alike = Denoiser(level=20, **QUICK).fit(blobs(40))
+    np.testing.assert_array_equal(mixed.transform(blobs(3)), alike.transform(blobs(3)))
+    with pytest.raises(InputError, match="pictures of the types float64, uint8"):
+        Denoiser(**QUICK).fit([*shallow, blobs(1)[0] / 255.0])
+
+
+def test_a_tiny_picture_does_not_shrink_the_patches() -> None:
+    pictures = [*blobs(20, side=40), blobs(1, side=8)[0]]
+    with pytest.warns(DataWarning, match="X: 1 image of 21 left out, smaller than the patches of 32 x 32"):
+        model = Denoiser(level=20, patch=32, **QUICK).fit(pictures)
+    assert model.autoencoder_.form_.layout.grid == (32, 32)
+    assert model.transform(pictures)[-1].shape == (8, 8)
+
+
+def test_a_fit_that_learnt_nothing_is_told_of() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (20, 16, 16), dtype=np.uint8)
+    with pytest.warns(DataWarning, match="the denoiser has learnt nothing.*epochs=.*learning_rate="):
+        Denoiser(level=1, **QUICK, learning_rate=1.0).fit(noise)
 
 
 def test_a_constant_picture_is_cleaned(fitted: Denoiser) -> None:

@@ -45,6 +45,9 @@ EXAMPLES = {
     "Contractive": ist.Contractive(ist.Ramp(0.0, 1.0, 5), method="projection", projections=7),
     "HigherOrderContractive": ist.HigherOrderContractive(0.3, 0.2, 3, method="exact", projections=5),
     "Greedy": ist.Greedy(ist.Mask(0.25), (ist.L1(0.1),), epochs=7, learning_rate=1e-3),
+    "Crop": ist.Crop(7),
+    "Together": ist.Together((ist.Flip(), ist.Shift(3))),
+    "FramesTogether": ist.FramesTogether(ist.Restoring(8, levels=2)),
     "Boltzmann": ist.Boltzmann(steps=3, epochs=7, learning_rate=1e-3),
 }
 """One of every part, no knob at its default where that is possible."""

@@ -123,7 +123,8 @@ def array_source(X: Any, argument: str, columns: Mapping[Any, str] | None, form:
     if array.ndim > 4:
         raise InputError(
             f"{argument} has {array.ndim} axes, shape {array.shape}; a table has 2, grey images 3 (rows, height, "
-            f"width), colour images 4. Flatten it: array.reshape(len(array), -1)."
+            f"width), colour images 4. Clips of pictures: isthmus.data.video({argument}); anything else: flatten it, "
+            f"array.reshape(len(array), -1)."
         )
     check_not_empty(array.shape, argument)
     kept = None

@@ -345,7 +345,8 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         """The kind's parts, with those that the user, or data of tokens, put in their place."""
         names = ("bottleneck", "loss", "corruption", "penalties", "augmentation")
         replaced = {name: getattr(self, name) for name in names}
-        words = (self.form_ if source is None else source.form).words
+        form = getattr(self, "form_", None) if source is None else source.form
+        words = None if form is None else form.words
         if words is not None and self.loss is None and not isinstance(self.method, torch.nn.Module):
             replaced["loss"] = Categorical(len(words), ordered=False)
         return chosen_parts(self.method, self.network, replaced)
@@ -639,4 +640,6 @@ def twins_of(shown: Any, source: Source) -> Source:
 
 def title(method: Any) -> str:
     """The kind's name for people."""
+    if isinstance(method, Parts) and method.corruption is not None:
+        return "denoiser"
     return method if isinstance(method, str) else repr(method) if isinstance(method, Kind) else "your composition"

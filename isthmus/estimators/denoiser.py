@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus import storage
 from isthmus.checks import check_whole, counted
 from isthmus.data import Source
-from isthmus.errors import InputError
+from isthmus.data.readers import names_differ
+from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.noise import FOUND, Noisy, check_noise, corrupted, corruption_of
-from isthmus.estimators.patches import Patches, patch_size
+from isthmus.estimators.noise import FOUND, Noisy, check_noise, corrupted, corruption_of, kept_share
+from isthmus.estimators.patches import Patches, large_enough, patch_size
 from isthmus.estimators.settings import seed_of
-from isthmus.estimators.signals import AXES, NOUNS, Range, Signals, signals
+from isthmus.estimators.signals import AXES, NOUNS, Range, Signals, check_not_colour, signals
 from isthmus.estimators.tiles import PLACES, Cut, cleaned, up
 from isthmus.parts.augmentations import Flip
 from isthmus.parts.networks.clips import FramesTogether
@@ -57,8 +60,8 @@ class Denoiser(TransformerMixin, BaseEstimator):
         ``MaskPatches(0.3, 8)``.
     level : how strong the noise is: for Gaussian noise its standard deviation in the data's own units (of tables, and
         of series with channels, in standard deviations of each), for others the share of the cells; (low, high) for a
-        range of which every row draws its own; None = unknown: a wide range, for Gaussian noise .02 to .6 of the
-        data's.
+        range of which every row draws its own (where pictures of 8 and 16 bits are mixed, in the units of 8); None =
+        unknown: a wide range, for Gaussian noise .02 to .6 of the data's.
     data : ``"images"``, ``"series"``, ``"video"``, ``"table"``; ``"auto"`` takes 2 axes for a table, 3 for grey
         pictures, 4 for pictures with channels, 1 for one long series.
     network : ``"auto"``, or a network such as ``Convolutional((64, 32, 16), down="max", code="map")``. One with a
@@ -68,7 +71,8 @@ class Denoiser(TransformerMixin, BaseEstimator):
     neighbours : of video, frames on either side that a frame is cleaned with; 0 cleans every frame by itself.
     patch : side of the squares, in pixels, that larger pictures are cut into for training.
     tile : side of the squares, in pixels (of series: steps), that larger data are cleaned in; None = about 500 pixels.
-    clipped : whether noisy cells stay within black and white; None = where the data are whole numbers.
+    clipped : whether noisy cells stay within black and white; None = where the data are whole numbers. Then cleaned
+        ones do, too, of 8 and 16 bits, and none is below a black of 0.
     code_size : as for `Autoencoder`; None = what the network dictates, else as many as there are cells, at most 512.
     augmentation : as for `Autoencoder`; None = patches of pictures are flipped at random.
     epochs, batch_size, learning_rate, weight_decay, validation_fraction, max_time, device, random_state,
@@ -79,6 +83,8 @@ class Denoiser(TransformerMixin, BaseEstimator):
     autoencoder_ : the fitted `Autoencoder`, which takes scaled patches.
     range_ : how cells are scaled.
     axes_ : the names of the axes of one picture, series, clip or row.
+    kept_ : of blind fits, the share of a noisy cell in its result, beside what those around it foretell; else 0.
+    feature_names_in_ : the columns of a frame that was read as a table; no attribute otherwise.
 
     Examples
     --------
@@ -146,9 +152,11 @@ class Denoiser(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : pictures (n, height, width[, channel]) or a list of pictures of different sizes; with ``data="series"``
-            (n, steps[, channels]), a list, or one long series; with ``neighbours`` a clip (frames, height, width[,
-            channel]) or several; a table (n, columns), array or frame. Clean, but noisy for pairs and blind.
+        X : pictures (n, height, width[, channel]) or a list of pictures of different sizes; with ``data="series"`` one
+            long series, (steps,), a frame or (steps, channels), where there are at most 8 channels and over 8 times as
+            many steps, else several: a list, (n, steps) or (n, steps, channels); with ``neighbours`` a clip (frames,
+            height, width[, channel]) or several; a table (n, columns), array or frame. Clean, but noisy for pairs and
+            blind.
         y : the clean twins of ``X``, of the same shapes, for ``noise="pairs"``; None for all others.
 
         Returns
@@ -163,6 +171,7 @@ class Denoiser(TransformerMixin, BaseEstimator):
         kind = self._kind()
         noisy = signals(X, kind) if self.noise == "pairs" else None
         clean = signals(X if noisy is None else y, kind, "X" if noisy is None else "y")
+        check_not_colour(X, clean, "X")
         if noisy is not None:
             check_twins(noisy, clean, "X", "y")
         scale = Range.of(clean, "X" if noisy is None else "y")
@@ -171,14 +180,18 @@ class Denoiser(TransformerMixin, BaseEstimator):
         given = self.autoencoder if isinstance(self.autoencoder, Autoencoder) else None
         if given is not None:
             check_is_fitted(given, "composition_")
-            self.autoencoder_ = given
+            self.autoencoder_, self.kept_ = given, 0.0
         else:
-            self.autoencoder_ = self._fitted(clean, noisy, scale, corruption)
+            self.autoencoder_, self.kept_ = self._fitted(clean, noisy, scale, corruption)
         self.axes_, self.range_, self.channels_ = clean.axes, scale, clean.channels
         self.grid_ = next(iter(clean.grids)) if len(clean.grids) == 1 else None
         self.noise_, self.clips_ = corruption, clips
         if clean.kind == "table":
             self.n_features_in_ = clean.wholes[0].shape[0]
+        if clean.kind == "table" and clean.names is not None:
+            self.feature_names_in_ = np.array(clean.names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         return self
 
     def _kind(self) -> str:
@@ -201,7 +214,9 @@ class Denoiser(TransformerMixin, BaseEstimator):
             raise InputError(f"clipped=True is for pictures; a {NOUNS[clean.kind]} has no ends to stay within")
         return scale.bounded and (clean.dtype.kind in "bui" if self.clipped is None else self.clipped)
 
-    def _fitted(self, clean: Signals, noisy: Signals | None, scale: Range, corruption: Any) -> Autoencoder:
+    def _fitted(self, clean: Signals, noisy: Signals | None, scale: Range, corruption: Any
+    ) -> tuple[Autoencoder, float]:  # fmt: skip
+        """The inner autoencoder, and how much of a noisy cell is kept beside what it makes of it."""
         parts = self._parts(clean, corruption)
         tiled, frames = tiles_with(parts.network), 2 * self.neighbours + 1
         if not tiled and len(clean.grids) > 1:
@@ -219,6 +234,14 @@ class Denoiser(TransformerMixin, BaseEstimator):
         augmentation = self.augmentation
         if augmentation is None and size is not None and "height" in clean.axes:
             augmentation = Flip(("height", "width"))
+        if size is not None and not (enough := large_enough(clean, size)).all():
+            warnings.warn(
+                f"X: {counted(int((~enough).sum()), NOUNS[clean.kind])} of {len(enough):,} left out, smaller than the "
+                f"patches of {' x '.join(map(str, size))} that are learnt from; a smaller patch= takes them in",
+                DataWarning,
+                stacklevel=3,
+            )
+            clean, noisy = (part and some_of(part, enough) for part in (clean, noisy))  # type: ignore[assignment]
         source = Patches(clean, size, scale)
         if source.rows < 2:
             raise InputError(
@@ -242,7 +265,9 @@ class Denoiser(TransformerMixin, BaseEstimator):
             random_state=seed,
             **{name: getattr(self, name) for name in PASSED_ON},
         )
-        return model.fit(source, shown=shown)
+        model.fit(source, shown=shown)
+        warn_of_nothing_learnt(model)
+        return model, kept_share(partial(run, model, clean.axes), source, seed) if self.noise == "blind" else 0.0
 
     def _parts(self, clean: Signals, corruption: Any) -> Parts:
         """What is fitted: the parts of a kind, or the plain ones, with the noise for their corruption."""
@@ -364,6 +389,10 @@ class Denoiser(TransformerMixin, BaseEstimator):
     def _taken(self, X: Any, argument: str = "X") -> Signals:
         """Data for a fitted denoiser."""
         given = signals(X, argument=argument, like=self.axes_)
+        check_not_colour(X, given, argument, self.grid_[-1] if self.grid_ else None)
+        known = tuple(getattr(self, "feature_names_in_", ()))
+        if known and given.names is not None and given.names != known:
+            raise InputError(names_differ(given.names, known))
         if given.channels != self.channels_:
             raise InputError(f"{argument} has {given.channels} channels, but the fit had {self.channels_}")
         if given.kind == "table" and given.grids != {self.grid_}:
@@ -378,10 +407,16 @@ class Denoiser(TransformerMixin, BaseEstimator):
         if isinstance(self.autoencoder, Autoencoder):
             return self._rebuilt(given)
         results, scales = given.empty(), self._scales(given, argument)
+        # Whole numbers have nothing beyond their ends, whatever type they come in.
+        ends = (0.0, 1.0 if self.range_.whole else None) if self.clips_ and not self.range_.low.any() else None
 
         def clean(x: np.ndarray) -> np.ndarray:
             scale = scales[x.dtype.name]
-            return scale.inverse(self._run(scale.forward(x)), x.dtype)
+            shown = scale.forward(x)
+            result = self._run(shown)
+            if self.kept_:
+                result += self.kept_ * (shown - result)
+            return scale.inverse(result if ends is None else result.clip(*ends), x.dtype)
 
         cleaned(clean, given.wholes, results, self._cuts(given, argument))
         return results
@@ -403,11 +438,7 @@ class Denoiser(TransformerMixin, BaseEstimator):
 
     def _run(self, x: np.ndarray) -> np.ndarray:
         """(n, *shape) float32, scaled, twice."""
-        composition = self.autoencoder_.composition_
-        batch = Batch(torch.from_numpy(x).to(self.autoencoder_._device), Layout(tuple(x.shape[1:]), self.axes_))
-        with torch.no_grad():
-            out = composition.rebuild(composition.represent(batch), composition.context(batch))
-        return out.float().cpu().numpy()
+        return run(self.autoencoder_, self.axes_, torch.from_numpy(x)).numpy()
 
     def _cuts(self, given: Signals, argument: str) -> tuple[Cut, ...]:
         """How each axis is cut for cleaning."""
@@ -451,6 +482,27 @@ PASSED_ON = ("epochs", "batch_size", "learning_rate", "weight_decay", "max_time"
 """The knobs that go to the inner autoencoder as they are."""
 
 
+def run(model: Autoencoder, axes: tuple[str, ...], x: torch.Tensor) -> torch.Tensor:
+    """What a fitted autoencoder makes of (n, *shape) scaled rows, of any size that its network takes."""
+    composition = model.composition_
+    batch = Batch(x.to(model._device), Layout(tuple(x.shape[1:]), axes))
+    with torch.no_grad():
+        return composition.rebuild(composition.represent(batch), composition.context(batch)).float().cpu()
+
+
+def warn_of_nothing_learnt(model: Autoencoder) -> None:
+    """Tell of a fit that ends where it began: its network hands on what it is shown."""
+    costs = np.asarray(model.history_["valid_cost"])
+    if not np.isnan(costs).all() and np.nanargmin(costs) == 0:
+        warnings.warn(
+            "the denoiser has learnt nothing: its error on rows held out was never less than at the start, and what "
+            "it is given comes back almost unchanged. Give it more epochs=, a higher or lower learning_rate=, or "
+            "more data",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
 def tiles_with(network: Any) -> bool:
     """Whether a network says how far it looks, and so can be given tiles."""
     return hasattr(network, "reach") and hasattr(network, "stride")
@@ -464,6 +516,11 @@ def network_for(clean: Signals) -> Any:
         return FramesTogether(Restoring(channels=16))
     small = min(min(grid) for grid in clean.grids) < SMALL
     return Restoring(channels=16 if small else 32)
+
+
+def some_of(given: Signals, chosen: np.ndarray) -> Signals:
+    """The wholes where ``chosen`` is True."""
+    return replace(given, wholes=[whole for whole, taken in zip(given.wholes, chosen, strict=True) if taken])
 
 
 def check_twins(first: Signals, second: Signals, one: str, other: str) -> None:

@@ -29,6 +29,8 @@ def state_of(model: Denoiser) -> tuple[dict[str, Any], dict[str, Any]]:
         "grid": None if model.grid_ is None else list(model.grid_),
         "channels": model.channels_,
         "clips": model.clips_,
+        "kept": model.kept_,
+        "names": getattr(model, "feature_names_in_", np.array([])).tolist(),
         "range": {"whole": model.range_.whole, "bounded": model.range_.bounded},
     }
     kept = {f"autoencoder.{name}": value for name, value in tensors.items()}
@@ -48,6 +50,9 @@ def restored(spec: dict[str, Any], tensors: dict[str, Any], composition: Any = N
     low, span = (tensors[f"range.{name}"].numpy() for name in ("low", "span"))
     model.range_ = Range(low, span, spec["range"]["whole"], bool(spec["range"]["bounded"]))
     model.clips_ = bool(spec["clips"])
+    model.kept_ = float(spec.get("kept", 0.0))
+    if spec.get("names"):
+        model.feature_names_in_ = np.array(spec["names"], dtype=object)
     model.noise_ = corruption_of(model.noise, model.level, model.range_, model.clips_)
     if model.axes_ == AXES["table"]:
         model.n_features_in_ = model.grid_[0]  # type: ignore[index]

@@ -195,7 +195,8 @@ def verdict(rows: Sequence[Judged]) -> str:
     word = "more" if gain >= 0 else "less"
     beside = "leaving the noise as it is" if best.name == "nothing" else f"the best of the others, {best.name}"
     noise = f"{ours.pooled - rows[1].pooled:.2f} dB above the noisy data"
-    return f"{ours.pooled:.2f} dB, {abs(gain):.2f} dB {word} than {beside}, and {noise}."
+    advice = "" if gain >= 0 else " More epochs or more data may help."
+    return f"{ours.pooled:.2f} dB, {abs(gain):.2f} dB {word} than {beside}, and {noise}.{advice}"
 
 
 def details(model: Denoiser) -> list[tuple[str, str]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import chi2
 
 from isthmus.checks import did_you_mean, is_real
-from isthmus.data.sources import Source
+from isthmus.data.sources import Source, spread_rows
 from isthmus.errors import InputError
 from isthmus.estimators.signals import Range
 from isthmus.parts.corruptions import BlindSpot, GaussianNoise, Mask, MaskPatches, SaltPepper
@@ -23,6 +25,18 @@ FOUND = ("pairs", "blind")
 
 UNKNOWN = {"gaussian": (0.02, 0.6), "salt_and_pepper": (0.02, 0.6), "mask": (0.05, 0.75), "blocks": (0.05, 0.6)}
 """The strengths from which each row draws its own where none is named: for Gaussian noise in ranges of the data."""
+
+BLIND = 0.15
+"""Share of the cells that are hidden in blind training: with fewer, small pictures teach little in an epoch."""
+
+LOOKED_AT = 2**17
+"""Numbers by which it is found how much of a noisy cell to keep."""
+
+DRAWS = 8
+"""How often cells are hidden for that, others each time."""
+
+QUIET = 0.1
+"""Share of the groups of cells that count as quiet."""
 
 SHARE = {"salt_and_pepper": 1.0, "mask": 0.95, "blocks": 0.95}
 """The largest share of the cells that a noise may hit."""
@@ -75,7 +89,7 @@ def corruption_of(noise: Any, level: Any, scale: Range, clipped: bool) -> Any:
     if not isinstance(noise, str):
         return noise
     if noise in FOUND:
-        return BlindSpot() if noise == "blind" else None
+        return BlindSpot(BLIND) if noise == "blind" else None
     low, high = UNKNOWN[noise] if level is None else check_level(noise, level)
     if noise == "gaussian" and level is not None and scale.span.ndim == 0:
         low, high = low / float(scale.span), high / float(scale.span)
@@ -93,6 +107,58 @@ def corrupted(corruption: Any, x: np.ndarray, axes: tuple[str, ...], seed: Any) 
     batch = Batch(torch.from_numpy(np.ascontiguousarray(x)), Layout(tuple(x.shape[1:]), axes))
     pass_ = Pass(torch.Generator().manual_seed(number), training=True)
     return corruption(batch, pass_).x.numpy()
+
+
+def kept_share(rebuilt: Callable[[torch.Tensor], torch.Tensor], source: Source, seed: int) -> float:
+    """How much of a noisy cell to keep beside what a blind network makes of those around it.
+
+    The network's error has the variance ``e``, a cell's own noise ``s``, and the two are independent: their best mean
+    gives the cell the weight ``e / (e + s)``. Where a cell is hidden, what it differs by from what was foretold has the
+    variance ``e + s``. There ``s`` is seen by itself where ``e`` is next to nothing, as in flat stretches, or
+    where all rows are alike: so it is taken from the quietest groups of cells.
+
+    Parameters
+    ----------
+    rebuilt : the network, (n, *shape) -> (n, *shape).
+    source : the noisy rows, scaled.
+    """
+    layout = source.layout
+    rows = source.take(spread_rows(source.rows, max(2, LOOKED_AT // layout.features)))
+    x, grid = torch.from_numpy(rows), layout.grid
+    pass_ = Pass(torch.Generator().manual_seed(seed), training=True)
+    error, seen = np.zeros((len(x), *grid)), np.zeros((len(x), *grid))
+    for _ in range(DRAWS):
+        hidden = BlindSpot(BLIND)(Batch(x, layout), pass_)
+        wrong = (rebuilt(hidden.x) - x).square().numpy().reshape(*error.shape, -1).mean(-1)
+        changed = np.asarray(hidden.changed).reshape(*error.shape, -1)[..., 0]
+        error += np.where(changed, wrong, 0.0)
+        seen += changed
+    known = seen > 0
+    error = np.where(known, error / np.maximum(seen, 1), 0.0)
+    whole = float(error.sum() / known.sum())
+    # What neighbours differ by in flat stretches tells of the noise too, however little the network has learnt.
+    steps = (np.diff(x.numpy(), axis=len(grid)) ** 2 / 2).reshape(*error.shape[:-1], -1, layout.channels).mean(-1)
+    noise = min(quietest(part, mask, layout.channels) for part, mask in ((error, known), (steps, steps >= 0)))
+    return 1.0 - min(1.0, noise / whole) if whole > 0 else 0.0
+
+
+def quietest(error: np.ndarray, known: np.ndarray, channels: int) -> float:
+    """The mean squared error of the quietest groups of cells: cells side by side, or at one place in all rows.
+
+    ``error``, ``known``: (n, *grid).
+    """
+    found = []
+    for sides in ((1, *[64 if error.ndim == 2 else 8] * (error.ndim - 1)), (len(error), *[1] * (error.ndim - 1))):
+        total, number = error, known.astype(np.float64)
+        for axis, side in enumerate(sides):
+            spots = np.arange(0, error.shape[axis], side)
+            total, number = (np.add.reduceat(part, spots, axis=axis) for part in (total, number))
+        held = number >= 24
+        if held.any():
+            few = float(np.median(number[held])) * channels
+            # The quietest of many groups are so by chance too: of equal groups this gives what all have.
+            found.append(float(np.quantile(total[held] / number[held], QUIET)) * few / float(chi2.ppf(QUIET, few)))
+    return min(found, default=float("inf"))
 
 
 class Noisy(Source):

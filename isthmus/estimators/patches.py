@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from isthmus.records import Layout
 
 OVERLAP = 2
 """Neighbouring patches begin a patch's length divided by this apart."""
+
+FEW = 10
+"""No more than one whole in so many may be left out for being small."""
 
 SAMPLED = 64
 """Rows that stand for all where their steps are described."""
@@ -46,12 +50,13 @@ class Patches(Source):
     def take(self, rows: np.ndarray) -> np.ndarray:
         wholes = self.given.wholes
         if self.places is None or self.size is None:
-            chosen = wholes[rows] if isinstance(wholes, np.ndarray) else np.stack([wholes[row] for row in rows])
-            return self.scale.forward(chosen)
+            if isinstance(wholes, np.ndarray):
+                return self.scale.of_type(wholes.dtype).forward(wholes[rows])
+            return np.stack([self.scale.of_type(wholes[row].dtype).forward(wholes[row]) for row in rows])
         cut = np.empty((len(rows), *self.layout.shape), dtype=np.float32)
         for row, (number, *starts) in zip(cut, self.places[rows].tolist(), strict=True):
             spot = tuple(slice(start, start + length) for start, length in zip(starts, self.size, strict=True))
-            row[...] = self.scale.forward(wholes[number][spot])
+            row[...] = self.scale.of_type(wholes[number].dtype).forward(wholes[number][spot])
         return cut
 
     def steps(self, rows: np.ndarray | None = None) -> ArraySource:
@@ -85,6 +90,22 @@ def starts(length: int, side: int) -> list[int]:
     return sorted({*range(0, last + 1, step), last})
 
 
+def usual_least(lengths: Iterable[int]) -> int:
+    """The least length, but for a few much smaller than the others: patches are not cut down to them.
+
+    >>> usual_least([30, 40, 35]), usual_least([8, *[60] * 20])
+    (30, 60)
+    """
+    some = sorted(lengths)
+    usual = some[len(some) // FEW]
+    return some[0] if 2 * some[0] > usual else usual
+
+
+def large_enough(given: Signals, size: tuple[int, ...]) -> np.ndarray:
+    """(n,) whether each whole holds a patch."""
+    return np.array([all(a >= b for a, b in zip(whole.shape, size, strict=False)) for whole in given.wholes])
+
+
 def patch_size(given: Signals, patch: int, frames: int, whole_only: bool) -> tuple[int, ...] | None:
     """The size of the patches to cut; None where wholes are used as they are.
 
@@ -95,7 +116,8 @@ def patch_size(given: Signals, patch: int, frames: int, whole_only: bool) -> tup
     whole_only : the network knows one size alone, that of the wholes.
     """
     grids = given.grids
-    least = tuple(min(lengths) for lengths in zip(*grids, strict=True))
+    lengths = zip(*(whole.shape[: len(next(iter(grids)))] for whole in given.wholes), strict=True)
+    least = tuple(map(usual_least, lengths)) if len(grids) > 1 else next(iter(grids))
     sides = {"series": (patch**2 // 16,), "table": least}.get(given.kind, (patch, patch))
     wanted = (frames, *sides) if given.kind == "video" else sides
     small = len(grids) == 1 and all(length <= side for length, side in zip(least, wanted, strict=True))

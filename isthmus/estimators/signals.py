@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ from isthmus.checks import did_you_mean
 from isthmus.data import Source, open_source
 from isthmus.data.arrays import as_array
 from isthmus.data.form import cast, plain_dtype
+from isthmus.data.paths import path_source
 from isthmus.data.tables import library_of
-from isthmus.errors import InputError
+from isthmus.data.windows import Windows
+from isthmus.errors import DataWarning, InputError
 
 AXES = {
     "images": ("height", "width"),
@@ -30,6 +33,9 @@ NOUNS = {"images": "image", "series": "series", "video": "clip", "table": "row"}
 MOST_CHANNELS = 4
 """A last axis no longer than this may hold the channels of colour."""
 
+CHANNELS = 8
+"""An array of two axes is one series of channels where it has no more columns, and as many times more rows."""
+
 
 @dataclass(frozen=True)
 class Signals:
@@ -40,11 +46,13 @@ class Signals:
     wholes : arrays (*axes[, channel]), or one array of them where all have one size.
     axes : of one whole.
     give_back : results, shaped as ``wholes``, in the form that the user gave.
+    names : of the columns of a table, where it has some.
     """
 
     wholes: Any
     axes: tuple[str, ...]
     give_back: Callable[[Any], Any]
+    names: tuple[str, ...] | None = None
 
     @property
     def kind(self) -> str:
@@ -86,6 +94,12 @@ def signals(X: Any, kind: str = "auto", argument: str = "X", like: tuple[str, ..
     argument : what errors call it.
     like : the axes of the data that a model was fitted on; then one whole may come alone.
 
+    Notes
+    -----
+    A frame or a file with columns is one series, every column a channel. So is an array of two axes with at most
+    `CHANNELS` columns and more than `CHANNELS` times as many rows, unless the fit had no channels; any other holds a
+    series in every row. One column is a series without an axis for channels.
+
     Raises
     ------
     InputError
@@ -100,30 +114,122 @@ def signals(X: Any, kind: str = "auto", argument: str = "X", like: tuple[str, ..
         raise InputError(f"data must be 'auto', 'images', 'series', 'video' or 'table'; got {kind!r}."
                          f"{did_you_mean(kind, AXES)}")  # fmt: skip
     if isinstance(X, (str, os.PathLike)):
-        X = open_source(Path(X), argument=argument)
-    if isinstance(X, Source) or library_of(X) in ("pandas", "polars"):
-        return of_source(open_source(X, argument=argument), kind, argument, like)
+        X = path_source(Path(X).expanduser(), argument, None, True)
+    if isinstance(X, Windows):
+        return of_windows(X, kind, argument, like)
+    framed = library_of(X) in ("pandas", "polars")
+    steps = kind == "series" if like is None else like[0] == "step"
+    if framed and not hasattr(X, "columns") and (steps or kind == "auto"):
+        return of_column(X, argument, like)
+    if isinstance(X, Source) or framed:
+        source = open_source(X, argument=argument)
+        if steps and source.layout.axes == ("column",) and source.container != "numpy":
+            return one_series(source.read(0, source.rows), source.wrapped, argument, like)
+        return of_source(source, kind, argument, like)
+    if isinstance(X, (list, tuple)) and not len(X):
+        raise InputError(f"{argument} is empty: there must be at least one {NOUNS.get(kind, 'row')}")
     if isinstance(X, (list, tuple)) and any(np.ndim(part) > 0 for part in X[:1]) and uneven(X):
         wholes: Any = [as_array(part, f"{argument}[{i}]") for i, part in enumerate(X)]
         ndim, many = {whole.ndim for whole in wholes}, True
         if len(ndim) > 1:
             raise InputError(f"{argument} must hold arrays with one number of axes; got some of {sorted(ndim)} axes")
-        axes = axes_of(ndim.pop(), kind, argument, like)
+        axes = axes_of(ndim.pop(), kind, argument, like, f"{argument}[0] has the shape {wholes[0].shape}")
         if axes[-1] == "channel" and len({whole.shape[-1] for whole in wholes}) > 1:
             found = ", ".join(map(str, sorted({whole.shape[-1] for whole in wholes})))
             raise InputError(f"{argument} must hold arrays with one number of channels; got {found}")
     else:
         wholes = as_array(X, argument)
         kind = "series" if kind == "auto" and wholes.ndim == 1 else kind
-        many = several(wholes, kind, like)
+        if steps and wholes.ndim == 2 and not isinstance(X, (list, tuple)) and is_one_series(wholes.shape, like):
+            return one_series(wholes, lambda results: results, argument, like)
+        said, many = f"{argument} has the shape {wholes.shape}", several(wholes, kind, like)
         wholes = wholes if many else wholes[None]
-        axes = axes_of(wholes.ndim - 1, kind, argument, like)
+        axes = axes_of(wholes.ndim - 1, kind, argument, like, said)
     return checked(Signals(wholes, axes, (lambda results: results) if many else (lambda results: results[0])), argument)
 
 
+def is_one_series(shape: tuple[int, ...], like: tuple[str, ...] | None) -> bool:
+    """Whether an array of two axes is one series, with its channels in columns.
+
+    >>> is_one_series((5000, 3), None), is_one_series((20, 300), None), is_one_series((5000, 3), ("step",))
+    (True, False, False)
+    """
+    steps, channels = shape
+    if like is not None:
+        return channels == 1 < steps and len(like) == 1
+    return channels == 1 < steps or (channels <= CHANNELS and steps > CHANNELS * channels)
+
+
+def one_series(
+    values: np.ndarray, wrapped: Callable[[Any], Any], argument: str, like: tuple[str, ...] | None
+) -> Signals:
+    """(steps, channels) as one series; ``wrapped`` gives such results their form."""
+    steps, channels = values.shape
+    if like is not None and len(like) == 1 and channels > 1:
+        raise InputError(f"{argument} is one series of {channels} channels, but the series of the fit had none")
+    if channels > 1 or (like is not None and len(like) == 2):
+        return checked(Signals(values[None], (*AXES["series"], "channel"), lambda out: wrapped(out[0])), argument)
+    back = lambda out: wrapped(np.asarray(out[0])[:, None])  # noqa: E731
+    return checked(Signals(values.reshape(1, steps), AXES["series"], back), argument)
+
+
+def of_column(X: Any, argument: str, like: tuple[str, ...] | None) -> Signals:
+    """A pandas or polars series: one series, which comes back as such."""
+    kept = {"index": X.index, "name": X.name} if library_of(X) == "pandas" else {"name": X.name}
+
+    def wrapped(out: Any) -> Any:
+        column = np.ascontiguousarray(out[:, 0])
+        return type(X)(column, **kept) if library_of(X) == "pandas" else type(X)(values=column, **kept)
+
+    return one_series(as_array(X.to_numpy(), argument)[:, None], wrapped, argument, like)
+
+
+def of_windows(source: Windows, kind: str, argument: str, like: tuple[str, ...] | None) -> Signals:
+    """The series that windows were cut from, whole."""
+    if source.present is not None:
+        raise missing(argument)
+    pieces = np.split(source.values, source.ends[:-1])
+    said = f"{argument} holds windows of series of the shape {pieces[0].shape}"
+    axes = axes_of(pieces[0].ndim, kind if kind != "auto" or like else "series", argument, like, said)
+
+    def back(results: Any) -> Any:
+        results = list(results)
+        if source.labels is not None:
+            import pandas as pd
+
+            labelled = zip(results, source.labels, strict=True)
+            results = [pd.DataFrame(out.reshape(len(out), -1), index=i, columns=names) for out, (i, names) in labelled]
+        return results if source.many else results[0]
+
+    return checked(Signals(pieces, axes, back), argument)
+
+
+def missing(argument: str) -> InputError:
+    return InputError(f"{argument}: cells are missing, and a Denoiser needs all of them; "
+                      "Autoencoder.reconstruct fills gaps")  # fmt: skip
+
+
+def check_not_colour(X: Any, given: Signals, argument: str, width: int | None = None) -> None:
+    """Refuse one colour picture that would be read as many grey ones, each of the width of its channels.
+
+    ``width``: of the pictures of the fit, where all had one.
+    """
+    shape = np.shape(given.wholes) if isinstance(given.wholes, np.ndarray) else ()
+    if given.axes != AXES["images"] or len(shape) != 3 or np.ndim(X) != 3 or shape[2] == width:
+        return
+    if shape[2] in (3, 4) and min(shape[:2]) > MOST_CHANNELS:
+        raise InputError(
+            f"{argument} has the shape {shape}: that is one colour picture, or {shape[0]} grey ones {shape[2]} pixels "
+            f"wide. For a denoiser of colour pictures fit to several, (n, height, width, {shape[2]}); one of grey "
+            "pictures cleans the channels as pictures of their own, X.transpose(2, 0, 1). Narrow grey pictures take "
+            "X[..., None]"
+        )
+
+
 def uneven(X: Sequence[Any]) -> bool:
-    """Whether the parts of a list differ in size, so that they make no one array."""
-    return len({np.shape(part) if hasattr(part, "__array__") else (len(part),) for part in X}) > 1
+    """Whether the parts of a list differ in size or type, so that they make no one array."""
+    found = {(np.shape(part), str(part.dtype)) if hasattr(part, "__array__") else ((len(part),), "") for part in X}
+    return len(found) > 1
 
 
 def several(array: np.ndarray, kind: str, like: tuple[str, ...] | None) -> bool:
@@ -135,13 +241,13 @@ def several(array: np.ndarray, kind: str, like: tuple[str, ...] | None) -> bool:
     return array.ndim > 1
 
 
-def axes_of(ndim: int, kind: str, argument: str, like: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The names of the axes of one whole."""
+def axes_of(ndim: int, kind: str, argument: str, like: tuple[str, ...] | None, said: str) -> tuple[str, ...]:
+    """The names of the axes of one whole; ``said``: what came, in words."""
     if like is not None:
         if ndim != len(like):
             raise InputError(
                 f"{argument} must be like the data of the fit, whose axes were ({', '.join(like)}), alone or several "
-                f"of them in front; got {ndim} axes"
+                f"of them in front; {said}"
             )
         return like
     if kind == "auto":
@@ -152,7 +258,10 @@ def axes_of(ndim: int, kind: str, argument: str, like: tuple[str, ...] | None) -
     if ndim == len(axes) + 1 and kind != "table":
         return (*axes, "channel")
     deep = "" if kind == "table" else f" or {len(axes) + 1} with channels"
-    raise InputError(f"{argument}: one {NOUNS[kind]} has {len(axes)} axes ({', '.join(axes)}){deep}; got {ndim}")
+    raise InputError(
+        f"{argument}: one {NOUNS[kind]} has {len(axes)} axes ({', '.join(axes)}){deep}, and several have one more in "
+        f"front; {said}"
+    )
 
 
 def of_source(source: Source, kind: str, argument: str, like: tuple[str, ...] | None) -> Signals:
@@ -160,17 +269,16 @@ def of_source(source: Source, kind: str, argument: str, like: tuple[str, ...] | 
     values = source.read(0, source.rows)
     axes = source.layout.axes
     if kind != "auto" or like is not None:
-        axes = axes_of(values.ndim - 1, kind, argument, like)
+        axes = axes_of(values.ndim - 1, kind, argument, like, f"{argument} has the shape {values.shape}")
     lengths = source.lengths
     if lengths is not None:
         parts: Any = [row[:length] for row, length in zip(values, lengths.tolist(), strict=True)]
         return checked(Signals(parts, axes, lambda results: results), argument)
     if source.weight(np.arange(source.rows)) is not None:
-        raise InputError(f"{argument}: cells are missing, and a Denoiser needs all of them; "
-                         "Autoencoder.reconstruct fills gaps")  # fmt: skip
+        raise missing(argument)
     if source.container == "numpy":
-        return checked(Signals(values, axes, lambda results: results), argument)
-    return checked(Signals(values, axes, lambda results: source.wrapped(np.asarray(results))), argument)
+        return checked(Signals(values, axes, lambda results: results, source.names), argument)
+    return checked(Signals(values, axes, lambda results: source.wrapped(np.asarray(results)), source.names), argument)
 
 
 def checked(given: Signals, argument: str) -> Signals:
@@ -189,6 +297,10 @@ def checked(given: Signals, argument: str) -> Signals:
                     f"{tuple(spot)}, and there are {len(where):,} such in all: fill them in first"
                 )
     return given
+
+
+UNLIKE = 8
+"""Floats that span so many times less than the data of the fit are probably in another unit."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +325,7 @@ class Range:
 
     @classmethod
     def of(cls, given: Signals, argument: str) -> Range:
-        """The scale that suits the data of a fit."""
+        """The scale that suits the data of a fit; of pictures of 8 bits beside 16, that of 8."""
         wholes, dtype = given.wholes, given.dtype
         if given.kind in ("series", "table"):
             deep = given.kind == "table" or given.channels is not None
@@ -226,6 +338,13 @@ class Range:
         low, high = extent(wholes)
         if low == high:
             raise constant(argument, low)
+        types = sorted({whole.dtype.name for whole in wholes})
+        full = [full_range(np.dtype(name)) is not None for name in types]
+        if len(types) > 1 and any(full):
+            if not all(full):
+                raise InputError(f"{argument} holds pictures of the types {', '.join(types)}, whose cells may differ "
+                                 "in unit: bring them to one type")  # fmt: skip
+            return cls(np.array(0.0), np.array(255.0), "uint8")  # each is scaled by its own type
         top = full_range(dtype)
         if top is not None and high > top / 2:
             return cls(np.array(0.0), np.array(top), dtype.name)
@@ -235,9 +354,8 @@ class Range:
 
     def suited(self, given: Signals, argument: str) -> Range:
         """The same for the data of a use: refused where they are in another unit."""
-        top = full_range(given.dtype)
-        if self.whole is not None and top is not None:
-            return Range(np.array(0.0), np.array(top), given.dtype.name)
+        if self.whole is not None and full_range(given.dtype) is not None:
+            return self.of_type(given.dtype)
         if not self.bounded:
             return self
         low, high = extent(given.wholes)
@@ -248,7 +366,22 @@ class Range:
                 f"{argument} holds values from {low:.4g} to {high:.4g}, but the denoiser was fitted on pictures from "
                 f"{float(self.low):.4g} to {float(self.low + self.span):.4g}: bring them to the same unit"
             )
+        if given.dtype.kind == "f" and 0 < UNLIKE * (high - low) < self.span:
+            warnings.warn(
+                f"{argument} holds values from {low:.4g} to {high:.4g} only, and the denoiser was fitted on pictures "
+                f"from {float(self.low):.4g} to {float(self.low + self.span):.4g}: if that is another unit, bring them "
+                "to the same",
+                DataWarning,
+                stacklevel=2,
+            )
         return self
+
+    def of_type(self, dtype: np.dtype) -> Range:
+        """The same for cells of a type: whole numbers of 8 and of 16 bits have black and white of their own."""
+        top = full_range(dtype)
+        if self.whole is None or top is None:
+            return self
+        return Range(np.array(0.0), np.array(top), dtype.name)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """float32, scaled."""

@@ -63,7 +63,7 @@ class Convolutional:
 
     Notes
     -----
-    Sizes are those of the rows at hand, so that with ``code="map"`` a fitted network takes rows of any size; fully
+    Sizes are those of the rows at hand, so that with ``code="map"`` the network itself takes rows of any size; fully
     connected layers, and so vector codes, belong to one. The decoder enlarges without a cut until its last level, whose
     map then has a surplus over half the row's size, rounded up. It is cut there: by a convolution without padding along
     axes with a surplus of just kernel - 1 in the rows that the network was built for, else at the end of the axis.
