@@ -236,7 +236,7 @@ def info_of_model(path: str, every: bool) -> None:
     if isinstance(model, Denoiser):
         tiled = model.grid_ is None or tiles_with(model.autoencoder_.parts_.network)
         line("denoiser", f"of {'-'.join(model.axes_)} data, noise {model.noise!r}, level {model.level!r}")
-        line("takes", "any size" if tiled else f"the size {' x '.join(map(str, model.grid_))}")
+        line("takes", "any size" if tiled else f"the size {' x '.join(map(str, model.grid_ or ()))}")
         model = model.autoencoder_
     line("kind", kind_in_words(model.method))
     replaced = [name for name in ("bottleneck", "loss", "corruption", "penalties") if getattr(model, name) is not None]

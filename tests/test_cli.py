@@ -472,7 +472,7 @@ MISTAKES = [
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "activation"], "write KNOB=VALUE"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "activation=3"], "it must be a word; got 3"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "activation=gellu"], "must be one of identity"),
-    (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "corruption=0.3"], "one of BlindSpot, GaussianNoise, Mask"),
+    (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "corruption=0.3"], "one of BlindSpot, Gaussian"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "corruption=Plain()"], "one of BlindSpot"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--set", "corruption=Mask(2)"], "fraction must be in"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--network", "ten,two"], "hidden must be whole numbers"),
