@@ -75,7 +75,7 @@ def main() -> None:
                 start = time.perf_counter()
                 ae = ist.Autoencoder(
                     code_size=size, network=NETWORK, epochs=epochs, batch_size=128, random_state=seed,
-                    validation_fraction=0.02,
+                    learning_rate=1e-3, validation_fraction=0.02,
                 ).fit(train)  # fmt: skip
                 seconds = time.perf_counter() - start
                 found = agreement(ae.transform(train), y, ae.transform(test), y_test)

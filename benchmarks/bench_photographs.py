@@ -46,7 +46,7 @@ def main() -> None:
     train, test = ([picture.astype(np.float32) for picture in part] for part in (train, test))
     how = {"network": ist.Restoring(64, levels=3, blocks=3), "epochs": 200, "batch_size": 64, "learning_rate": 1e-3}
     if not chosen.full:
-        how = {"epochs": chosen.epochs, "batch_size": 8, "learning_rate": 3e-3, "max_time": 60 * chosen.minutes}
+        how = {"epochs": chosen.epochs, "batch_size": 8, "learning_rate": 1e-3, "max_time": 60 * chosen.minutes}
     start = time.perf_counter()
     denoiser = ist.Denoiser(
         "gaussian", float(chosen.sigma), augmentation=ist.Flip(), validation_fraction=0.01, random_state=0, **how

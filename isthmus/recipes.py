@@ -213,7 +213,7 @@ def deep(activation: str = "silu", norm: str | None = "layer") -> Parts:
 @recipe(papers.MASCI_2011)
 def convolutional(channels: Any = (32, 64), down: str = "stride", code: str = "vector") -> Parts:
     """Filters that go over images, series or video, so that what is learnt at one place serves all."""
-    return Parts(network=Convolutional(channels, down=down, code=code))
+    return Parts(network=Convolutional(channels, down=down, code=code), learning_rate=1e-3)
 
 
 @recipe(papers.SRIVASTAVA_2015)

@@ -576,3 +576,16 @@ def test_the_names_of_layers_say_where_they_are() -> None:
     names = {name for part in (encoder, decoder) for name, _ in part.named_children()}
     assert names == {"convolution", "norm", "hidden", "residual", "dense", "unfolded", "last"}
     assert len(list(itertools.chain(encoder.hidden, decoder.hidden))) == 4
+
+
+def test_a_bounded_output_begins_at_the_mean_and_is_not_lost_in_the_first_steps() -> None:
+    """Pictures that are mostly black: driven all the way to black in a few steps, a sigmoid would never come back."""
+    draw = np.random.default_rng(0)
+    X = np.zeros((400, 12, 12), dtype=np.uint8)
+    for picture, (i, j) in zip(X, draw.integers(0, 8, (400, 2)), strict=True):
+        picture[i : i + 4, j : j + 4] = 255
+    network = Convolutional((16, 16), output_activation="bounded")
+    ae = ist.Autoencoder(code_size=8, network=network, epochs=6, learning_rate=3e-3, random_state=0).fit(X)
+    first, last = ae.history_["valid_rmse"][0], ae.history_["valid_rmse"][-1]
+    assert first == pytest.approx(X.std(), rel=0.1)  # as far off as the mean is
+    assert last < 0.9 * first

@@ -274,7 +274,9 @@ class Denoiser(TransformerMixin, BaseEstimator):
         kind = Kind(self.autoencoder) if isinstance(self.autoencoder, str) else self.autoencoder
         if kind is not None and not isinstance(kind, (Kind, Parts)):
             raise InputError(f"autoencoder must be a fitted Autoencoder, the name of a kind, or a kind; got {kind!r}")
-        parts = kind.parts() if isinstance(kind, Kind) else kind or Parts(learning_rate=3e-3, weight_decay=0.0)
+        # Wider maps lose what they have learnt at the rate that suits narrow ones.
+        rate = 3e-3 if network_for(clean) != Restoring() else 1e-3
+        parts = kind.parts() if isinstance(kind, Kind) else kind or Parts(learning_rate=rate, weight_decay=0.0)
         network = self.network
         if isinstance(network, str):
             if network != "auto":

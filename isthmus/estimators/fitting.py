@@ -31,7 +31,7 @@ from isthmus.parts.losses.grouped import GroupedHuber
 from isthmus.parts.losses.robust import Huber, StudentT
 from isthmus.parts.losses.scaled import Absolute, Squared
 from isthmus.parts.networks.clips import FramesTogether
-from isthmus.parts.networks.convolutional import Convolutional
+from isthmus.parts.networks.convolutional import Convolutional, ConvolutionalDecoder
 from isthmus.parts.networks.dense import Dense, DenseDecoder, DenseEncoder, start_at
 from isthmus.parts.networks.modules import Unaware
 from isthmus.parts.networks.recurrent import Recurrent
@@ -120,6 +120,8 @@ class Job:
         bounded: Any = decoder if getattr(decoder, "bounded", False) else None
         if bounded is not None:
             bounded.set_range(*ends(self.feed))
+        if isinstance(decoder, ConvolutionalDecoder):
+            decoder.start_at(pca.mean)
         if isinstance(encoder, DenseEncoder) and isinstance(decoder, DenseDecoder):
             paths = encoder.path is not None and decoder.path is not None
             if paths and not decoder.bounded and composition.bottleneck == Plain():

@@ -303,6 +303,21 @@ class ConvolutionalDecoder(Blocks):
         self.low.copy_(torch.from_numpy(lowest))
         self.width.copy_(torch.from_numpy(highest - lowest))
 
+    def start_at(self, mean: np.ndarray) -> None:
+        """Let the output begin around the mean of the rows, (features,), in scaled units.
+
+        Otherwise the first steps push every weight of the last filters the same way, and an output that ends in a sigmoid
+        may be driven so far that it never comes back.
+        """
+        if self.numbers > 1 or self.network.output_activation not in ("identity", "bounded"):
+            return
+        middle = torch.from_numpy(mean.reshape(-1, self.channels).mean(0)).float()
+        if self.bounded:
+            middle = torch.logit((middle - self.low) / self.width.clamp(min=1e-12), eps=0.01)
+        with torch.no_grad():
+            self.last.get_parameter("weight").mul_(0.1)
+            self.last.get_parameter("bias").copy_(middle)
+
     def sizes_before_last(self, sizes: Sizes) -> Sizes:
         """How large the map of the last level is, if nothing is cut."""
         doubled = 2 ** (len(self.network.channels) - 1)
