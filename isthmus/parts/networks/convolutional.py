@@ -306,8 +306,8 @@ class ConvolutionalDecoder(Blocks):
     def start_at(self, mean: np.ndarray) -> None:
         """Let the output begin around the mean of the rows, (features,), in scaled units.
 
-        Otherwise the first steps push every weight of the last filters the same way, and an output that ends in a sigmoid
-        may be driven so far that it never comes back.
+        Otherwise the first steps push every weight of the last filters the same way, and an output that ends in a
+        sigmoid may be driven so far that it never comes back.
         """
         if self.numbers > 1 or self.network.output_activation not in ("identity", "bounded"):
             return
