@@ -101,7 +101,7 @@ TABLES: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "no rows": (lambda: FRAME[:0], ["Found array with 0 sample(s) (shape=(0, 3))", "no rows"]),
     "no columns": (lambda: np.zeros((5, 0)), ["Found array with 0 feature(s) (shape=(5, 0))", "no columns"]),
     "one axis": (lambda: X[:, 0], ["1D array", "(30,)", "reshape(-1, 1)"]),
-    "five axes": (lambda: np.zeros((2, 2, 2, 2, 2)), ["has 5 axes", "Flatten it"]),
+    "five axes": (lambda: np.zeros((2, 2, 2, 2, 2)), ["has 5 axes", "isthmus.data.video(X)", "flatten it"]),
     "rows of several lengths": (lambda: [[1, 2], [3]], ["row 1 has 1 value, row 0 has 2"]),
     "columns of one name": (lambda: FRAME.set_axis(["a", "a", "b"], axis=1), ["same name: 'a'", "its own name"]),
     "nothing": (lambda: None, ["X must be an array, a data frame, a sparse matrix or a path", "NoneType"]),

@@ -237,7 +237,7 @@ def test_missing_cells_are_counted_by_column(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(InputError) as caught:
         Scaling.fit(open_source(pd.DataFrame(X, columns=["a", "b", "c"])))
     assert str(caught.value).startswith(
-        "Input X contains NaN. Missing cells: column 'b' (3), column 'c' (1); 4 cells in 3 of 100 rows. No kind"
+        "Input X contains NaN. Missing cells: column 'b' (3), column 'c' (1); 4 cells in 3 of 100 rows. Only series"
     )
 
 

@@ -91,11 +91,11 @@ class Denoiser(TransformerMixin, BaseEstimator):
     >>> import numpy as np
     >>> import isthmus as ist
     >>> from isthmus.estimators.denoiser import Denoiser
-    >>> X = ist.data.digits()[0][:64]
-    >>> denoiser = Denoiser(level=2.0, epochs=1, random_state=0).fit(X)
+    >>> X = ist.data.digits()[0][:400]
+    >>> denoiser = Denoiser(level=4.0, epochs=4, random_state=0).fit(X)
     >>> noisy = denoiser.corrupt(X)
     >>> denoiser.transform(noisy).shape, denoiser.transform(noisy).dtype
-    ((64, 8, 8), dtype('uint8'))
+    ((400, 8, 8), dtype('uint8'))
     >>> denoiser.transform(np.zeros((20, 30), dtype=np.uint8)).shape
     (20, 30)
     """
