@@ -28,6 +28,7 @@ from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.classes import ClassesMixin, reads_labels, with_classes
 from isthmus.estimators.fitting import (
     Job,
+    any_length,
     build,
     check_learnable,
     chosen_code_size,
@@ -43,9 +44,8 @@ from isthmus.estimators.generative import GenerativeMixin
 from isthmus.estimators.settings import check_folder, held_out_share, plan_for, row_weights, seed_of, warn_of_names
 from isthmus.parts.activations import REACH
 from isthmus.parts.losses.categories import Categorical
-from isthmus.parts.networks.recurrent import Recurrent
 from isthmus.recipes import Kind, Parts
-from isthmus.records import Batch, Context
+from isthmus.records import Batch, Context, Layout
 from isthmus.training import Feed
 
 
@@ -251,7 +251,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
                 encoded(conditions, given, source.rows),
                 labels,
                 twins,
-                trims=isinstance(getattr(parts, "network", None), Recurrent),
+                trims=any_length(parts),
                 cells_at_once=2**18 if slides(parts) else 2**22,
             ),
             plan=plan,
@@ -445,11 +445,12 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
                 "loss=ist.Huber() (single cells) or loss=ist.GroupedHuber() (whole rows)"
             )
         source, blocks = self._source(X), []
+        scale = self._scaling_of(source.layout).scale.reshape(source.layout.shape)
         with torch.no_grad():
             for _, _, batch in self._batches(source, given):
                 out = composition.decode_point(composition.represent(batch), composition.context(batch))
                 part = composition.loss.outliers(out, batch.visible(), batch.weight)
-                blocks.append(part.double().cpu().numpy() * self._scaling_of(source).scale.reshape(source.layout.shape))
+                blocks.append(part.double().cpu().numpy() * scale)
         floats = replace(source.form, dtypes=("float64",))  # what is subtracted from whole numbers may be negative
         return floats.wrap(np.concatenate(blocks), index=source.index)
 
@@ -501,7 +502,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
             self.composition_, batch.layout, batch.x, self.record_,
             given=batch.given, lengths=batch.lengths, weight=batch.weight,
             labels=None if labels is None else labels[rows],
-            unit=self._scaling_of(source).unit, names=self.form_.names, output_reach=self._reach(),
+            unit=self._scaling_of(source.layout).unit, names=self.form_.names, output_reach=self._reach(),
             factors=None if causes is None else causes.reshape(len(causes), -1)[rows], prior=self.prior_,
         )  # fmt: skip
 
@@ -529,7 +530,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         source = open_source(X, columns=self.columns, form=self.form_, estimator_name="Autoencoder")
         if not isinstance(X, (str, os.PathLike, Source)):
             warn_of_names(source.names is not None and not source.numbered, hasattr(self, "feature_names_in_"))
-        own = isinstance(self.parts_, Parts) and not isinstance(self.parts_.network, Recurrent)
+        own = isinstance(self.parts_, Parts) and not any_length(self.parts_)
         return of_one_length(source, self.form_.layout.shape[0]) if own and source.layout.sequence else source
 
     def _batches(self, source: Source, given: Any = None, most: int = 2**30) -> Iterator[tuple[int, int, Batch]]:
@@ -545,7 +546,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         device, stretch = self._device, isinstance(rows, range)
         raw = source.read(rows.start, rows.stop) if stretch else source.take(rows)
         numbers = np.asarray(rows)
-        x = self._scaling_of(source).forward(raw, first_row=int(numbers[0]) if stretch else 0)
+        x = self._scaling_of(source.layout).forward(raw, first_row=int(numbers[0]) if stretch else 0)
         weight = source.weight(numbers)
         given = None if conditions is None else conditions[numbers].to(device)
         lengths = None if source.lengths is None else torch.from_numpy(source.lengths[numbers]).to(device)
@@ -553,9 +554,9 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         x = x.to(device)
         return Batch(x if cells is None else x * cells, source.layout, cells, given=given, lengths=lengths)
 
-    def _scaling_of(self, source: Source) -> Scaling:
-        """How the rows of a source are scaled: sequences may be longer or shorter than those of the fit."""
-        return self.scaling_.along(source.layout.shape) if source.layout.sequence else self.scaling_
+    def _scaling_of(self, layout: Layout) -> Scaling:
+        """How rows of a layout are scaled: sequences may be longer or shorter than those of the fit."""
+        return self.scaling_.along(layout.shape) if layout.sequence else self.scaling_
 
     def _map(self, X: Any, function: Any, shape: tuple[int, ...], given: Any) -> np.ndarray:
         source = self._source(X)
@@ -567,7 +568,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         return result
 
     def _rebuilt(self, source: Source, given: Any) -> np.ndarray:
-        blocks, scaling = [], self._scaling_of(source)
+        blocks, scaling = [], self._scaling_of(source.layout)
         with torch.no_grad():
             for _, _, batch in self._batches(source, given):
                 out = self.composition_.rebuild(self.composition_.represent(batch), self.composition_.context(batch))

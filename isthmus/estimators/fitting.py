@@ -30,12 +30,10 @@ from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.losses.grouped import GroupedHuber
 from isthmus.parts.losses.robust import Huber, StudentT
 from isthmus.parts.losses.scaled import Absolute, Squared
-from isthmus.parts.networks.clips import FramesTogether
 from isthmus.parts.networks.convolutional import Convolutional, ConvolutionalDecoder
 from isthmus.parts.networks.dense import Dense, DenseDecoder, DenseEncoder, start_at
 from isthmus.parts.networks.modules import Unaware
 from isthmus.parts.networks.recurrent import Recurrent
-from isthmus.parts.networks.restoring import Restoring
 from isthmus.pca import GRAM_FEATURES, PrincipalComponents, no_components, principal_components
 from isthmus.pretraining import pretrain
 from isthmus.progress import progress
@@ -498,7 +496,12 @@ def margin_spread(composition: Composition, pca: PrincipalComponents, size: int,
 
 def slides(parts: Parts | Composition) -> bool:
     """Whether the network's weights are the same at every place of a row."""
-    return isinstance(getattr(parts, "network", None), (Convolutional, FramesTogether, Restoring))
+    return getattr(getattr(parts, "network", None), "slides", False)
+
+
+def any_length(parts: Parts | Composition) -> bool:
+    """Whether the network takes sequences of any length, so that a batch may end with its longest."""
+    return getattr(getattr(parts, "network", None), "any_length", False)
 
 
 def rows_at_once(features: int, slides: bool = False) -> int:

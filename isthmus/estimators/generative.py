@@ -159,7 +159,7 @@ class GenerativeMixin:
         """What the scaling adds to the cost of the rows, so that it is of a density in the data's units."""
         if getattr(self.composition_.loss, "on_sphere", False):
             return 0.0
-        scaling = self.scaling_.along(batch.layout.shape) if batch.layout.sequence else self.scaling_
+        scaling = self._scaling_of(batch.layout)
         if batch.weight is None:
             return scaling.log_volume
         return batch.weight.flatten(1) @ torch.from_numpy(scaling.log_scale).to(batch.weight)

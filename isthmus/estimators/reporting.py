@@ -41,7 +41,7 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
     labels = None if y is None else np.asarray(y)
     scores = model.score_samples(source, given=given)
     conditions = model._given(given, source.rows)
-    layout, scaling = source.layout, model._scaling_of(source)
+    layout, scaling = source.layout, model._scaling_of(source.layout)
     most = max(50, min(ROWS, 20_000_000 // layout.features))
     spread = spread_rows(source.rows, most)
     rows = np.union1d(spread, np.argsort(scores, kind="stable")[: figures.ODDEST])

@@ -41,6 +41,8 @@ class FramesTogether:
 
     network: Any = Restoring(16)
 
+    slides = True
+
     def __post_init__(self) -> None:
         if not (hasattr(self.network, "build") and hasattr(self.network, "resolve")):
             raise InputError(f"FramesTogether: network must be a network such as Restoring(16); got {self.network!r}")

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from isthmus.checks import check_whole, is_whole
 from isthmus.errors import InputError
 from isthmus.parts.activations import ACTIVATIONS
-from isthmus.parts.networks.dense import Activation, Dense, Layers, given_to
+from isthmus.parts.networks.common import Output, given_to, numbers_per_cell, told_level
+from isthmus.parts.networks.dense import Activation, Dense, Layers
 from isthmus.parts.networks.grid import (
     LARGEST,
     MEANS,
@@ -105,6 +106,8 @@ class Convolutional:
     code: str = "vector"
     output_activation: str = "identity"
 
+    slides = True
+
     def __post_init__(self) -> None:
         for name, example, least in (("channels", "(32, 64)", 1), ("dense", "(512,)", 0)):
             value = getattr(self, name)
@@ -162,11 +165,7 @@ class Convolutional:
         ``categories`` > 0: cells are whole numbers below it, which are embedded instead of read as quantities.
         """
         sizes, wanted = checked_grid(layout), self.code_size(layout)
-        if out_size % layout.features:
-            raise InputError(
-                f"Convolutional: a loss that wants {out_size} numbers per row of {layout.features} does not want as "
-                "many of every cell. Use a loss that does, or network=ist.Dense()"
-            )
+        numbers = numbers_per_cell("Convolutional", out_size, layout)
         if wanted is not None and code_size != wanted:
             shape = times((*self.smallest(sizes), self.channels[-1]))
             raise InputError(
@@ -179,7 +178,7 @@ class Convolutional:
                 f"bottleneck needs {hidden_size}. Use Plain() or Gaussian(), or Convolutional(code='vector')"
             )
         encoder = ConvolutionalEncoder(self, layout, hidden_size, generator, given_size, told, categories)
-        decoder = ConvolutionalDecoder(self, layout, code_size, out_size // layout.features, generator, given_size)
+        decoder = ConvolutionalDecoder(self, layout, code_size, numbers, generator, given_size)
         return encoder, decoder
 
     def layers(self, sizes: list[int], generator: torch.Generator, more: int = 0) -> Layers:
@@ -251,14 +250,10 @@ class ConvolutionalEncoder(Blocks):
         # Rows hold their channels last, which is how convolutions in the plane are fastest: nothing is moved in memory.
         x = x.movedim(-1, 1)
         beside = given_to(self, context)
-        if self.told and context.level is None:
-            raise InputError("level: this encoder is told how strong the noise is; none came")
-        if self.told and context.level is not None:
-            beside = (*beside, torch.log(context.level + 0.01)[:, None])
-        return with_channels(x, beside)
+        return with_channels(x, (*beside, told_level(context)) if self.told else beside)
 
 
-class ConvolutionalDecoder(Blocks):
+class ConvolutionalDecoder(Blocks, Output):
     """``decoder(z, context) -> out``: (n, code_size) -> (n, *shape), or (n, k, *shape) for k numbers per feature."""
 
     low: Tensor
@@ -292,16 +287,7 @@ class ConvolutionalDecoder(Blocks):
             self.add(inputs, outputs, generator, padding=around if place == len(mirrored) - 1 else None)
         outputs = numbers * self.channels
         self.last = filters(self.axes, mirrored[-1], outputs, network.kernel, "identity", generator)
-        self.bounded = network.output_activation == "bounded"
-        if self.bounded:
-            self.register_buffer("low", torch.zeros(self.channels))
-            self.register_buffer("width", torch.ones(self.channels))
-
-    def set_range(self, low: np.ndarray, high: np.ndarray) -> None:
-        """What a bounded output may be: (features,) each, in scaled units; a channel has one range for all cells."""
-        lowest, highest = low.reshape(-1, self.channels).min(0), high.reshape(-1, self.channels).max(0)
-        self.low.copy_(torch.from_numpy(lowest))
-        self.width.copy_(torch.from_numpy(highest - lowest))
+        self.begin_output(network.output_activation, self.channels)
 
     def start_at(self, mean: np.ndarray) -> None:
         """Let the output begin around the mean of the rows, (features,), in scaled units.
@@ -352,11 +338,7 @@ class ConvolutionalDecoder(Blocks):
 
     def shaped(self, x: Tensor, shape: tuple[int, ...]) -> Tensor:
         """(n, numbers * channels, *sizes) -> (n, *shape), or (n, numbers, *shape) for several numbers per feature."""
-        out = x.unflatten(1, (self.numbers, self.channels)).movedim(2, -1)
-        if self.bounded:
-            out = torch.addcmul(self.low, torch.sigmoid(out), self.width)
-        else:
-            out = ACTIVATIONS[self.network.output_activation](out)
+        out = self.ended(x.unflatten(1, (self.numbers, self.channels)).movedim(2, -1))
         if len(shape) == self.axes:
             out = out.squeeze(-1)
         return out.squeeze(1) if self.numbers == 1 else out

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch.nn import functional as F
 from isthmus.checks import is_real
 from isthmus.errors import InputError
 from isthmus.parts.activations import ACTIVATIONS, IN_PLACE
+from isthmus.parts.networks.common import Output, given_to, told_level
 from isthmus.records import Context, Layout, Pass, part
 
 NORMS = (None, "layer", "batch")
@@ -123,16 +123,25 @@ class Dense:
         return encoder, decoder
 
 
-def draw_weights(layer: nn.Linear, activation: str, generator: torch.Generator) -> None:
-    """Initial weights: He's for rectifier-like activations, Glorot's for the others; biases 0."""
-    fan_out, fan_in = layer.weight.shape
+def draw_weights(layer: nn.Module, activation: str, generator: torch.Generator) -> None:
+    """Initial weights of a linear map or a convolution: He's for rectifier-like activations, Glorot's for the others;
+    biases 0."""
+    weight = layer.get_parameter("weight")
+    fan_in, fan_out = weight[0].numel(), weight.numel() // weight.shape[1]
     if activation in ("relu", "leaky_relu", "gelu", "silu", "elu", "softplus"):
         bound = math.sqrt(6.0 / fan_in)
     else:
         bound = math.sqrt(6.0 / (fan_in + fan_out))
     with torch.no_grad():
-        layer.weight.uniform_(-bound, bound, generator=generator)
-        layer.bias.zero_()
+        weight.uniform_(-bound, bound, generator=generator)
+        layer.get_parameter("bias").zero_()
+
+
+def linear_layer(inputs: int, outputs: int, activation: str, generator: torch.Generator) -> nn.Linear:
+    """A linear map with fresh weights, for an activation that follows it."""
+    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    draw_weights(layer, activation, generator)
+    return layer
 
 
 def dropped(x: Tensor, rate: float, pass_: Pass) -> Tensor:
@@ -187,9 +196,8 @@ class Layers(nn.Module):
         for place, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
             beside = more if place == 0 else 0
             if mirror is None:
-                layer = nn.utils.skip_init(nn.Linear, inputs + beside, outputs)
-                draw_weights(layer, network.activation if place < last else "identity", generator)
-                self.linear.append(layer)
+                activation = network.activation if place < last else "identity"
+                self.linear.append(linear_layer(inputs + beside, outputs, activation, generator))
             else:
                 self.linear.append(Own(outputs, beside))
             if place < last and network.norm == "layer":
@@ -260,21 +268,6 @@ class BatchNorm(nn.BatchNorm1d):
         return F.batch_norm(x, *figures, training=learns, momentum=self.momentum or 0.1, eps=self.eps)
 
 
-class ReadsGiven(Protocol):
-    """Layers that read so many numbers per row beside their input."""
-
-    given_size: int
-
-
-def given_to(layers: ReadsGiven, context: Context) -> tuple[Tensor, ...]:
-    """What the rows are given, for layers that read it."""
-    if not layers.given_size:
-        return ()
-    if context.given is None:
-        raise InputError(f"given: this network reads {layers.given_size} given numbers per row; none came")
-    return (context.given,)
-
-
 class DenseEncoder(Layers):
     """``encoder(x, context) -> hidden``: (n, *shape) -> (n, hidden_size)."""
 
@@ -293,18 +286,12 @@ class DenseEncoder(Layers):
     def forward(self, x: Tensor, context: Context) -> Tensor:  # type: ignore[override]  # it finds what is beside
         beside = given_to(self, context)
         if self.told:
-            if context.level is None:
-                raise InputError("level: this encoder is told how strong the noise is; none came")
-            # Noise levels differ by factors: their logarithm has about the size of scaled data.
-            beside = (torch.log(context.level + 0.01)[:, None], *beside)
+            beside = (told_level(context), *beside)
         return super().forward(x.flatten(1), context, beside)
 
 
-class DenseDecoder(Layers):
+class DenseDecoder(Layers, Output):
     """``decoder(z, context) -> out``: (n, code_size) -> (n, *shape), or (n, k, *shape) for k numbers per feature."""
-
-    low: Tensor
-    width: Tensor
 
     def __init__(
         self,
@@ -318,22 +305,10 @@ class DenseDecoder(Layers):
         sizes = [code_size, *map(int, reversed(network.hidden)), out_size]
         super().__init__(network, sizes, generator, given_size, mirror)
         self.given_size = given_size
-        self.bounded = network.output_activation == "bounded"
-        if self.bounded:
-            self.register_buffer("low", torch.zeros(out_size))
-            self.register_buffer("width", torch.ones(out_size))
-
-    def set_range(self, low: np.ndarray, high: np.ndarray) -> None:
-        """What a bounded output may be: (features,) each, in scaled units."""
-        self.low.copy_(torch.from_numpy(low))
-        self.width.copy_(torch.from_numpy(high - low))
+        self.begin_output(network.output_activation, out_size)
 
     def forward(self, z: Tensor, context: Context) -> Tensor:  # type: ignore[override]  # it finds what is beside
-        out = super().forward(z.flatten(1), context, given_to(self, context))
-        if self.bounded:
-            out = torch.addcmul(self.low, torch.sigmoid(out), self.width)
-        else:
-            out = ACTIVATIONS[self.network.output_activation](out)
+        out = self.ended(super().forward(z.flatten(1), context, given_to(self, context)))
         features = math.prod(context.shape)
         if out.shape[1] == features:
             return out.reshape(out.shape[0], *context.shape)

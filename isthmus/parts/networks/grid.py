@@ -5,7 +5,6 @@ Maps are (n, channels, *sizes), as PyTorch has them; rows of the data are (n, *s
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isthmus.errors import InputError
-from isthmus.parts.networks.dense import Activation, BatchNorm
+from isthmus.parts.networks.dense import Activation, BatchNorm, draw_weights
 from isthmus.records import Layout, Pass
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ CONVOLUTIONS: dict[int, type[nn.Conv1d | nn.Conv2d | nn.Conv3d]] = {1: nn.Conv1d
 LARGEST = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 MEANS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
-
-LEVEL = ("identity", "selu", "tanh", "sigmoid", "saturated_linear", "shrink")
-"""Activations that pass on about as much as they get: Glorot's weights suit them, He's the rectifier-like others."""
 
 Sizes = tuple[int, ...]
 
@@ -78,11 +74,7 @@ def filters(
     """
     around = (kernel // 2,) * axes if padding is None else padding
     layer = nn.utils.skip_init(CONVOLUTIONS[axes], inputs, outputs, kernel, stride=stride, padding=around)
-    fan_in, fan_out = inputs * kernel**axes, outputs * kernel**axes
-    bound = math.sqrt(6.0 / (fan_in + fan_out if activation in LEVEL else fan_in))
-    with torch.no_grad():
-        layer.weight.uniform_(-bound, bound, generator=generator)
-        layer.bias.zero_()
+    draw_weights(layer, activation, generator)
     # Drawn first: in another order in memory, the same generator would give other weights.
     return layer.to(memory_format=FORMATS[axes]) if axes in FORMATS else layer
 

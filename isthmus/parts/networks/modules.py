@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from isthmus.checks import counted
 from isthmus.errors import InputError
-from isthmus.parts.networks.dense import Dense, draw_weights
+from isthmus.parts.networks.dense import Dense, linear_layer
 from isthmus.records import Context, Layout
 
 
@@ -124,8 +124,7 @@ class Backbone(nn.Module):
         size = self.size(layout)
         self.head: nn.Linear | None = None
         if size != hidden_size:
-            self.head = nn.utils.skip_init(nn.Linear, size, hidden_size)
-            draw_weights(self.head, "identity", generator)
+            self.head = linear_layer(size, hidden_size, "identity", generator)
 
     def size(self, layout: Layout) -> int:
         """Numbers per row that the module emits."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,7 +12,8 @@ from torch.nn import functional as F
 from isthmus.checks import check_whole
 from isthmus.errors import InputError
 from isthmus.parts.activations import ACTIVATIONS
-from isthmus.parts.networks.dense import draw_weights, given_to
+from isthmus.parts.networks.common import Output, given_to, numbers_per_cell, told_level
+from isthmus.parts.networks.dense import linear_layer
 from isthmus.parts.networks.steps import CELLS, State, last_valid, recurrent_layers, run, turned, valid_steps
 from isthmus.records import Context, Layout, part
 
@@ -82,6 +82,8 @@ class Recurrent:
     steps_at_once: int = 1
     output_activation: str = "identity"
 
+    any_length = True
+
     def __post_init__(self) -> None:
         check_whole("Recurrent", hidden=self.hidden, layers=self.layers, steps_at_once=self.steps_at_once)
         for name, known in (("cell", tuple(CELLS)), ("output_activation", (*ACTIVATIONS, "bounded"))):
@@ -110,22 +112,10 @@ class Recurrent:
 
         ``categories`` > 0: cells are whole numbers below it, which are embedded instead of read as quantities.
         """
-        if out_size % layout.features:
-            raise InputError(
-                f"Recurrent: a loss that wants {out_size} numbers per row of {layout.features} does not want as many "
-                "of every cell. Use a loss that does, or network=ist.Dense()"
-            )
-        channels = math.prod(layout.shape[1:])
-        numbers = out_size // layout.features
+        channels, numbers = math.prod(layout.shape[1:]), numbers_per_cell("Recurrent", out_size, layout)
         encoder = RecurrentEncoder(self, channels, hidden_size, generator, given_size, told, categories)
         decoder = RecurrentDecoder(self, channels, code_size, numbers, generator, given_size, categories)
         return encoder, decoder
-
-
-def linear_layer(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
-    draw_weights(layer, "identity", generator)
-    return layer
 
 
 class Reader(nn.Module):
@@ -177,7 +167,7 @@ class RecurrentEncoder(nn.Module):
             if network.bidirectional:
                 self.back.append(recurrent_layers(network.cell, size, network.hidden, 1, generator))
             size = directions * network.hidden
-        self.head = linear_layer(size, hidden_size, generator)
+        self.head = linear_layer(size, hidden_size, "identity", generator)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         # One direction at a time over padded rows: packed sequences gave the same and took 3 to 6 times as long.
@@ -200,23 +190,17 @@ class RecurrentEncoder(nn.Module):
 
     def beside(self, context: Context) -> tuple[Tensor, ...]:
         """What is read at every step beside x, (n, ...) each."""
-        given = given_to(cast(Any, self), context)
-        if not self.told:
-            return given
-        if context.level is None:
-            raise InputError("level: this encoder is told how strong the noise is; none came")
-        return (torch.log(context.level + 0.01)[:, None], *given)
+        given = given_to(self, context)
+        return (told_level(context), *given) if self.told else given
 
 
-class RecurrentDecoder(nn.Module):
+class RecurrentDecoder(Output):
     """``decoder(z, context) -> out``: (n, code_size) -> (n, *shape), or (n, k, *shape) for k numbers per cell.
 
     The code makes the first state and is read again at every step.
     """
 
     takes_context = True
-    low: Tensor
-    width: Tensor
 
     def __init__(
         self,
@@ -235,23 +219,14 @@ class RecurrentDecoder(nn.Module):
         self.reader = Reader(network, channels, categories, generator) if self.wants_teacher else None
         size = code_size + given_size
         states = 2 if network.cell == "lstm" else 1
-        self.first = linear_layer(size, states * network.layers * network.hidden, generator)
+        self.first = linear_layer(size, states * network.layers * network.hidden, "identity", generator)
         more = 0 if self.reader is None else self.reader.size
         self.steps = recurrent_layers(network.cell, size + more, network.hidden, network.layers, generator)
-        self.head = linear_layer(network.hidden, numbers * network.steps_at_once * channels, generator)
-        self.bounded = network.output_activation == "bounded"
-        if self.bounded:
-            self.register_buffer("low", torch.zeros(channels))
-            self.register_buffer("width", torch.ones(channels))
-
-    def set_range(self, low: np.ndarray, high: np.ndarray) -> None:
-        """What a bounded output may be: (features,) each, in scaled units; a channel has one range for all steps."""
-        lowest, highest = low.reshape(-1, self.channels).min(0), high.reshape(-1, self.channels).max(0)
-        self.low.copy_(torch.from_numpy(lowest))
-        self.width.copy_(torch.from_numpy(highest - lowest))
+        self.head = linear_layer(network.hidden, numbers * network.steps_at_once * channels, "identity", generator)
+        self.begin_output(network.output_activation, channels)
 
     def forward(self, z: Tensor, context: Context) -> Tensor:
-        z = torch.cat((z.flatten(1), *given_to(cast(Any, self), context)), dim=1)
+        z = torch.cat((z.flatten(1), *given_to(self, context)), dim=1)
         steps = context.shape[0] if context.lengths is None else int(context.lengths.max())
         if self.reader is None:
             groups = -(-steps // self.network.steps_at_once)
@@ -277,10 +252,7 @@ class RecurrentDecoder(nn.Module):
     def written(self, hidden: Tensor) -> Tensor:
         """(n, groups, hidden) -> (n, groups * steps_at_once, numbers, channels)."""
         steps = hidden.shape[1] * self.network.steps_at_once
-        out = self.head(hidden).reshape(hidden.shape[0], steps, self.numbers, self.channels)
-        if self.bounded:
-            return torch.addcmul(self.low, torch.sigmoid(out), self.width)
-        return ACTIVATIONS[self.network.output_activation](out)
+        return self.ended(self.head(hidden).reshape(hidden.shape[0], steps, self.numbers, self.channels))
 
     def taught(self, reader: Reader, z: Tensor, teacher: Tensor, lengths: Tensor | None) -> Tensor:
         """Every step written by a decoder that has been shown the true step before it; 0 before the first."""

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from isthmus.checks import check_whole
 from isthmus.errors import InputError
 from isthmus.parts.activations import ACTIVATIONS
-from isthmus.parts.networks.dense import Activation, given_to
+from isthmus.parts.networks.common import given_to, told_level
+from isthmus.parts.networks.dense import Activation
 from isthmus.parts.networks.grid import FORMATS, Sizes, checked_grid, filters, with_channels
 from isthmus.records import Context, Layout, part
 
@@ -78,6 +79,8 @@ class Restoring:
     blocks: int = 2
     activation: str = "silu"
     residual: bool = True
+
+    slides = True
 
     def __post_init__(self) -> None:
         check_whole("Restoring", channels=self.channels, levels=self.levels, blocks=self.blocks)
@@ -277,12 +280,8 @@ class RestoringEncoder(Levels):
 
     def beside(self, context: Context) -> tuple[Tensor, ...]:
         """What the rows are given, and how strong their noise is, for an encoder that reads it."""
-        if not self.told:
-            return given_to(self, context)
-        if context.level is None:
-            raise InputError("level: this encoder is told how strong the noise is; none came")
-        # Noise levels differ by factors: their logarithm has about the size of scaled data.
-        return (*given_to(self, context), torch.log(context.level + 0.01)[:, None])
+        given = given_to(self, context)
+        return (*given, told_level(context)) if self.told else given
 
 
 class RestoringDecoder(Levels):
