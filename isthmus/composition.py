@@ -117,14 +117,17 @@ class Composition(nn.Module):
         priors = (getattr(part, "prior", None) for part in (self.bottleneck, *of_codes))
         return next((prior for prior in priors if prior is not None), None)
 
-    def context(self, batch: Batch, pass_: Pass = EVALUATION, level: Tensor | None = None) -> Context:
-        """What the parts may read beside the rows; without a ``level`` the encoder is told the least that there is."""
+    def context(self, batch: Batch, pass_: Pass = EVALUATION, seen: Seen | None = None) -> Context:
+        """What the parts may read beside the rows; where no noise was made, the encoder is told the least that there
+        is."""
+        level = None if seen is None else seen.level
         if level is None and getattr(self.corruption, "tell", False):
             level = batch.x.new_full((batch.x.shape[0],), self.corruption.least)  # len() would fix ONNX graphs' rows
         total = self.loss.total(batch.visible()) if hasattr(self.loss, "total") else None
         shape, labels = tuple(batch.x.shape[1:]), batch.labels
         teacher = batch.visible() if pass_.training and getattr(self.decoder, "wants_teacher", False) else None
-        return Context(shape, batch.given, batch.lengths, teacher, level, total, labels, pass_)
+        known = known_cells(batch, seen)
+        return Context(shape, batch.given, batch.lengths, teacher, level, total, labels, known, pass_)
 
     def view(self, batch: Batch, seen: Seen | None = None) -> Tensor:
         """What the encoder is shown: the visible cells, as the loss wants them seen (counts: their logarithm)."""
@@ -153,7 +156,7 @@ class Composition(nn.Module):
         seen = Seen(batch.x if batch.shown is None else batch.shown)
         if self.corruption is not None and pass_.training:
             seen = self.corruption(batch, pass_)
-        context = self.context(batch, pass_, seen.level)
+        context = self.context(batch, pass_, seen)
         with self.watching() as activations:
             hidden, code = self.encode(batch, context, seen)
             out = self.decode(code, context)
@@ -270,6 +273,16 @@ class Composition(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def known_cells(batch: Batch, seen: Seen | None) -> Tensor | None:
+    """(n, columns) bool: of a mixed table, the cells that are neither missing nor hidden; None = all, or no table."""
+    if batch.layout.columns is None:
+        return None
+    known = None if batch.weight is None else batch.weight > 0
+    if seen is None or seen.hidden is None:
+        return known
+    return ~seen.hidden if known is None else known & ~seen.hidden
 
 
 def over_draws(values: Tensor, code: Code) -> Tensor:

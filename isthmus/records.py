@@ -73,22 +73,56 @@ def from_json(value: Any) -> Any:
     return value
 
 
+COLUMN_KINDS = ("number", "heavy", "count", "binary", "ordinal", "category", "circular")
+
+
+@part
+class Column:
+    """What one column of a mixed table holds, as the network and the loss meet it.
+
+    Parameters
+    ----------
+    kind : ``"number"`` (scaled, normal), ``"heavy"`` (scaled, with tails heavier than normal ones), ``"count"`` (whole
+        numbers from 0 on, not scaled), ``"binary"`` (0 or 1), ``"ordinal"`` and ``"category"`` (the number of a level,
+        0 to levels - 1, with and without an order), ``"circular"`` (a share of a turn, in [0, 1): the time of day).
+    levels : of ordinal and category, how many there are, >= 1; 0 for all others.
+    rare : of category, how many rare levels the last level stands for; the last level is also that of values that the
+        fit never met. 0 = every level is one value.
+    """
+
+    kind: str = "number"
+    levels: int = 0
+    rare: int = 0
+
+    @property
+    def numeric(self) -> bool:
+        """Whether cells are scaled numbers, to which noise may be added."""
+        return self.kind in ("number", "heavy")
+
+
 @part
 class Layout:
-    """What each axis of one row is, and which columns hold numbers.
+    """What each axis of one row is, and what the columns of a mixed table hold.
 
     Parameters
     ----------
     shape : the shape of one row, e.g. ``(30,)`` for a table, ``(28, 28)`` for a grey image.
     axes : a name per axis: ``("column",)``, ``("height", "width")``, ``("step",)`` or ``("frame", "height", "width")``,
         all but the first perhaps followed by ``"channel"``.
-    numeric : a truth value per column, or None where all are numbers. Noise is only ever added to
-        numeric columns.
+    columns : what each column of a mixed table holds; None = every cell is a number, and none is missing but in
+        series. With columns, a network is told which cells are known.
     """
 
     shape: tuple[int, ...]
     axes: tuple[str, ...]
-    numeric: tuple[bool, ...] | None = None
+    columns: tuple[Column, ...] | None = None
+
+    @property
+    def numeric(self) -> tuple[bool, ...] | None:
+        """Which columns noise may be added to; None = all."""
+        if self.columns is None or all(column.numeric for column in self.columns):
+            return None
+        return tuple(column.numeric for column in self.columns)
 
     @property
     def features(self) -> int:
@@ -190,6 +224,7 @@ class Context:
     teacher : (n, *shape) the true rows, for decoders with ``wants_teacher``, which are shown them while training.
     level : (n,) strength of each row's corruption, for encoders that are told it; None = not told.
     total : (n,) what the loss keeps of each row's size (the number of counts), for its mean; None = unknown.
+    known : (n, *shape) bool, of mixed tables, the cells that the encoder may read; None = all.
     pass_ : the circumstances of the pass (dropout reads its generator).
     """
 
@@ -200,6 +235,7 @@ class Context:
     level: Tensor | None = None
     total: Tensor | None = None
     labels: Tensor | None = None
+    known: Tensor | None = None
     pass_: Pass = EVALUATION
 
 
@@ -243,12 +279,15 @@ class Seen:
     changed : same shape, which cells a corruption changed; None = none.
     level : (n,) how strong the corruption of each row was, where the network is to be told.
     weight : same shape as x, weight of each cell in the loss of this pass; None = all 1.
+    hidden : same shape as x, bool: cells that the corruption hides, which a network that is told of missing cells
+        takes for missing; None = none.
     """
 
     x: Tensor
     changed: Tensor | None = None
     level: Tensor | None = None
     weight: Tensor | None = None
+    hidden: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -316,11 +355,13 @@ Schedule = float | Callable[[float], float]
 """A number, or a frozen callable of the fractional epoch; accepted wherever a weight or rate is."""
 
 __all__ = [
+    "COLUMN_KINDS",
     "EVALUATION",
     "NOWHERE",
     "PARTS",
     "Batch",
     "Code",
+    "Column",
     "Context",
     "Layout",
     "Pass",

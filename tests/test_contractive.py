@@ -21,7 +21,7 @@ from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.dense import Dense
 from isthmus.parts.penalties.contractive import Contractive, HigherOrderContractive, relative_error
 from isthmus.recipes import Parts
-from isthmus.records import Batch, Pass, Seen
+from isthmus.records import Batch, Column, Pass, Seen
 
 DEEP: dict[str, dict[str, Any]] = {
     **{name: {"activation": name} for name in ACTIVATIONS},
@@ -142,7 +142,7 @@ def test_the_chosen_method_follows_the_size_of_the_code() -> None:
 
 @pytest.mark.parametrize(("hidden", "method"), [((), "closed"), ((), "exact"), ((8, 5), "exact")])
 def test_missing_cells_and_columns_without_numbers_do_not_count(hidden: tuple[int, ...], method: str) -> None:
-    model, layout = a_model(hidden=hidden), replace(LAYOUT, numeric=(True,) * (FEATURES - 1) + (False,))
+    model, layout = a_model(hidden=hidden), replace(LAYOUT, columns=(Column(),) * (FEATURES - 1) + (Column("binary"),))
     weight = torch.ones(5, FEATURES, dtype=torch.float64)
     weight[0, 1] = weight[3] = 0
     x = some_rows(5)

@@ -12,15 +12,15 @@ import torch
 from isthmus.errors import InputError
 from isthmus.parts.corruptions import GaussianNoise, Mask, MaskPatches, RowSwap, SaltPepper
 from isthmus.parts.schedules import Between, Ramp
-from isthmus.records import Batch, Layout, Pass, Seen
+from isthmus.records import Batch, Column, Layout, Pass, Seen
 
 LAYOUT = Layout((4,), ("column",))
 FRACTIONS = {"mask": Mask, "salt and pepper": SaltPepper, "row swap": RowSwap}
 
 
-def a_batch(n: int = 2000, numeric: tuple[bool, ...] | None = None, weight: torch.Tensor | None = None) -> Batch:
+def a_batch(n: int = 2000, columns: tuple[Column, ...] | None = None, weight: torch.Tensor | None = None) -> Batch:
     x = torch.from_numpy(np.random.default_rng(0).standard_normal((n, 4)))
-    return Batch(x + torch.tensor([0.0, 10.0, 20.0, 30.0]), Layout((4,), ("column",), numeric), weight)
+    return Batch(x + torch.tensor([0.0, 10.0, 20.0, 30.0]), Layout((4,), ("column",), columns), weight)
 
 
 def corrupt(corruption: object, batch: Batch, seed: int = 0, epoch: float = math.inf) -> Seen:
@@ -52,9 +52,9 @@ def test_the_generator_decides(corruption: object) -> None:
     assert first.dtype == batch.x.dtype
 
 
-@pytest.mark.parametrize("corruption", [Mask(0.99), GaussianNoise(1.0), SaltPepper(1.0), RowSwap(1.0)], ids=repr)
+@pytest.mark.parametrize("corruption", [GaussianNoise(1.0), SaltPepper(1.0)], ids=repr)
 def test_only_numeric_columns_are_touched(corruption: object) -> None:
-    batch = a_batch(50, numeric=(True, False, True, False))
+    batch = a_batch(50, columns=(Column(), Column("binary"), Column("heavy"), Column("category", 4)))
     seen = corrupt(corruption, batch)
     assert torch.equal(seen.x[:, [1, 3]], batch.x[:, [1, 3]])
     assert seen.changed.any(0).tolist() == [True, False, True, False]

@@ -10,7 +10,7 @@ import numpy as np
 
 from isthmus.data.packing import pack_text, unpack_text
 from isthmus.errors import FileFormatError
-from isthmus.records import Layout
+from isthmus.records import COLUMN_KINDS, Column, Layout
 
 CONTAINERS = ("numpy", "pandas", "polars")
 
@@ -119,8 +119,9 @@ class Form:
         tensors = {"dtypes": np.array([kinds.index(name) for name in self.dtypes], dtype=np.int32)}
         if self.names is not None:
             tensors["names"], tensors["names_offsets"] = pack_text(self.names)
-        if self.layout.numeric is not None:
-            tensors["numeric"] = np.array(self.layout.numeric, dtype=bool)
+        if self.layout.columns is not None:
+            about = [(COLUMN_KINDS.index(one.kind), one.levels, one.rare) for one in self.layout.columns]
+            tensors["columns"] = np.array(about, dtype=np.int64)
         body: dict[str, Any] = {
             "container": self.container,
             "shape": list(self.layout.shape),
@@ -140,8 +141,9 @@ class Form:
             shape, kinds = tuple(int(n) for n in body["shape"]), [str(kind) for kind in body["dtypes"]]
             dtypes = tuple(kinds[i] for i in np.asarray(tensors["dtypes"]).tolist())
             names = unpack_text(tensors["names"], tensors["names_offsets"]) if "names" in tensors else None
-            numeric = tuple(np.asarray(tensors["numeric"]).tolist()) if "numeric" in tensors else None
-            layout = Layout(shape, tuple(str(axis) for axis in body["axes"]), numeric)
+            about = np.asarray(tensors["columns"]).tolist() if "columns" in tensors else None
+            columns = None if about is None else tuple(Column(COLUMN_KINDS[i], n, rare) for i, n, rare in about)
+            layout = Layout(shape, tuple(str(axis) for axis in body["axes"]), columns)
             words = unpack_text(tensors["words"], tensors["words_offsets"]) if "words" in tensors else None
             level = str(body.get("level", "character"))
             form = cls(str(body["container"]), names, dtypes, layout, bool(body["numbered"]), words, level)

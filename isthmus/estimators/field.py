@@ -14,6 +14,7 @@ from isthmus.data.sources import spread_rows
 from isthmus.errors import InputError
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.settings import number
+from isthmus.records import Seen
 from isthmus.report import field
 
 GRID, SHOWN, NOISY = 24, 3000, 60
@@ -65,7 +66,7 @@ def vector_field(model: Autoencoder, X: Any, *, level: float | None = None, give
     with torch.no_grad():
         for _, _, batch in model._batches(source, given):
             told = None if level is None else batch.x.new_full((len(batch),), level)
-            context = composition.context(batch, level=told)
+            context = composition.context(batch, seen=None if told is None else Seen(batch.x, level=told))
             point = composition.encode(batch, context)[1].point
             move = composition.rebuild(point, context) - batch.x
             # A move has no origin: it is brought back to the data's units by the scale alone.
