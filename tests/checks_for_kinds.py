@@ -78,7 +78,7 @@ class Case:
     @property
     def steps(self) -> int:
         """Steps after which a cost has fallen: many where weights are shared between places."""
-        return 80 if isinstance(NETWORKS[self.network], dict) else 400
+        return {"convolutional": 400, "recurrent": 800}.get(self.network, 80)
 
     def excused(self, law: str) -> bool:
         """Whether a part says that its nature breaks the law, and why: ``couples_rows``,
