@@ -4,10 +4,12 @@ Static binarisation: every pixel is drawn once, 1 with the probability of its gr
 ``numpy.random.RandomState(0).random_sample((60000, 784)) < train / 255``, then ``random_sample((10000, 784)) < test /
 255`` from the same generator. Static and dynamic binarisation, drawn anew in every epoch, differ by about 2 nats; the
 published figures are of another static draw, of which 50,000 rows were trained on, here it is all 60,000. The first
-row's activation and learning rate follow from the likelihood of the last 10,000 of them, in shorter fits to the first
-50,000, but not its epochs: 150, 300 and 500 gave 90.9, 90.0 and 92.4 on the test rows, the last overfitted. The other
-rows' settings are not tuned. What is printed is minus the log-likelihood of the 10,000 test rows, in
-nats, by importance sampling from the posterior; the more draws, the tighter.
+row's settings follow from the likelihood of the last 10,000 of them, in fits to the first 50,000 (``--held-out``): its
+encoder is shown rows of which one pixel in twenty is black, whose clean pixels are what is costed (Im et al. 2017,
+"Denoising criterion for variational auto-encoding"), which keeps it from overfitting: 91.0 nats held out after 300
+epochs, and 91.3 after 200 without. Fits to rows as they are gave 90.9, 90.0 and 92.4 on the test rows after 150, 300
+and 500 epochs. The other rows' settings are not tuned. What is printed is minus the log-likelihood of the 10,000 test
+rows, in nats, by importance sampling from the posterior; the more draws, the tighter.
 
     kind     network (the decoder mirrors it)        published, nats (draws)
     vae      784-400-40 silu (there: relu)           89.8 (200): pythae; 89.9: Rezende & Mohamed 2015; tutorials 97.1
@@ -52,6 +54,7 @@ class Setting:
     draws: int
     full: dict[str, Any]
     quick: dict[str, Any] | None = None
+    corruption: Any = None
 
 
 TANH, SILU = ist.Dense((200, 200), activation="tanh"), ist.Dense((300, 300), activation="silu")
@@ -65,6 +68,7 @@ SETTINGS = {
         draws=200,
         full={"epochs": 300, "batch_size": 250, "learning_rate": 6e-3},
         quick={"epochs": 300, "batch_size": 250, "learning_rate": 6e-3},
+        corruption=ist.Mask(0.05),
     ),
     "iwae-5": Setting(
         method=lambda: ist.recipes.iwae(draws=5),
@@ -113,6 +117,7 @@ def fitted(setting: Setting, how: dict[str, Any], train: np.ndarray, seed: int) 
         code_size=setting.code_size,
         network=setting.network,
         loss=ist.Bernoulli(),
+        corruption=setting.corruption,
         scale="none",
         weight_decay=0.0,
         validation_fraction=0.0,

@@ -106,8 +106,8 @@ def missing_cells(
     return (
         f"Input {argument} contains NaN. Missing cells: {places(counts, shape, names)}; "
         f"{counted(int(counts.sum()), 'cell')} in {rows_hit:,} of {counted(rows, 'row')}.{empty} "
-        f"Only series may have gaps yet (isthmus.data.sequences): fill them in (sklearn.impute.SimpleImputer does), "
-        f"or drop those rows or columns."
+        f"Tables and series may have gaps where rows with gaps were fitted, too; else fill them in "
+        f"(sklearn.impute.SimpleImputer does), or drop those rows or columns."
     )
 
 

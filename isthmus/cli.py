@@ -5,29 +5,38 @@ The work is in `commands.py` and `demo.py`, which are imported only when a comma
 
 from __future__ import annotations
 
-import errno
 import os
-import re
-import shlex
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from isthmus.cli_denoise import denoise
-from isthmus.errors import (
-    FileFormatError,
-    ForeignCheckpointError,
-    InputError,
-    IsthmusWarning,
-    MissingExtraError,
-    TrainingError,
+from isthmus.cli_messages import explained, notes, say
+from isthmus.cli_options import (
+    TABLES,
+    TRAINING,
+    BatchSize,
+    Columns,
+    DataFile,
+    Device,
+    Epochs,
+    GivenNames,
+    Labels,
+    LearningRate,
+    MaxTime,
+    ModelFile,
+    Quiet,
+    Scale,
+    Seed,
+    TableFile,
+    ValidationFraction,
+    check_data,
 )
+from isthmus.cli_tables import impute
+from isthmus.errors import InputError
 from isthmus.outputs import check_folder, check_output
 from isthmus.version import VERSION
 
@@ -48,8 +57,6 @@ Three commands to try:
 
 isthmus --help lists every command, isthmus COMMAND --help explains one.
 """
-
-TABLES = (".csv", ".parquet", ".npy")
 
 
 class Commands(TyperGroup):
@@ -91,124 +98,6 @@ class Commands(TyperGroup):
             raise typer.Exit(130) from interrupt
 
 
-def say(sentence: str) -> None:
-    """One line on the standard error."""
-    print(f"isthmus: {for_terminal(sentence)}", file=sys.stderr, flush=True)
-
-
-def for_terminal(sentence: str) -> str:
-    """A sentence of the library as one line, its advice in terms of the command line.
-
-    >>> for_terminal("Leave it out\\nwith columns={'a b': 'ignore'}.")
-    "Leave it out with --column 'a b'=ignore."
-    >>> for_terminal("Feature names unseen at fit time:\\n- age\\n- income\\nLeave them out.")
-    'New columns: age, income. Leave them out.'
-    """
-    for python, shell in IN_THE_SHELL.items():
-        sentence = sentence.replace(python, shell)
-    sentence = re.sub(r":\n((?:- .*\n)+)", lambda m: f": {', '.join(m[1][2:-1].split(chr(10) + '- '))}.\n", sentence)
-    sentence = re.sub(SEVERAL_ARRAYS, lambda m: f"{m[1]}. Save the one that is meant: {to_npy(m[2], m[3])}", sentence)
-    option = re.sub(r"columns=\{'?([^'}]*)'?: 'ignore'\}", lambda m: f"--column {shlex.quote(m[1])}=ignore", sentence)
-    return " ".join(option.split())
-
-
-IN_THE_SHELL = {
-    "The feature names should match those that were passed during fit.": "the columns are not those of the fit.",
-    "Feature names unseen at fit time": "New columns",
-    "Feature names seen at fit time, yet now missing": "Missing columns",
-    "save it as CSV, or give pandas.read_excel(...)": "save it as CSV",
-    "fit without resume": "leave out --resume",
-    "give the same for these rows, given=...": "give the same for these rows with --given COLUMN|FILE",
-}
-"""What the library says to those who write Python, and what it means on a command line."""
-
-SEVERAL_ARRAYS = r"^(('.*') holds several arrays: .*)\. Give the one that is meant, numpy\.load\(path\)\[(.*?)\],.*"
-
-
-def to_npy(path: str, key: str) -> str:
-    """The command that takes one array out of a .npz file; both words are written as Python writes them.
-
-    >>> print(to_npy("'all.npz'", "'x'"))
-    python -c "import numpy; numpy.save('data.npy', numpy.load('all.npz')['x'])"
-    """
-    program = f"import numpy; numpy.save('data.npy', numpy.load({path})[{key}])"
-    return "python -c " + (shlex.quote(program) if set(program) & set('"$`\\!') else f'"{program}"')
-
-
-def explained(error: Exception) -> tuple[str, int] | None:
-    """What to say about an error, and the exit code: 2 for a mistake in the call or the data; None for a bug."""
-    if isinstance(error, (InputError, FileFormatError, ForeignCheckpointError)):
-        return str(error), 2
-    if isinstance(error, (TrainingError, MissingExtraError)):
-        return str(error), 1
-    if isinstance(error, MemoryError):
-        return f"not enough memory{f' ({error})' if str(error) else ''}; try fewer rows or columns", 1
-    if isinstance(error, OSError):
-        where = "" if error.filename is None else f"{os.fsdecode(error.filename)!r}: "
-        theirs = error.errno in (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
-        return f"{where}{error.strerror or error}", 2 if theirs else 1
-    if isinstance(error, typer.Abort):
-        return "stopped", 1
-    if hasattr(error, "format_message"):  # an error of the command line's own parser
-        context = getattr(error, "ctx", None)
-        path = "isthmus" if context is None else " ".join(["isthmus", *context.command_path.split()[1:]])
-        said = error.format_message().rstrip(".")
-        return f"{said}{'' if said.endswith('?') else '.'} See: {path} --help", 2
-    return None
-
-
-@contextmanager
-def notes(debug: bool) -> Iterator[None]:
-    """Show the library's own warnings as lines that begin with "note:", each once, and no others."""
-    said: set[str] = set()
-
-    def show(
-        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
-    ) -> None:
-        text = for_terminal(str(message))
-        if debug and not issubclass(category, IsthmusWarning):
-            print(f"{filename}:{lineno}: {category.__name__}: {text}", file=sys.stderr)
-        elif issubclass(category, IsthmusWarning) and text not in said:
-            said.add(text)
-            print(f"note: {text}", file=sys.stderr, flush=True)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", IsthmusWarning)
-        warnings.showwarning = show
-        yield
-
-
-TEXT_TABLE = re.compile(r"[^\[{<\n]*\d[^\n]*[,;\t ][^\n]*\d")
-"""How the text of a table begins: with numbers and something between them, and no bracket of JSON or HTML."""
-
-ENDINGS = (".csv", ".tsv", ".gz", ".parquet", ".npy", ".npz", ".idx", ".safetensors")
-
-
-def check_data(path: str) -> str:
-    """Refuse what only looks like data on a command line: a pipe, and a table under another name."""
-    given = Path(path)
-    try:
-        if path == "-" or path.startswith(("/dev/stdin", "/dev/fd/", "/proc/self/fd/")) or given.is_fifo():
-            raise InputError(
-                f"{path!r}: reading from a pipe is not supported, because data are read more than once; write them to "
-                "a file first, such as data.csv, and give that"
-            )
-        if given.suffix.lower() in ENDINGS or "ubyte" in given.name or not given.is_file():
-            return path
-        with open(given, "rb") as file:
-            text = file.read(4096).decode(errors="replace")
-    except OSError:
-        return path  # whoever reads it says what is wrong
-    # With its first line a row of names, the second one tells.
-    if "\0" not in text and "\ufffd" not in text and any(map(TEXT_TABLE.match, text.split("\n")[:2])):
-        ending = f"the ending {given.suffix!r}" if given.suffix else "a name without an ending"
-        raise InputError(
-            f"{path!r}: {ending} does not say what kind of file it is, but it looks like a table in text: rename it "
-            f"to {given.stem + '.csv'!r}"
-        )
-    return path
-
-
 app = typer.Typer(
     name="isthmus",
     cls=Commands,
@@ -225,68 +114,6 @@ app.add_typer(denoise)
 def main() -> None:
     """What the command ``isthmus`` calls."""
     app(prog_name="isthmus")
-
-
-DataFile = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        show_default=False,
-        callback=check_data,
-        help="A .csv, .parquet, .npy, .npz or idx file, or a folder of images.",
-    ),
-]
-ModelFile = Annotated[
-    str, typer.Argument(metavar="MODEL", show_default=False, help="The .safetensors file that fit wrote.")
-]
-TableFile = Annotated[
-    str,
-    typer.Option("-o", "--output", metavar="FILE", show_default=False, help="A .csv, .parquet or .npy file."),
-]
-Labels = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN|FILE",
-        help="A column of DATA, or a file with one label per row: left out of the fit, used to colour the "
-        "report; the kind semi-supervised learns from them, where a row has one.",
-    ),
-]
-GivenNames = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--given",
-        metavar="COLUMN|FILE",
-        help="What each row is given, so that its code need not hold it: a column of DATA, which is then left out, or "
-        "a file with one value per row. Can be repeated; a model fitted with it needs it always.",
-        rich_help_panel="Data",
-    ),
-]
-Scale = Annotated[
-    str,
-    typer.Option(help="How columns are scaled: auto, standard, common, unit or none.", rich_help_panel="Data"),
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--column",
-        metavar="NAME=TYPE",
-        help="One column's type: ignore (leave it out), or a scaling. Can be repeated.",
-        rich_help_panel="Data",
-    ),
-]
-TRAINING = "Training (what is left open is chosen from the size of the data)"
-Epochs = Annotated[int | None, typer.Option(help="Most passes over the rows.", rich_help_panel=TRAINING)]
-BatchSize = Annotated[int | None, typer.Option(help="Rows in one step.", rich_help_panel=TRAINING)]
-LearningRate = Annotated[float | None, typer.Option(help="Size of the first steps.", rich_help_panel=TRAINING)]
-ValidationFraction = Annotated[
-    float | None, typer.Option(help="Share of the rows held out to judge by.", rich_help_panel=TRAINING)
-]
-MaxTime = Annotated[
-    float | None, typer.Option(metavar="SECONDS", help="Stop a fit after so long.", rich_help_panel=TRAINING)
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=TRAINING)]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same model on one machine.", rich_help_panel=TRAINING)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and notes.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -380,7 +207,9 @@ def fit(
     if checkpoint is not None:
         check_folder("--checkpoint", checkpoint)
     from isthmus import commands
-    from isthmus.assignments import columns_of, kind_of
+    from isthmus.assignments import kind_of
+    from isthmus.commands_data import Given
+    from isthmus.commands_tables import columns_asked
 
     settings = {
         "code_size": code_size,
@@ -398,14 +227,14 @@ def fit(
         "checkpoint_every": checkpoint_every,
     }
     kind = kind_of(method, knobs or [], network)
-    columns = columns_of(column or [])
+    columns = columns_asked(column)
     commands.fit(
         data,
         output,
         {**kind, **settings},
         columns,
         labels=labels,
-        given=commands.Given(data, tuple(given or ())),
+        given=Given(data, tuple(given or ())),
         report=report,
         resume=resume,
         words=context.obj,
@@ -424,9 +253,10 @@ def encode(
     """
     check_output("-o", output, TABLES, data, model)
     from isthmus import commands
-    from isthmus.assignments import columns_of
+    from isthmus.commands_data import Given
+    from isthmus.commands_tables import columns_asked
 
-    commands.encode(model, data, output, columns_of(column or []), commands.Given(data, tuple(given or ())))
+    commands.encode(model, data, output, columns_asked(column), Given(data, tuple(given or ())))
 
 
 @app.command()
@@ -441,9 +271,13 @@ def reconstruct(
     """
     check_output("-o", output, TABLES, data, model)
     from isthmus import commands
-    from isthmus.assignments import columns_of
+    from isthmus.commands_data import Given
+    from isthmus.commands_tables import columns_asked
 
-    commands.reconstruct(model, data, output, columns_of(column or []), commands.Given(data, tuple(given or ())))
+    commands.reconstruct(model, data, output, columns_asked(column), Given(data, tuple(given or ())))
+
+
+app.command()(impute)
 
 
 @app.command()
@@ -464,10 +298,11 @@ def report(
     """
     check_output("-o", output, (".html", ".htm"), data, model)
     from isthmus import commands
-    from isthmus.assignments import columns_of
+    from isthmus.commands_data import Given
+    from isthmus.commands_tables import columns_asked
 
-    beside = commands.Given(data, tuple(given or ()))
-    commands.report(model, data, output, columns_of(column or []), labels, beside)
+    beside = Given(data, tuple(given or ()))
+    commands.report(model, data, output, columns_asked(column), labels, beside)
 
 
 @app.command()
@@ -521,7 +356,7 @@ def compare(
     isthmus compare cells.csv --methods undercomplete,deep --code-sizes 2,4,8
     """
     from isthmus import commands
-    from isthmus.assignments import columns_of
+    from isthmus.commands_tables import columns_asked
 
     settings = {
         "scale": scale,
@@ -534,7 +369,7 @@ def compare(
         "random_state": seed,
         "verbose": int(not quiet),
     }
-    commands.compare(data, methods, code_sizes, settings, columns_of(column or []), labels)
+    commands.compare(data, methods, code_sizes, settings, columns_asked(column), labels)
 
 
 @app.command()
@@ -557,10 +392,10 @@ def info(
     isthmus info cells.safetensors
     isthmus info cells.csv
     """
-    from isthmus import commands
-    from isthmus.assignments import columns_of
+    from isthmus import commands_info
+    from isthmus.commands_tables import columns_asked
 
-    commands.info(path, columns_of(column or []), every)
+    commands_info.info(path, columns_asked(column), every)
 
 
 @app.command()

@@ -47,7 +47,7 @@ def read(path: str, skip: bool) -> tuple[Any, list[str] | None]:
         warn_of_passed_over(Path(path))
         same = len({(image.shape, image.dtype.name) for image in images}) == 1
         return (np.stack(images) if same else images), names
-    return path_source(Path(path).expanduser(), path, None, True), None
+    return path_source(Path(path).expanduser(), path, None), None
 
 
 def twins(

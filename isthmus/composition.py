@@ -248,6 +248,11 @@ class Composition(nn.Module):
         (codes that are maps, or rows of a codebook)."""
         return self.bottleneck.z_of(point) if hasattr(self.bottleneck, "z_of") else point
 
+    def cell_errors(self, rebuilt: Tensor, x: Tensor) -> Tensor:
+        """Same shape as x: the squared error of every cell in scaled units; of a mixed table's columns that hold no
+        numbers, what their loss counts in its place."""
+        return self.loss.cell_errors(rebuilt, x) if hasattr(self.loss, "cell_errors") else (rebuilt - x).square()
+
     def point_cost(self, batch: Batch) -> Tensor:
         """(n,) the row's cost, decoded from ``code.point`` instead of a draw."""
         context = self.context(batch)

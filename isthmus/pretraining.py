@@ -36,6 +36,7 @@ from isthmus.parts.losses.categories import Bernoulli
 from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.convolutional import Convolutional, ConvolutionalDecoder, ConvolutionalEncoder
 from isthmus.parts.networks.dense import Dense, DenseDecoder, DenseEncoder, Layers
+from isthmus.parts.networks.embedded import EmbeddedDecoder, EmbeddedEncoder
 from isthmus.parts.networks.grid import times
 from isthmus.parts.networks.one_block import OneBlock
 from isthmus.parts.pretraining import Boltzmann, Greedy
@@ -63,7 +64,7 @@ def pretrain(
     """Train the layers of ``composition`` (in place) one by one, and return the plan of what is to follow.
 
     Those of a dense network are its linear maps, those of a convolutional one its blocks, and above them the linear
-    maps that lead to a vector code.
+    maps that lead to a vector code. On a mixed table the lowest layer learns what its levels are turned into, too.
 
     While they are trained alone, layers read nothing beside their input, neither what rows are ``given`` nor how strong
     the noise is: the weights of what the network reads beside keep their fresh values, for the joint training to learn.
@@ -146,6 +147,8 @@ class Stack:
 
     Attributes
     ----------
+    encoder, decoder : the network's own, without what a mixed table is read by before them.
+    entry : what reads a mixed table; None where rows are numbers.
     blocks : how many there are.
     up, down : the linear maps of encoder and decoder; None where the code is a map.
     """
@@ -154,6 +157,7 @@ class Stack:
     decoder: Any
     bottleneck: Any
     loss: Any
+    entry: nn.Module | None
     blocks: int
     up: Layers | None
     down: Layers | None
@@ -195,10 +199,15 @@ def flat(features: int) -> Layout:
 
 def stack_of(composition: Composition, description: Any) -> Stack:
     """The layers, or a refusal in words."""
-    encoder, decoder = composition.encoder, composition.decoder
     if not isinstance(description, (Greedy, Boltzmann)):
         raise InputError(f"pretraining must be Greedy(), Boltzmann() or None; got {description!r}")
-    parts = encoder, decoder, composition.bottleneck, composition.loss
+    encoder, decoder, entry = inner_of(composition)
+    if entry is not None and isinstance(description, Boltzmann):
+        raise InputError(
+            "X: the units of Boltzmann machines (pretraining) are Bernoulli or Gaussian, and a mixed table has levels, "
+            f"counts and gaps as well. Use {INSTEAD}"
+        )
+    parts = encoder, decoder, composition.bottleneck, composition.loss, entry
     came = type(getattr(encoder, "network", getattr(encoder, "module", encoder))).__name__
     if isinstance(encoder, DenseEncoder) and isinstance(decoder, DenseDecoder):
         check_layers(encoder.network, "no norm and no linear path beside them", linear_path=False, norm=None)
@@ -222,6 +231,14 @@ def stack_of(composition: Composition, description: Any) -> Stack:
     elif isinstance(description.corruption, (MaskPatches, BlindSpot)):
         check_patches(stack, description.corruption)
     return stack
+
+
+def inner_of(composition: Composition) -> tuple[Any, Any, nn.Module | None]:
+    """Encoder and decoder, and what reads a mixed table before them."""
+    encoder, decoder = composition.encoder, composition.decoder
+    if isinstance(encoder, EmbeddedEncoder) and isinstance(decoder, EmbeddedDecoder):
+        return encoder.inner, decoder.inner, encoder.entry
+    return encoder, decoder, None
 
 
 def check_layers(network: Dense | Convolutional, have: str, **without: Any) -> None:
@@ -279,9 +296,9 @@ Placed = tuple[Composition, Feed, Callable[[], None]]
 def autoencoder_at(stack: Stack, place: int, greedy: Greedy, feed: Feed, generator: torch.Generator) -> Placed:
     """The one-layer autoencoder at ``place``: what its decoder gives is what the whole decoder gives at that place.
 
-    The lowest layer has the kind's own loss and output. Above it, outputs lie where the activation's values do, so the
-    decoder ends in the same activation: with the squared error, or, for sigmoid units, whose values lie in [0, 1],
-    with the cross-entropy, whose gradient does not fade where units are nearly 0 or 1.
+    The lowest layer has the kind's own loss and output, and the entry of a mixed table. Above it, outputs lie where the
+    activation's values do, so the decoder ends in the same activation: with the squared error, or, for sigmoid units,
+    whose values lie in [0, 1], with the cross-entropy, whose gradient does not fade where units are nearly 0 or 1.
     """
     network, highest = stack.network, place == stack.count - 1
     corruption = greedy.corruption
@@ -299,7 +316,7 @@ def autoencoder_at(stack: Stack, place: int, greedy: Greedy, feed: Feed, generat
         corruption=corruption,
         penalties=greedy.penalties,
     ).build(layout, stack.code_size(layout) if highest else stack.gives(place, layout).features, generator)
-    encoder, decoder = cast(tuple[Any, Any], (layer.encoder, layer.decoder))
+    encoder, decoder, entry = inner_of(layer)
     if decoder.bounded:
         decoder.low.copy_(stack.decoder.low)
         decoder.width.copy_(stack.decoder.width)
@@ -311,6 +328,10 @@ def autoencoder_at(stack: Stack, place: int, greedy: Greedy, feed: Feed, generat
             pairs = zip(stack.pair(place), (encoder.linear[0], decoder.linear[0]), strict=True)
         for part, learnt in pairs:
             put(part, **dict(learnt.named_parameters()))
+        if stack.entry is not None and entry is not None:
+            # What the lowest layer was trained with: the vectors of levels, on both sides.
+            put(stack.entry, **dict(entry.named_parameters()))
+            put(stack.loss, **dict(layer.loss.named_parameters()))
 
     return layer, feed, unfold
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,12 +34,14 @@ from isthmus.parts.bottlenecks.residual import ResidualCodebook
 from isthmus.parts.bottlenecks.sparse import BatchTopK, JumpReLU, TopK
 from isthmus.parts.bottlenecks.spherical import Spherical
 from isthmus.parts.corruptions import GaussianNoise, Mask, MaskPatches
+from isthmus.parts.losses.columns import PerColumn
 from isthmus.parts.losses.counts import Multinomial
 from isthmus.parts.losses.grouped import GroupedHuber
 from isthmus.parts.losses.robust import Huber
 from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.networks.convolutional import Convolutional
 from isthmus.parts.networks.dense import Dense
+from isthmus.parts.networks.embedded import Embedded
 from isthmus.parts.networks.recurrent import Recurrent
 from isthmus.parts.penalties.adversarial import AdversarialPrior, FactorTC
 from isthmus.parts.penalties.contractive import Contractive, HigherOrderContractive
@@ -83,10 +85,11 @@ class Parts:
 
     def build(self, layout: Layout, code_size: int, generator: torch.Generator, given_size: int = 0) -> Composition:
         """Make the composition, with fresh weights drawn from ``generator``, for rows given so many numbers each."""
+        made = self if layout.columns is None else self.mixed()
         site = Site(layout, code_size, generator)
-        parts = {name: built(getattr(self, name), site) for name in ("bottleneck", "loss", "corruption")}
+        parts = {name: built(getattr(made, name), site) for name in ("bottleneck", "loss", "corruption")}
         penalties = tuple(built(penalty, site) for penalty in self.penalties)
-        network = self.network.resolve(layout.features, code_size)
+        network = made.network.resolve(layout.features, code_size)
         hidden_size, out_size = parts["bottleneck"].width(code_size), parts["loss"].width(layout.features)
         # Named only where something is given or told, so that a network of one's own may do without them.
         embedded = parts["loss"].classes if getattr(parts["loss"], "embedded", False) else 0
@@ -95,6 +98,22 @@ class Parts:
         encoder, decoder = network.build(layout, hidden_size, code_size, out_size, generator, **more)
         beside: dict[str, Any] = {"rate": self.rate, "augmentation": self.augmentation}
         return compose(encoder, decoder=decoder, penalties=penalties, **beside, **parts)
+
+    def mixed(self) -> Parts:
+        """The same for a mixed table: the network reads levels and gaps too, and every column has its likelihood."""
+        network, loss = self.network, self.loss
+        if not isinstance(network, Embedded):
+            network = Embedded(network)
+        if isinstance(loss, PerColumn) or hasattr(loss, "cell_errors"):  # as it was written down, or built already
+            return replace(self, network=network)
+        ready = loss if hasattr(loss, "support") else built(loss)
+        if ready.support != "real" or ready.width(2) != 2 or getattr(ready, "on_sphere", False):
+            raise InputError(
+                f"loss: {type(loss).__name__} takes every cell of a row for one sort of number; in a mixed table every "
+                "column has a likelihood of its own. Leave loss out, or use a loss of real numbers such as ist.Huber(),"
+                " which the numeric columns then get"
+            )
+        return replace(self, network=network, loss=PerColumn() if loss == Squared() else PerColumn(numbers=loss))
 
 
 RECIPES: dict[str, Recipe] = {}

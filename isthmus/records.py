@@ -9,6 +9,7 @@ compared, printed and stored as JSON.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
@@ -99,6 +100,15 @@ class Column:
         """Whether cells are scaled numbers, to which noise may be added."""
         return self.kind in ("number", "heavy")
 
+    @property
+    def numbers(self) -> float:
+        """How many numbers a cell is worth, for the size of a code: one, and of levels as many as bits tell them apart.
+
+        >>> Column("number").numbers, Column("category", levels=16).numbers
+        (1, 4.0)
+        """
+        return max(1, math.log2(max(self.levels, 2)))
+
 
 @part
 class Layout:
@@ -131,6 +141,11 @@ class Layout:
         for length in self.shape:
             size *= length
         return size
+
+    @property
+    def numbers(self) -> int:
+        """What one row is worth in numbers: `features`, but of a mixed table, some of whose cells are worth more."""
+        return self.features if self.columns is None else math.ceil(sum(column.numbers for column in self.columns))
 
     @property
     def sequence(self) -> bool:

@@ -83,7 +83,7 @@ class Feed:
         self.watched = held_out if len(held_out) else train[:: max(1, len(train) // 1000)]
         self.at_once = max(16, min(4096, cells_at_once // source.layout.features))
         self.cached: Tensor | None = None
-        self.cached_watched: Tensor | None = None
+        self.cached_watched: tuple[Tensor, Tensor | None] | None = None
         self.cached_shown: Tensor | None = None
         if source.random_access and source.rows * source.layout.features * 4 <= CACHE_BYTES:
             self.cached = self.scaled(source)
@@ -106,10 +106,12 @@ class Feed:
             numbers = torch.from_numpy(order)
             for start in range(skip * batch_size, len(order), batch_size):
                 some = numbers[start : start + batch_size]
-                yield self.batch(self.cached.index_select(0, some), some, self.trims and seed is not None)
+                x, cells = self.cached.index_select(0, some), as_cells(self.source.weight(some.numpy()))
+                yield self.batch(x, cells, some, self.trims and seed is not None)
         else:
             for raw, chosen in batches(self.source, rows, batch_size, seed=seed, epoch=epoch, skip=skip):
-                yield self.batch(self.scaling.forward(raw), torch.from_numpy(chosen), self.trims and seed is not None)
+                x, cells = self.scaling.forward(raw), as_cells(self.source.weight_of(raw, chosen))
+                yield self.batch(x, cells, torch.from_numpy(chosen), self.trims and seed is not None)
 
     def watched_batches(self) -> Iterator[Batch]:
         """The watched rows in large batches, from memory where they fit: they lie scattered over all the data."""
@@ -118,18 +120,21 @@ class Feed:
             yield from self.batches(self.watched, self.at_once)
             return
         if self.cached_watched is None:
-            self.cached_watched = torch.cat([batch.x for batch in self.batches(self.watched, self.at_once)])
+            found = list(self.batches(self.watched, self.at_once))
+            weights = [batch.weight for batch in found if batch.weight is not None]
+            self.cached_watched = torch.cat([batch.x for batch in found]), torch.cat(weights) if weights else None
+        x, cells = self.cached_watched
         for start in range(0, len(self.watched), self.at_once):
             some = slice(start, start + self.at_once)
-            yield self.batch(self.cached_watched[some], torch.from_numpy(self.watched[some]))
+            yield self.batch(x[some], None if cells is None else cells[some], torch.from_numpy(self.watched[some]))
 
-    def batch(self, x: Tensor, rows: Tensor, trimmed: bool = False) -> Batch:
+    def batch(self, x: Tensor, cells: Tensor | None, rows: Tensor, trimmed: bool = False) -> Batch:
+        """The scaled rows with these numbers, ``cells`` the weights of their cells."""
         row_weight, given, labels, lengths = (
             None if values is None else values[rows]
             for values in (self.row_weight, self.given, self.labels, self.lengths)
         )
-        weight, shown = self.source.weight(rows.numpy()), self.twins(rows)
-        cells = None if weight is None else torch.from_numpy(weight)
+        shown = self.twins(rows)
         if trimmed and lengths is not None:
             longest = int(lengths.max())
             x, cells = x[:, :longest], None if cells is None else cells[:, :longest]
@@ -145,6 +150,10 @@ class Feed:
         if self.shown is None or self.cached_shown is not None:
             return None if self.cached_shown is None else self.cached_shown.index_select(0, rows)
         return self.scaling.forward(self.shown.take(rows.numpy()))
+
+
+def as_cells(weight: np.ndarray | None) -> Tensor | None:
+    return None if weight is None else torch.from_numpy(weight)
 
 
 ALIKE = 16
@@ -256,7 +265,7 @@ def evaluate(composition: Composition, feed: Feed, seed: int) -> Figures:
                 mean = composition.rebuild(trace.code.point, trace.context)
             else:
                 mean = composition.loss.mean(trace.out, trace.context)
-            row_squares = mean_square((mean - batch.x) * unit, batch.weight)
+            row_squares = mean_square(composition.cell_errors(mean, batch.x) * unit.square(), batch.weight)
             losses = composition.over_draws(losses, trace)
             sums = torch.stack([(v * weight).sum(dtype=torch.float64) for v in (costs, losses, row_squares)]).tolist()
             cost, loss, squares = cost + sums[0], loss + sums[1], squares + sums[2]
@@ -274,11 +283,11 @@ def evaluate(composition: Composition, feed: Feed, seed: int) -> Figures:
     return Figures(cost, rmse, scale)
 
 
-def mean_square(error: Tensor, weight: Tensor | None) -> Tensor:
+def mean_square(squares: Tensor, weight: Tensor | None) -> Tensor:
     """(n,) the mean of the squared errors of a row's cells that are not missing."""
     if weight is None:
-        return error.square().flatten(1).mean(1)
-    return (error.square() * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp(min=1e-12)
+        return squares.flatten(1).mean(1)
+    return (squares * weight).flatten(1).sum(1) / weight.flatten(1).sum(1).clamp(min=1e-12)
 
 
 def train(

@@ -48,7 +48,8 @@ NOTHING_LEARNT = 0.95
 class FitRecord:
     """What a fit leaves behind for its diagnosis; kept in the model file.
 
-    All errors are mean squared errors per cell in scaled units. Where no rows were held out,
+    All errors are mean squared errors per cell in scaled units; of mixed tables what the loss counts as a cell's error,
+    and in place of the mean the most usual value of every column, without any PCA. Where no rows were held out,
     ``held_out_error`` is NaN, and ``mean_error`` and ``pca_errors`` are those of the training rows.
 
     Attributes
@@ -199,6 +200,11 @@ def ratio(above: float, below: float) -> float:
     return above / below
 
 
+def share(part: float, whole: float) -> float:
+    """``part`` of ``whole``; NaN where there is nothing to have a part of."""
+    return float(part) / whole if whole > 0 else float("nan")
+
+
 def percent(share: float) -> str:
     """A share in words: ``0.0312`` -> ``"3.1 %"``.
 
@@ -290,6 +296,31 @@ def pca_verdict(record: FitRecord, *, wide: bool = False) -> Verdict:
     if record.out_of_time:  # what else it lacks can only be told once it had time enough
         advice = longer(record)
     return Verdict(name, "bad", sentence, quotient, f"{advice}, or the kind 'linear'.")
+
+
+def usual_verdict(record: FitRecord, levels: bool) -> Verdict:
+    """Of mixed tables, in place of `pca_verdict`: better or worse than every cell as its column's most usual value.
+
+    ``levels`` says that some columns hold no numbers; False = all do, but some cells are missing.
+    """
+    name, quotient = "usual values", ratio(record.error, record.mean_error)
+    if not record.mean_error > 0:
+        return Verdict(name, "note", "Cannot be judged: the rows do not vary.", float("nan"), "to fit other rows.")
+    kind = "most usual value (the mean of numbers, the most frequent of levels)" if levels else "mean"
+    why = "PCA knows no levels" if levels else "PCA knows no missing cells"
+    beside = f"every cell as its column's {kind}"
+    doubt, advice = doubt_of(record), f"{longer(record)}, a larger code_size, or a larger network."
+    if CLEARLY_BETTER <= quotient <= ABOUT_THE_SAME:
+        sentence = f"On {record.judged_on} its error is about the same as that of {beside} ({times(quotient)} it)"
+        return Verdict(name, "note", f"{sentence}; {why}.", quotient, advice)
+    sentence = f"On {record.judged_on} its error is {beside_pca(quotient)} that of {beside}"
+    if doubt:
+        advice = "more held-out rows (a larger validation_fraction)."
+        return Verdict(name, "note", f"{sentence}, but {doubt}.", quotient, advice)
+    level = "good" if quotient < 1 else "bad" if quotient > CLEARLY_WORSE else "note"
+    if quotient > 1 and record.fits_closer:
+        advice = "more rows, or a smaller network."
+    return Verdict(name, level, f"{sentence}; {why}.", quotient, advice if level != "good" else "")
 
 
 def beside_pca(quotient: float) -> str:

@@ -17,11 +17,17 @@ from isthmus.parts.networks.convolutional import Convolutional
 from isthmus.parts.networks.recurrent import Recurrent
 from isthmus.parts.schedules import Between
 from isthmus.recipes import RECIPES, Kind, Parts
-from isthmus.records import Batch, Layout, Pass
+from isthmus.records import Batch, Column, Layout, Pass
 
 FEATURES = 6
 CODE_SIZE = 3
 LAYOUT = Layout((FEATURES,), ("column",))
+MIXED = Layout(
+    (FEATURES,),
+    ("column",),
+    (Column(), Column("heavy"), Column("count"), Column("binary"), Column("ordinal", 4), Column("category", 5, 2)),
+)
+"""A table of mixed columns."""
 
 NETWORKS: dict[str, Any] = {
     "default": {},
@@ -32,8 +38,10 @@ NETWORKS: dict[str, Any] = {
     "linear path": {"hidden": (8, 5), "linear_path": True},
     "convolutional": Convolutional((4, 5)),
     "recurrent": Recurrent(hidden=10, bidirectional=True),
+    "mixed table": {},
 }
-"""What is changed in a kind's own network, or what takes its place; "default" is the network as the recipe names it."""
+"""What is changed in a kind's own network, or what takes its place; "default" is the network as the recipe names it,
+"mixed table" the same on rows of mixed columns, some of whose cells are missing."""
 
 CORRUPTIONS = {
     "none": None,
@@ -47,6 +55,9 @@ CORRUPTIONS = {
 
 EVERY_NETWORK_BY_DEFAULT = ("undercomplete",)
 """Kinds that meet every network in the default run; the others do in the slow one."""
+
+MIXED_BY_DEFAULT = ("undercomplete", "vae", "top_k")
+"""Kinds that meet mixed tables in the default run."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,10 @@ class Case:
         return replace(parts, network=replace(parts.network, **changes) if isinstance(changes, dict) else changes)
 
     @property
+    def layout(self) -> Layout:
+        return MIXED if self.network == "mixed table" else LAYOUT
+
+    @property
     def code_size(self) -> int:
         return CODE_SIZE if self.parts.code_share < 1 else 2 * FEATURES
 
@@ -90,13 +105,15 @@ class Case:
         """A fresh composition in training mode, with some of its parts changed."""
         parts = replace(self.parts, **changes)
         try:
-            return parts.build(LAYOUT, self.code_size, generator(seed), given_size).train()
+            return parts.build(self.layout, self.code_size, generator(seed), given_size).train()
         except InputError as error:
             if self.network == "default":
                 raise
             pytest.skip(f"{self.kind} refuses this network: {error}")
 
     def batch(self, rows: int = 24, seed: int = 0, dtype: torch.dtype = torch.float64, **more: Any) -> Batch:
+        if self.layout is MIXED:
+            return mixed_batch(rows, seed, dtype, **more)
         return Batch(some_rows(rows, seed, dtype, unit=self.parts.loss), LAYOUT, **more)
 
 
@@ -112,6 +129,22 @@ def some_rows(rows: int, seed: int = 0, dtype: torch.dtype = torch.float64, unit
     elif support == "count":
         x = (2 * x).exp().round()
     return x.to(dtype)
+
+
+def mixed_batch(rows: int, seed: int = 0, dtype: torch.dtype = torch.float64, **more: Any) -> Batch:
+    """The same factors behind columns of every kind; one cell in ten is missing, unless a weight is named."""
+    z = some_rows(rows, seed)
+    edges = torch.tensor([-0.8, 0.0, 0.8], dtype=torch.float64)
+    heavy, count, level = z[:, 1].sinh(), z[:, 2].exp().round(), torch.bucketize(z[:, 4].contiguous(), edges)
+    category = (2 * z[:, 5]).round().long() % 4  # the last level, that of other values, never comes
+    x = torch.stack([z[:, 0], heavy, count, (z[:, 3] > 0).double(), level.double(), category.double()], dim=1)
+    more.setdefault("weight", (torch.rand(x.shape, generator=generator(seed + 1)) > 0.1).to(dtype))
+    return Batch(x.to(dtype), MIXED, **more)
+
+
+def some_of(batch: Batch, rows: Any) -> Batch:
+    """Some rows of a batch, with their missing cells."""
+    return replace(batch, x=batch.x[rows], weight=None if batch.weight is None else batch.weight[rows])
 
 
 def with_random_weights(parts: Parts) -> Composition:
@@ -132,15 +165,16 @@ def training_pass(seed: int = 0, epoch: float = float("inf")) -> Pass:
     return Pass(generator(seed), epoch=epoch, training=True)
 
 
-def cases() -> list[Any]:
-    """Every kind on every network; what is not run by default is marked slow."""
+def cases(mixed: bool = False) -> list[Any]:
+    """Every kind on every network, or on mixed tables too; what is not run by default is marked slow."""
 
     def parameter(case: Case) -> Any:
         default = case.network == "default" or case.kind in EVERY_NETWORK_BY_DEFAULT
+        default = default or (case.layout is MIXED and case.kind in MIXED_BY_DEFAULT)
         return pytest.param(case, id=str(case), marks=() if default else pytest.mark.slow)
 
     every = [Case(kind, network) for kind in RECIPES for network in NETWORKS]
-    return [parameter(case) for case in every if case.exists]
+    return [parameter(case) for case in every if case.exists and (mixed or case.layout is not MIXED)]
 
 
 def descend(composition: Composition, batch: Batch, steps: int, rate: float = 0.01, seed: int = 0) -> list[float]:

@@ -27,7 +27,7 @@ def source(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     if request.param == "sparse":
         return open_source(scipy.sparse.csr_array(X))
     if request.param == "parquet":
-        monkeypatch.setattr("isthmus.data.paths.WHOLE_BYTES", 0)
+        monkeypatch.setattr("isthmus.data.mixed_parquet.WHOLE_BYTES", 0)
         pd.DataFrame(X, columns=["a", "b", "c"]).to_parquet(tmp_path / "X.parquet", row_group_size=90)
         return open_source(tmp_path / "X.parquet")
     np.save(tmp_path / "X.npy", X)

@@ -30,6 +30,7 @@ from isthmus.version import VERSION
 
 COLUMNS = ["age", "height", "weight", "blood pressure", "pulse", "income"]
 TINY = ["--epochs", "1", "--quiet"]
+GROUP_AS_NUMBERS = ["--column", "group=numeric"]
 PROGRAM = [sys.executable, "-W", "error", "-m", "isthmus.cli"]
 
 
@@ -94,7 +95,7 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert min(seconds) < 0.5
 
 
-COMMANDS = ["fit", "encode", "reconstruct", "report", "export", "compare", "info", "methods", "demo"]
+COMMANDS = ["fit", "encode", "reconstruct", "impute", "report", "export", "compare", "info", "methods", "demo"]
 
 
 def test_help_lists_the_commands():
@@ -453,10 +454,10 @@ def test_compare_prints_pca_first(home):
 
 MISTAKES = [
     (["fit", "{home}/nothing.csv", "-o", "{out}/m.safetensors"], "there is no file or folder"),
-    (["fit", "{home}/labelled.csv", "-o", "{out}/m.safetensors"], "--column group=ignore"),
+    (["encode", "{home}/csv.safetensors", "{home}/labelled.csv", "-o", "{out}/c.csv"], "--column group=ignore"),
     (["fit", "{bad}/broken.csv", "-o", "{out}/m.safetensors"], "line 3 has 3 values where 2 are expected"),
     (["fit", "{bad}/empty.csv", "-o", "{out}/m.safetensors"], "is empty"),
-    (["fit", "{bad}/gaps.csv", "-o", "{out}/m.safetensors"], "column 'b' (1)"),
+    (["fit", "{bad}/gaps.csv", "-o", "{out}/m.safetensors", "--column", "b=date"], "column 'b' of"),
     (["fit", "{bad}/mixed", "-o", "{out}/m.safetensors"], "images must all have one size"),
     (["fit", "{bad}/notes.docx", "-o", "{out}/m.safetensors"], "no kind of file that can be read"),
     (["fit", "{home}/data.csv"], "Missing option '-o'"),
@@ -478,7 +479,7 @@ MISTAKES = [
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--network", "ten,two"], "hidden must be whole numbers"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--column", "age"], "--column: write NAME=TYPE"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--column", "agee=ignore"], "Did you mean 'age'?"),
-    (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--column", "age=text"], "must be one of 'numeric'"),
+    (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--column", "age=text"], "'text' is no type. It must"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--labels", "grupp"], "neither a column"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--labels", "{bad}/two.txt"], "one value per row, 60"),
     (["fit", "{home}/data.csv", "-o", "{out}/m.safetensors", "--epochs", "0"], "epochs must be a whole number >= 1"),
@@ -490,7 +491,7 @@ MISTAKES = [
     (["encode", "{bad}/corrupt.safetensors", "{home}/data.csv", "-o", "{out}/c.csv"], "truncated or was altered"),
     (["encode", "{home}/data.csv", "{home}/data.csv", "-o", "{out}/c.csv"], "is not an isthmus model"),
     (["encode", "{bad}/none.safetensors", "{home}/data.csv", "-o", "{out}/c.csv"], "does not exist"),
-    (["encode", "{home}/csv.safetensors", "{home}/data.csv", "-o", "{out}/c.xlsx"], "must end in .csv or .parquet"),
+    (["encode", "{home}/csv.safetensors", "{home}/data.csv", "-o", "{out}/c.xls"], "must end in .csv or .tsv"),
     (["encode", "{home}/csv.safetensors", "{home}/data.csv", "-o", "{home}/data.csv"], "is what is read"),
     (
         ["encode", "{home}/csv.safetensors", "{bad}/narrow.csv", "-o", "{out}/c.csv"],
@@ -648,7 +649,7 @@ def test_values_that_are_refused(text, message):
 
 def test_a_mistake_in_a_process_of_its_own(home, tmp_path):
     ran = subprocess.run(
-        [*PROGRAM, "fit", str(home / "labelled.csv"), "-o", str(tmp_path / "m.safetensors")],
+        [*PROGRAM, "fit", str(home / "labelled.csv"), "-o", str(tmp_path / "m.safetensors"), *GROUP_AS_NUMBERS],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert ran.returncode == 2

@@ -10,7 +10,7 @@ import scipy.stats
 import torch
 
 from isthmus.errors import InputError
-from isthmus.parts.corruptions import GaussianNoise, Mask, MaskPatches, RowSwap, SaltPepper
+from isthmus.parts.corruptions import BlindSpot, GaussianNoise, Mask, MaskPatches, RowSwap, SaltPepper
 from isthmus.parts.schedules import Between, Ramp
 from isthmus.records import Batch, Column, Layout, Pass, Seen
 
@@ -59,6 +59,66 @@ def test_only_numeric_columns_are_touched(corruption: object) -> None:
     assert torch.equal(seen.x[:, [1, 3]], batch.x[:, [1, 3]])
     assert seen.changed.any(0).tolist() == [True, False, True, False]
     assert not torch.equal(seen.x[:, 0], batch.x[:, 0])
+
+
+EVERY_KIND = (Column(), Column("count"), Column("binary"), Column("category", 4))
+
+
+def mixed_rows(n: int = 300, gaps: bool = False) -> Batch:
+    """Rows of a number, a count, a binary cell and a category, one cell in three missing with ``gaps``."""
+    draw = torch.Generator().manual_seed(3)
+    number = torch.randn(n, 1, generator=draw, dtype=torch.float64)
+    whole = [torch.randint(1, most, (n, 1), generator=draw).double() for most in (9, 3, 5)]
+    weight = (torch.rand(n, 4, generator=draw) > 1 / 3).double() if gaps else None
+    x = torch.cat((number, *whole), dim=1)
+    x = x if weight is None else torch.where(weight > 0, x, math.nan)
+    return Batch(x, Layout((4,), ("column",), EVERY_KIND), weight)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_mask_hides_cells_of_every_column_of_a_mixed_table(gaps: bool) -> None:
+    batch = mixed_rows(2000, gaps)
+    seen = corrupt(Mask(0.3), batch)
+    assert torch.equal(seen.hidden, seen.changed)
+    assert (seen.x[seen.hidden] == 0).all()
+    assert torch.equal(seen.x[~seen.hidden].nan_to_num(nan=-9), batch.x[~seen.hidden].nan_to_num(nan=-9))
+    assert seen.hidden.double().mean(0).tolist() == pytest.approx([0.3] * 4, abs=0.04)
+
+
+def test_only_a_mask_hides_and_only_in_mixed_tables() -> None:
+    assert corrupt(Mask(0.3), a_batch(9)).hidden is None
+    assert all(corrupt(part(0.3), mixed_rows()).hidden is None for part in (GaussianNoise, SaltPepper, RowSwap))
+
+
+def test_noise_leaves_columns_that_hold_no_numbers() -> None:
+    batch = mixed_rows()
+    for corruption in (GaussianNoise(1.0), GaussianNoise(1.0, clip=(-1, 1)), SaltPepper(1.0)):
+        seen = corrupt(corruption, batch)
+        assert seen.changed.all(0).tolist() == [True, False, False, False]
+        assert torch.equal(seen.x[:, 1:], batch.x[:, 1:])
+        assert not torch.equal(seen.x[:, 0], batch.x[:, 0])
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_row_swap_takes_values_of_every_column_of_a_mixed_table(gaps: bool) -> None:
+    batch = mixed_rows(300, gaps)
+    seen = corrupt(RowSwap(0.6), batch)
+    there = torch.ones_like(batch.x, dtype=torch.bool) if batch.weight is None else batch.weight > 0
+    assert (seen.changed & there).any(0).all()
+    for column in range(4):
+        known = batch.x[there[:, column], column]
+        swapped = seen.x[seen.changed[:, column], column]
+        assert torch.isin(swapped, known).all()
+    assert seen.x[there].isfinite().all()
+
+
+@pytest.mark.parametrize("part", [Mask, RowSwap])
+def test_what_is_told_and_weighed_covers_every_column(part: type) -> None:
+    batch = mixed_rows()
+    seen = corrupt(part(Between(0.2, 0.6), tell=True, kept_weight=0.25), batch)
+    assert seen.level.shape == (300,)
+    assert torch.equal(seen.weight, torch.where(seen.changed, 1.0, 0.25).double())
+    assert seen.changed.any(0).all()
 
 
 def test_mask_sets_cells_to_zero() -> None:
@@ -204,6 +264,10 @@ def test_patches_are_hidden_whole(shape: tuple[int, ...]) -> None:
 def test_patches_need_images() -> None:
     with pytest.raises(InputError, match=r"MaskPatches: rows must be images; .* Use Mask for tables"):
         corrupt(MaskPatches(0.4), a_batch(5))
+    with pytest.raises(InputError, match=r"MaskPatches: rows must be images; .* Use Mask for tables"):
+        corrupt(MaskPatches(0.4), mixed_rows())
+    with pytest.raises(InputError, match="BlindSpot: rows must be images, series or clips"):
+        corrupt(BlindSpot(0.4), mixed_rows())
     with pytest.raises(InputError, match="MaskPatches: size must be a whole number"):
         MaskPatches(0.4, size=0)
 

@@ -36,7 +36,7 @@ from isthmus.parts.losses.cosine import Cosine
 from isthmus.parts.losses.scaled import Squared
 from isthmus.parts.penalties.sparsity import L1
 from isthmus.parts.penalties.weights import WeightDecay
-from isthmus.records import Context, Layout, Site, part
+from isthmus.records import Column, Context, Layout, Site, part
 
 RECORD = FitRecord(1, 10, 900, 100, 0.18, 0.2, 1.0, np.array([1.0, 0.6]), 30, "no more gain")
 
@@ -155,9 +155,9 @@ def test_what_attractors_cannot_tell() -> None:
         found = attraction(replace(probe, x=x))
         assert found.why == why
         assert attractors_verdict(found, len(x)).level == "good"
-    mixed = replace(probe, layout=Layout((8,), ("column",), (False, *[True] * 7)))
-    assert "categories" in attraction(mixed).why
-    assert "categories" in sensitivity(mixed, 2).why
+    mixed = replace(probe, layout=Layout((8,), ("column",), (Column("category", 8), *[Column()] * 7)))
+    assert "levels" in attraction(mixed).why
+    assert "levels" in sensitivity(mixed, 2).why
 
 
 def test_attractor_thresholds() -> None:
@@ -279,7 +279,7 @@ def test_losses_of_counts_are_only_compared_with_pca_in_words() -> None:
 
 def test_noise_never_invents_a_category() -> None:
     x = torch.tensor([[0.0, 0.5], [2.0, 1.5], [5.0, 2.5]])
-    shuffled, noise = structureless(x, Layout((2,), ("column",), (False, True)))
+    shuffled, noise = structureless(x, Layout((2,), ("column",), (Column("category", 8), Column())))
     assert sorted(noise[:, 0].tolist()) == sorted(shuffled[:, 0].tolist()) == [0.0, 2.0, 5.0]
     assert not set(noise[:, 1].tolist()) & {0.5, 1.5, 2.5}
 

@@ -73,8 +73,8 @@ def test_a_frame_of_several_types_becomes_plain_numbers(tmp_path: Path, library:
 
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"must end in one of .csv, .parquet, .npy; got '.xlsx'"):
-        write_table(tmp_path / "t.xlsx", FRAME)
+    with pytest.raises(InputError, match=r"must end in one of .csv, .tsv, .parquet, .*; got '.xls'"):
+        write_table(tmp_path / "t.xls", FRAME)
     with pytest.raises(InputError, match=r"an array of shape \(2, 3, 4\) fits no table"):
         write_table(tmp_path / "t.csv", np.zeros((2, 3, 4)))
     with pytest.raises(InputError, match="names must hold 3 column names; got 1"):

@@ -24,6 +24,7 @@ from checks_for_kinds import (
     generator,
     gradients,
     same_tensors,
+    some_of,
     some_rows,
     training_pass,
 )
@@ -36,7 +37,7 @@ from isthmus.parts.corruptions import GaussianNoise
 from isthmus.parts.losses.categories import Bernoulli
 from isthmus.parts.schedules import Between
 from isthmus.recipes import RECIPES, Kind, Parts
-from isthmus.records import Batch, Pass, from_json, to_json
+from isthmus.records import Batch, Pass, Seen, from_json, to_json
 
 Law = Callable[[Case], None]
 
@@ -106,8 +107,7 @@ def batch_mates(case: Case) -> None:
     for pass_ in [Pass(), *trains]:
         cost = composition.cost(composition.trace(whole, pass_)).detach()
         for row in (0, 4, 8):
-            alone = replace(whole, x=whole.x[row : row + 1])
-            by_itself = composition.cost(composition.trace(alone, pass_)).detach()
+            by_itself = composition.cost(composition.trace(some_of(whole, [row]), pass_)).detach()
             torch.testing.assert_close(by_itself, cost[row : row + 1], rtol=1e-10, atol=1e-10)
 
 
@@ -119,7 +119,8 @@ def splitting(case: Case) -> None:
         composition.eval()
         batch = case.batch(30, dtype=dtype)
         whole = float(composition.cost(composition.trace(batch)).detach().mean())
-        pieces = [composition.cost(composition.trace(replace(batch, x=x))).detach() for x in batch.x.split([1, 7, 22])]
+        parts = [some_of(batch, slice(*ends)) for ends in ((0, 1), (1, 8), (8, 30))]
+        pieces = [composition.cost(composition.trace(part)).detach() for part in parts]
         assert float(torch.cat(pieces).mean()) == pytest.approx(whole, rel=allowed, abs=allowed)
 
 
@@ -263,7 +264,7 @@ def row_weights(case: Case) -> None:
     composition = case.build(corruption=None, **changes).double().eval()
     batch = case.batch(4)
     weighted = replace(batch, row_weight=torch.tensor([2.0, 1.0, 1.0, 0.0], dtype=torch.float64))
-    listed = replace(batch, x=batch.x[[0, 0, 1, 2]])
+    listed = some_of(batch, [0, 0, 1, 2])
     first, second = (gradients(composition, one, Pass()) for one in (weighted, listed))
     for value, other in zip(first, second, strict=True):
         torch.testing.assert_close(value, other, rtol=1e-10, atol=1e-12)
@@ -292,7 +293,8 @@ def told(case: Case) -> None:
     descend(composition, batch, 3)
     composition.eval()
     quiet, loud = (
-        composition.context(batch, level=torch.full((8,), level, dtype=torch.float64)) for level in (0.1, 1.0)
+        composition.context(batch, seen=Seen(batch.x, level=torch.full((8,), level, dtype=torch.float64)))
+        for level in (0.1, 1.0)
     )
     assert torch.equal(composition.encode(batch, quiet)[0], composition.encode(batch)[0])
     assert not torch.equal(composition.encode(batch, loud)[0], composition.encode(batch, quiet)[0])
@@ -308,7 +310,7 @@ LAWS: dict[str, Law] = {
 
 
 @pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize("case", cases())
+@pytest.mark.parametrize("case", cases(mixed=True))
 def test_law(case: Case, law: str) -> None:
     LAWS[law](case)
 
@@ -323,7 +325,7 @@ def test_dropout_acts_in_training_only(kind: str) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("case", cases())
+@pytest.mark.parametrize("case", cases(mixed=True))
 def test_moving_device(case: Case) -> None:
     """A composition on the GPU gives the codes and costs that it gives on the CPU."""
     composition = case.build().double()
@@ -331,7 +333,7 @@ def test_moving_device(case: Case) -> None:
     descend(composition, batch, 4)
     composition.eval()
     here = composition.represent(batch), composition.point_cost(batch)
-    moved = replace(batch, x=batch.x.cuda())
+    moved = replace(batch, x=batch.x.cuda(), weight=None if batch.weight is None else batch.weight.cuda())
     composition.cuda()
     there = composition.represent(moved), composition.point_cost(moved)
     for value, other in zip(here, there, strict=True):

@@ -30,6 +30,7 @@ from isthmus.onnx import export
 from isthmus.parts.activations import ACTIVATIONS
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.losses.categories import Bernoulli
+from isthmus.parts.losses.counts import Poisson
 from isthmus.parts.losses.scaled import Absolute, Squared
 from isthmus.parts.networks.dense import Dense
 from isthmus.records import Batch, Context
@@ -145,6 +146,12 @@ def test_the_score_with_a_linear_path(tmp_path: Path) -> None:
 def test_the_score_of_pictures(tmp_path: Path) -> None:
     composition, scaling = fitted(pictures(), Dense(hidden=(8,)), Bernoulli())
     check(tmp_path, pictures(), composition, scaling, "score")
+
+
+def test_the_score_of_counts(tmp_path: Path) -> None:
+    """ONNX has no logarithm of the Gamma function: it is spelled out."""
+    raw = np.random.default_rng(5).poisson([1, 3, 900], size=(60, 3)).astype(np.float32)
+    check(tmp_path, raw, *fitted(raw, Dense(hidden=(8,)), Poisson()), "score")
 
 
 def test_a_far_offset_costs_no_more_than_the_rounding_of_the_rows(tmp_path: Path) -> None:

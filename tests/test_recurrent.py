@@ -23,7 +23,7 @@ from isthmus.parts.networks.steps import by_steps, recurrent_layers, turned
 from isthmus.parts.penalties.contractive import Contractive
 from isthmus.parts.schedules import Between
 from isthmus.recipes import Kind, Parts
-from isthmus.records import Batch, Context, Layout, Pass, from_json, to_json
+from isthmus.records import Batch, Context, Layout, Pass, Seen, from_json, to_json
 
 SERIES = Layout((7, 2), ("step", "channel"))
 SETTINGS = [
@@ -375,7 +375,7 @@ def test_what_is_given_and_told_reaches_both_ends() -> None:
     other = model.context(replace(batch, given=given.flip(1)))
     assert (model.encoder(x, other) - code).abs().min() > 1e-5
     assert (model.decoder(code, other) - model.decoder(code, context)).abs().max() > 1e-4
-    loud = model.context(batch, level=torch.ones(2))
+    loud = model.context(batch, seen=Seen(batch.x, level=torch.ones(2)))
     assert (model.encoder(x, loud) - code).abs().max() > 1e-4
     with pytest.raises(InputError, match="given: this network reads 2 given numbers per row; none came"):
         model.encoder(x, replace(context, given=None))

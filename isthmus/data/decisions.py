@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 
 from isthmus.checks import did_you_mean, listed, place
 from isthmus.data.sources import Source
-from isthmus.data.statistics import Statistics, stretches_of
+from isthmus.data.statistics import Statistics, sampled, stretches_of
+from isthmus.data.warps import WARPED, Warps
 from isthmus.data.whole import NOUNS, check_unscaled
 from isthmus.errors import DataWarning, InputError
 
-MODES = ("standard", "common", "unit", "none")
+MODES = ("standard", "common", "unit", "none", "log", "quantile")
+"""What a column's scaling may be. Model files hold their positions here: new ones come last."""
+
+TYPES = ("numeric", "heavy", "count", "binary", "ordinal", "category", "circular", "date", "ignore")
+"""What else a user may say of a column; it is no scaling, and decided before."""
+
+FOR_TABLES = "scale: 'log' and 'quantile' are for the columns of tables; use 'auto' for images and series"
 
 MOST_COLUMNS = 5_000
 """Wider tables are not searched for columns that repeat another."""
@@ -29,9 +37,14 @@ def constant_columns(found: Statistics, dtype: np.dtype) -> np.ndarray:
 
 
 def share_a_range(source: Source, found: Statistics, constant: np.ndarray) -> bool:
-    """Whether the columns are in one unit: images, or most of 8 and more columns span the whole range."""
+    """Whether the columns are in one unit: images, or most of 8 and more columns span the whole range.
+
+    Columns of mixed tables never are: the numbers of levels would be taken for values.
+    """
     if len(source.layout.shape) > 1:
         return True
+    if source.layout.columns is not None:
+        return False
     varies = ~constant
     if source.layout.features < 8 or not varies.any():
         return False
@@ -76,10 +89,57 @@ def mode_number(column: str | int, wanted: str) -> int:
     return MODES.index(wanted)
 
 
+def used_as_given(source: Source) -> np.ndarray | None:
+    """(features,) bool: columns of levels, counts and shares of a turn, of a mixed table; None = it is no such."""
+    columns = source.layout.columns
+    return None if columns is None else np.array([not column.numeric for column in columns], dtype=bool)
+
+
+def modes_of(
+    source: Source, mode: str, support: str, per_column: Mapping[str | int, str] | None, constant: np.ndarray
+) -> np.ndarray:
+    """(features,) uint8: the mode of every column, the general one but where something else is wished for.
+
+    In mixed tables a wish may name what a column is: that has been heeded when it was read. There what its reader
+    found out about a column goes before the general mode, and what the user says before both.
+    """
+    as_given = used_as_given(source)
+    wishes = dict(source.per_column) if per_column is None or as_given is not None else {}
+    modes = np.full(source.layout.features, MODES.index(mode), dtype=np.uint8)
+    for column, wanted in [*wishes.items(), *(per_column or {}).items()]:
+        check_unscaled(f"columns: {column!r}", wanted, support)
+        if wanted not in (("ignore", "numeric") if as_given is None else TYPES):
+            modes[column_number(source, column)] = mode_number(column, wanted)
+    if as_given is not None:
+        modes[as_given] = MODES.index("none")
+    bent = np.isin(modes, [MODES.index(name) for name in WARPED])
+    if bent.any() and len(source.layout.shape) > 1:
+        raise InputError(FOR_TABLES)
+    modes[bent & constant] = MODES.index("standard")  # one value has no distribution
+    return modes
+
+
+def fitted_warps(source: Source, rows: np.ndarray | None, modes: np.ndarray, found: Statistics) -> Warps | None:
+    """The maps of the bent columns, from a sample of rows with the ends of them all; None = no column is bent."""
+    columns = np.flatnonzero(np.isin(modes, [MODES.index(name) for name in WARPED]))
+    if not len(columns):
+        return None
+    some = sampled(source, rows, columns)
+    values = {}
+    for i, number in enumerate(columns.tolist()):
+        known = some[~np.isnan(some[:, i]), i]
+        beyond = [end for end in (found.low[number], found.high[number]) if not (known == end).any()]
+        values[number] = (MODES[modes[number]], np.concatenate([known, beyond]))
+    return Warps.fit(values)
+
+
 def centre_and_scale(
     found: Statistics, modes: np.ndarray, constant: np.ndarray, shared: bool, source: Source
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(features,) each: what the modes of the columns make of the statistics. No scale is ever 0."""
+    """(features,) each: what the modes of the columns make of the statistics. No scale is ever 0.
+
+    Bent columns have centre 0 and scale 1 like those used as they are: all of their scaling is in their maps.
+    """
     centre, scale = np.zeros(len(modes)), np.ones(len(modes))
     standard, common, unit = (modes == MODES.index(name) for name in ("standard", "common", "unit"))
     centre[standard | common] = found.mean[standard | common]
@@ -105,7 +165,7 @@ def centre_and_scale(
 def warn_of_columns(
     source: Source, rows: np.ndarray | None, found: Statistics, constant: np.ndarray, mode: str
 ) -> None:
-    """One warning for constant columns and one for repeated ones.
+    """One warning for constant columns and one for repeated ones; of mixed tables, repeated columns of numbers only.
 
     Not for images, nor for nameless columns in one common unit: there a pixel that never changes is no mistake.
     """
@@ -114,7 +174,8 @@ def warn_of_columns(
         return
     still = np.flatnonzero(constant)
     if len(still):
-        said = ", ".join(place(int(i), shape, names) for i in still[:8])
+        empty = found.unknown
+        said = ", ".join(place(int(i), shape, names) + (" (no value)" if empty[i] else "") for i in still[:8])
         more = f" and {len(still) - 8} more" if len(still) > 8 else ""
         warnings.warn(
             f"{source.argument}: constant, so nothing can be learnt from it: {said}{more}. Leave it out "
@@ -143,9 +204,10 @@ def repeated_columns(
     """
     if source.layout.features > MOST_COLUMNS:
         return []
+    as_given = used_as_given(source)
     first_with: dict[tuple[float, ...], int] = {}
     pairs = []
-    for i in np.flatnonzero(~constant).tolist():
+    for i in np.flatnonzero(~constant if as_given is None else ~(constant | as_given)).tolist():
         key = (found.low[i], found.high[i], found.mean[i], found.spread[i])
         first = first_with.setdefault(key, i)
         if first != i:
@@ -154,6 +216,9 @@ def repeated_columns(
         if not pairs:
             break
         left, right = np.array(pairs).T
-        equal = (block[:, left] == block[:, right]).all(axis=0)
+        equal = block[:, left] == block[:, right]
+        if as_given is not None:
+            equal |= np.isnan(block[:, left]) & np.isnan(block[:, right])
+        equal = equal.all(axis=0)
         pairs = [pair for pair, same in zip(pairs, equal, strict=True) if same]
     return pairs

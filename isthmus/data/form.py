@@ -61,6 +61,15 @@ class Form:
         """Whether some column needs more than float32 to hold its values exactly."""
         return np.result_type(np.float32, *map(plain_dtype, set(self.dtypes))) != np.float32
 
+    @property
+    def floats(self) -> Form:
+        """The same columns holding float64 numbers: of what is no value of a column, such as an error."""
+        return Form(self.container, self.names, ("float64",), self.layout, self.numbered)
+
+    def described(self) -> list[str]:
+        """A sentence per column of a mixed table; nothing of others."""
+        return []
+
     def wrap(self, values: np.ndarray, index: Any = None, container: str | None = None) -> Any:
         """Numbers in the user's units as the user's kind of object.
 
@@ -137,6 +146,21 @@ class Form:
     @classmethod
     def restore(cls, body: dict[str, Any], tensors: dict[str, np.ndarray]) -> Form:
         """The form that `state` described; `FileFormatError` where its parts contradict each other."""
+        if body.get("mixed"):
+            from isthmus.data.table_form import TableForm  # made of this class, so it is not known above
+
+            return TableForm.restore(body, tensors)
+        form = cls.told(body, tensors)
+        try:
+            for name in form.dtypes:
+                plain_dtype(name)
+        except (TypeError, ValueError) as error:
+            raise FileFormatError(f"the description of the columns is damaged ({error})") from error
+        return form
+
+    @staticmethod
+    def told(body: dict[str, Any], tensors: dict[str, np.ndarray]) -> Form:
+        """What is told of every table, mixed or not; types may be any."""
         try:
             shape, kinds = tuple(int(n) for n in body["shape"]), [str(kind) for kind in body["dtypes"]]
             dtypes = tuple(kinds[i] for i in np.asarray(tensors["dtypes"]).tolist())
@@ -146,9 +170,7 @@ class Form:
             layout = Layout(shape, tuple(str(axis) for axis in body["axes"]), columns)
             words = unpack_text(tensors["words"], tensors["words_offsets"]) if "words" in tensors else None
             level = str(body.get("level", "character"))
-            form = cls(str(body["container"]), names, dtypes, layout, bool(body["numbered"]), words, level)
-            for name in kinds:
-                plain_dtype(name)
+            form = Form(str(body["container"]), names, dtypes, layout, bool(body["numbered"]), words, level)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise FileFormatError(f"the description of the columns is damaged ({error})") from error
         features = math.prod(shape)

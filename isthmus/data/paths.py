@@ -14,23 +14,35 @@ from typing import Any
 import numpy as np
 
 from isthmus.checks import listed
-from isthmus.data.delimited import read_csv
+from isthmus.data.columns import SCALINGS
+from isthmus.data.delimited import read_text
+from isthmus.data.excel import read_excel
+from isthmus.data.form import Form
 from isthmus.data.idx import is_idx, read_idx
 from isthmus.data.images import read_images
+from isthmus.data.mixed_frames import frame_source
+from isthmus.data.mixed_parquet import parquet_source
 from isthmus.data.pictures import FORMATS
-from isthmus.data.sources import ParquetSource, Source
-from isthmus.data.tables import check_not_empty, kept_columns, not_numeric, pandas_source, shared
+from isthmus.data.sources import Source
+from isthmus.data.table_form import TableForm
 from isthmus.errors import InputError
 
-WHOLE_BYTES = 256 * 2**20
-"""Parquet files that are larger than this once unpacked are read one row group at a time."""
-
 KNOWN = (
-    ".csv, .tsv (also .gz), .parquet, .npy, .npz, idx (also .gz), or a folder of PNG, JPEG, TIFF, BMP or WebP images"
+    ".csv, .tsv (also .gz), .xlsx, .parquet, .npy, .npz, idx (also .gz), "
+    "or a folder of PNG, JPEG, TIFF, BMP or WebP images"
 )
 
+AMOUNTS = ("numeric", *SCALINGS, "heavy", "count", "circular")
+"""Types of columns whose zeros before a number mean nothing."""
 
-def path_source(path: Path, argument: str, columns: Mapping[Any, str] | None, strict: bool) -> Source | np.ndarray:
+
+def path_source(
+    path: Path,
+    argument: str,
+    columns: Mapping[Any, str] | None,
+    form: Form | None = None,
+    estimator_name: str = "Autoencoder",
+) -> Source | np.ndarray:
     """What lies at a path: a source, or an array that is still to be checked."""
     if not path.exists():
         raise InputError(f"there is no file or folder {str(path)!r}.{nearby(path)}")
@@ -43,11 +55,19 @@ def path_source(path: Path, argument: str, columns: Mapping[Any, str] | None, st
     endings = [suffix.lower() for suffix in path.suffixes[-2:]]
     packed = endings[-1:] == [".gz"]
     ending = (endings[-2] if len(endings) > 1 else "") if packed else (endings[-1] if endings else "")
-    if ending in (".csv", ".tsv"):
-        frame, named = read_csv(path, "\t" if ending == ".tsv" else None)
-        return pandas_source(frame, argument, columns, strict, rename=None if named else ())
+    if ending in (".csv", ".tsv") or (ending in (".xlsx", ".xlsm") and not packed):
+        texts = known_texts(columns, form)
+        mark = "\t" if ending == ".tsv" else None
+        read = read_excel(path, texts) if ending.startswith(".x") else read_text(path, mark, texts)
+        rename = None if read.named else ()
+        try:
+            source = frame_source(read.frame, argument, columns, form, estimator_name, rename=rename, by_name=True)
+        except InputError as error:
+            raise InputError(with_reason(str(error), read.said)) from error
+        source.said = read.said
+        return source
     if ending == ".parquet" and not packed:
-        return parquet_source(path, argument, columns, strict)
+        return parquet_source(path, argument, columns, form, estimator_name)
     if ending == ".npy" and not packed:
         return read_npy(path)
     if ending == ".npz" and not packed:
@@ -57,11 +77,30 @@ def path_source(path: Path, argument: str, columns: Mapping[Any, str] | None, st
     raise InputError(unknown_kind(path))
 
 
+def known_texts(columns: Mapping[Any, str] | None, form: Form | None) -> dict[str, bool]:
+    """By name, or position in a nameless table, whether a column is text: as it was in the fit, or as the user says."""
+    if isinstance(form, TableForm):
+        return {one.name: one.family == "text" for one in form.codings}
+    if form is not None:
+        return dict.fromkeys(form.names or map(str, range(form.layout.features)), False)
+    return {str(name): False for name, wanted in (columns or {}).items() if wanted in AMOUNTS}
+
+
+def with_reason(error: str, said: tuple[str, ...]) -> str:
+    """What is wrong with a column, after what the file's reader found in it.
+
+    >>> with_reason("column 'day' of X held dates in fit", ("column 'day' stays text: '12024-01-01' is none",))
+    "column 'day' stays text: '12024-01-01' is none; column 'day' of X held dates in fit"
+    """
+    about = [one for one in said if " stays text: " in one and error.startswith(one.partition(" stays text: ")[0])]
+    return "; ".join((*about, error))
+
+
 def unknown_kind(path: Path) -> str:
     ending = path.suffix.lower()
     if ending in FORMATS:
         return f"{str(path)!r} is a single image; give the folder that holds the images"
-    if ending in (".xlsx", ".xls", ".ods"):
+    if ending in (".xls", ".ods"):
         return f"{str(path)!r} is a spreadsheet: save it as CSV, or give pandas.read_excel(...)"
     return f"{str(path)!r}: {path.suffix or path.name!r} is no kind of file that can be read. These can: {KNOWN}."
 
@@ -126,43 +165,3 @@ def read_npz(path: Path) -> np.ndarray:
         f"{str(path)!r} holds several arrays: {listed(keys)}. Give the one that is meant, "
         f"numpy.load(path)[{keys[0]!r}], or save it under the name 'X'."
     )
-
-
-def parquet_source(path: Path, argument: str, columns: Mapping[Any, str] | None, strict: bool) -> Source:
-    """A Parquet file: read whole where it is small, otherwise one row group at a time."""
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            about = file.metadata
-            size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-            schema = file.schema_arrow
-            notes = schema.pandas_metadata or {}
-            frame = file.read().to_pandas() if size <= WHOLE_BYTES else None
-    except (pyarrow.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
-        # Damage is found by Arrow, or by pandas in the notes that it left in the file.
-        raise InputError(f"{str(path)!r} cannot be read as Parquet: {error}. Is it cut off or damaged?") from error
-    if frame is not None:
-        return pandas_source(frame, argument, columns, strict)
-    index = set(map(str, notes.get("index_columns", [])))
-    names = [name for name in schema.names if name not in index]
-    kept = kept_columns(columns, names, len(names), strict)
-    check_not_empty((about.num_rows, len(kept.positions)), argument)
-    used = kept.names or ()
-    dtypes = [arrow_dtype(schema.field(name), argument) for name in used]
-    positions = None if kept.all_of_them else kept.positions
-    return ParquetSource(str(path), used, shared(dtypes), kept=positions, argument=argument)
-
-
-def arrow_dtype(field: Any, argument: str) -> str:
-    """The NumPy name of an Arrow column's type; an error where it holds no numbers."""
-    import pyarrow
-
-    types = pyarrow.types
-    if types.is_boolean(field.type):
-        return "bool"
-    if types.is_integer(field.type) or types.is_floating(field.type):
-        return np.dtype(field.type.to_pandas_dtype()).name
-    kind = "dates" if types.is_temporal(field.type) else "text" if "string" in str(field.type) else "objects"
-    raise not_numeric(field.name, argument, (), kind, str(field.type))

@@ -14,10 +14,14 @@ import torch
 from isthmus.data.arrays import as_array
 from isthmus.data.clips import video
 from isthmus.data.form import Form
+from isthmus.data.later import coded_array
+from isthmus.data.mixed import has_gaps, learnt_array
+from isthmus.data.mixed_frames import asks_for_mixed, frame_source
 from isthmus.data.paths import path_source
 from isthmus.data.sequences import sequences
 from isthmus.data.sources import ArraySource, Source, SparseSource
-from isthmus.data.tables import check_not_empty, kept_columns, library_of, pandas_source, polars_source
+from isthmus.data.table_form import TableForm
+from isthmus.data.tables import check_not_empty, kept_columns, library_of, names_differ
 from isthmus.data.tokens import text
 from isthmus.errors import InputError
 from isthmus.records import Layout
@@ -33,14 +37,19 @@ def open_source(
 ) -> Source:
     """Make a source of an array, a frame, a sparse matrix, a tensor, a path, or a source (returned as it is).
 
-    A list of strings is text, and one of arrays of different lengths is of sequences.
+    A list of strings is text, and one of arrays of different lengths is of sequences. A table is *mixed* if a cell is
+    missing, a column of a frame or file holds anything but numbers, or ``columns`` says what only a mixed table holds:
+    then every column is coded (`isthmus.data.coding`), and ``source.described()`` says as what and why. Where all
+    columns are of numbers and truth values, a gap changes nothing else: numbers are numbers, whatever they are called.
 
     Parameters
     ----------
     X : the data. A path may lead to .csv, .tsv (also .gz), .parquet, .npy, .npz, idx (also .gz), or a folder
         of images (PNG, JPEG, TIFF, BMP, WebP).
     argument : what errors call the data.
-    columns : for single columns, by name or position, ``"numeric"``, ``"ignore"`` (left out) or a scaling mode.
+    columns : for single columns, by name or position, ``"numeric"``, ``"ignore"`` (left out), a scaling mode, or what
+        only a mixed table holds: ``"category"``, ``"ordinal"``, ``"binary"``, ``"count"``, ``"heavy"``, ``"circular"``
+        or ``"date"``.
     form : what the data of a fitted model looked like: then these must look the same. Frames must have the same
         columns in the same order, files the same columns in any order; nameless arrays the same width.
     estimator_name : what errors call the fitted model.
@@ -49,6 +58,11 @@ def open_source(
     ------
     InputError
         The data cannot be used; the message says where, why, and what to do.
+
+    Warns
+    -----
+    DataWarning
+        Columns that are left out (identifiers, free text, empty ones); values of a category that the fit never met.
 
     Examples
     --------
@@ -62,21 +76,21 @@ def open_source(
         )
     if isinstance(X, Source):
         source = X
+        if type(X) is ArraySource and X.names is None and len(X.layout.shape) == 1 and isinstance(form, TableForm):
+            source = array_source(X.array, argument, columns, form, estimator_name)
     elif isinstance(X, (str, os.PathLike)):
-        found = path_source(Path(X).expanduser(), argument, columns, form is None)
-        source = found if isinstance(found, Source) else numbers_source(found, argument, columns, form)
+        found = path_source(Path(X).expanduser(), argument, columns, form, estimator_name)
+        source = found if isinstance(found, Source) else numbers_source(found, argument, columns, form, estimator_name)
     elif scipy.sparse.issparse(X):
         source = sparse_source(X, argument, columns, form)
     elif is_text(X) and (form is None or form.words is not None):
         told = Form("numpy", None, (), Layout((), ())) if form is None else form
         source = text(X, vocabulary=told.words, level=told.level, argument=argument)
-    elif library_of(X) == "polars":
-        source = polars_source(X, argument, columns, form is None)
-    elif library_of(X) == "pandas" and hasattr(X, "columns"):
-        source = pandas_source(X, argument, columns, form is None)
+    elif library_of(X) == "polars" or (library_of(X) in ("pandas", "pyarrow") and hasattr(X, "columns")):
+        source = frame_source(X, argument, columns, form, estimator_name)
     else:
-        source = numbers_source(X, argument, columns, form)
-    if columns and not isinstance(X, Source):
+        source = numbers_source(X, argument, columns, form, estimator_name)
+    if columns and not isinstance(X, Source) and source.layout.columns is None:
         source.per_column = dict(columns)
     if form is None:
         return source
@@ -99,17 +113,21 @@ def is_ragged(X: Any) -> bool:
     return all(item.ndim in (1, 2) for item in X) and len({len(item) for item in X}) > 1
 
 
-def numbers_source(X: Any, argument: str, columns: Mapping[Any, str] | None, form: Form | None) -> Source:
+def numbers_source(
+    X: Any, argument: str, columns: Mapping[Any, str] | None, form: Form | None, estimator_name: str
+) -> Source:
     """Arrays and lists: a table or images, or the sequences that a fitted model knows or that lengths give away."""
     known = form is not None and form.layout.sequence
     if columns and (known or is_ragged(X)):
         raise InputError(f"columns apply to tables; {argument} holds sequences")
     if form is not None and known:
         return video(X, argument=argument) if form.layout.axes[0] == "frame" else sequences(X, argument)
-    return sequences(X, argument) if is_ragged(X) else array_source(X, argument, columns, form)
+    return sequences(X, argument) if is_ragged(X) else array_source(X, argument, columns, form, estimator_name)
 
 
-def array_source(X: Any, argument: str, columns: Mapping[Any, str] | None, form: Form | None) -> ArraySource:
+def array_source(
+    X: Any, argument: str, columns: Mapping[Any, str] | None, form: Form | None, estimator_name: str
+) -> ArraySource:
     """An array of two to four axes."""
     array = as_array(X, argument)
     mapped = isinstance(array, np.memmap)
@@ -127,6 +145,10 @@ def array_source(X: Any, argument: str, columns: Mapping[Any, str] | None, form:
             f"array.reshape(len(array), -1)."
         )
     check_not_empty(array.shape, argument)
+    if array.ndim == 2 and isinstance(form, TableForm):
+        return coded_array(array, form, columns, mapped, argument, estimator_name)
+    if array.ndim == 2 and form is None and (asks_for_mixed(columns) or has_gaps(array)):
+        return learnt_array(array, columns, mapped, argument)
     kept = None
     if columns:
         if array.ndim > 2:
@@ -151,6 +173,10 @@ def sparse_source(X: Any, argument: str, columns: Mapping[Any, str] | None, form
     if X.ndim != 2:
         raise InputError(f"the sparse matrix {argument} must have two axes; got shape {X.shape}. Reshape your data.")
     check_not_empty(X.shape, argument)
+    if isinstance(form, TableForm):
+        raise InputError(f"{argument} is a sparse matrix, but the fit was to a mixed table: give {argument}.toarray()")
+    if asks_for_mixed(columns):
+        raise InputError(f"columns: {argument} is a sparse matrix, whose columns can be 'numeric', 'ignore' or scaled")
     kept = None
     if columns:
         X, kept = without_ignored(scipy.sparse.csc_array(X), columns, form)
@@ -159,9 +185,12 @@ def sparse_source(X: Any, argument: str, columns: Mapping[Any, str] | None, form
 
 def matched(source: Source, form: Form, estimator_name: str, by_name: bool) -> Source:
     """The source with its columns as the fitted model expects them, or an error that says what differs."""
+    if source.layout.columns is not None or (form.layout.columns is not None and source.layout.axes == ("column",)):
+        check_codings(source, form, estimator_name)
+        return source
     if source.names is not None and form.names is not None and source.names != form.names:
         if not by_name or set(source.names) != set(form.names):
-            raise InputError(names_differ(source.names, form.names))
+            raise InputError(names_differ(source.names, form.names, None if by_name else source.argument))
         source = Reordered(source, form)
     alike = source.layout.sequence and source.layout.axes == form.layout.axes
     if source.layout.shape == form.layout.shape or (alike and source.layout.shape[1:] == form.layout.shape[1:]):
@@ -178,24 +207,16 @@ def matched(source: Source, form: Form, estimator_name: str, by_name: bool) -> S
     )
 
 
-def names_differ(got: tuple[str, ...], expected: tuple[str, ...]) -> str:
-    """Which columns are new, missing or out of order, in scikit-learn's words."""
-    new, missing = sorted(set(got) - set(expected)), sorted(set(expected) - set(got))
-    said = "The feature names should match those that were passed during fit.\n"
-    if new:
-        said += "Feature names unseen at fit time:\n" + _lines(new)
-    if missing:
-        said += "Feature names seen at fit time, yet now missing:\n" + _lines(missing)
-    if not new and not missing:
-        said += "Feature names must be in the same order as they were in fit.\n"
-    if new:
-        said += f"Leave the new ones out, for example with columns={{{new[0]!r}: 'ignore'}}.\n"
-    return said
-
-
-def _lines(names: list[str]) -> str:
-    more = "- ...\n" if len(names) > 5 else ""
-    return "".join(f"- {name}\n" for name in names[:5]) + more
+def check_codings(source: Source, form: Form, estimator_name: str) -> None:
+    """A mixed table must be coded as that of the fit was: the same number may stand for another level elsewhere."""
+    mine = source.form
+    if isinstance(mine, TableForm) and isinstance(form, TableForm) and mine.codings == form.codings:
+        return
+    fitted = "a mixed table" if form.layout.columns is not None else "a table of numbers without missing cells"
+    raise InputError(
+        f"{source.argument} came as a source of its own, {type(source).__name__}, but {estimator_name} was fitted on "
+        f"{fitted}, whose columns it codes in its own way. Give the table itself (a frame, an array or a path)."
+    )
 
 
 class Reordered(Source):

@@ -13,18 +13,21 @@ from torch import Tensor
 
 from isthmus.checks import counted, infinite_cells, listed, missing_cells, place
 from isthmus.data.decisions import (
+    FOR_TABLES,
     MODES,
     centre_and_scale,
-    column_number,
     constant_columns,
     decided,
-    mode_number,
+    fitted_warps,
+    modes_of,
     share_a_range,
+    used_as_given,
     warn_of_columns,
 )
 from isthmus.data.sources import Source
 from isthmus.data.statistics import gathered
-from isthmus.data.whole import check_unscaled, check_whole, strange_cell, strange_sentence
+from isthmus.data.warps import WARPED, Warps
+from isthmus.data.whole import check_whole, strange_cell, strange_sentence
 from isthmus.errors import FileFormatError, InputError
 
 LARGEST = 1e15
@@ -36,15 +39,18 @@ LARGEST_OFFSET = 1000.0
 
 @dataclass(frozen=True)
 class Scaling:
-    """A scale and a centre for every column: ``scaled = (x - centre) / scale``.
+    """A scale and a centre for every column: ``scaled = (x - centre) / scale``; or a bent scale, for skewed columns.
 
-    Make one with `fit`; it is never refitted.
+    Make one with `fit`; it is never refitted. In mixed tables only columns of numbers are scaled, and a missing cell
+    (NaN) is 0 once scaled.
 
     Attributes
     ----------
     mode : ``"standard"`` (each column to mean 0 and variance 1), ``"common"`` (mean 0, one scale for all),
-        ``"unit"`` (to [0, 1]) or ``"none"``; ``modes`` says it for each column.
-    centre, scale, low, high : (features,) float64; the last two are the observed range.
+        ``"unit"`` (to [0, 1]), ``"none"``, ``"log"`` (a signed logarithm, then as standard) or ``"quantile"`` (through
+        the observed quantiles to normal scores, then as standard); ``modes`` says it for each column.
+    centre, scale, low, high : (features,) float64; the last two are the observed range. Of columns of ``"log"`` and
+        ``"quantile"`` centre and scale are 0 and 1 and say nothing: ask `bent` which they are.
     constant : (features,) bool, columns that always hold the same value.
     rows : rows seen.
     shape : the shape of one row.
@@ -53,6 +59,9 @@ class Scaling:
     wide : the data's type needs more than float32, so results come back as float64.
     support : what the loss takes: ``"real"``, ``"unit"``, ``"count"`` or ``"category"``; later rows are held to it.
     classes : number of categories that a loss of categories knows; 0 for others.
+    as_given : (features,) bool, the columns of a mixed table that are no numbers to scale (levels, counts, shares of a
+        turn); None = the table is not mixed.
+    warps : the maps of the columns of ``"log"`` and ``"quantile"``; None = there are none.
     """
 
     mode: str
@@ -69,6 +78,8 @@ class Scaling:
     wide: bool = True
     support: str = "real"
     classes: int = 0
+    as_given: np.ndarray | None = None
+    warps: Warps | None = None
 
     @classmethod
     def fit(
@@ -87,11 +98,12 @@ class Scaling:
         source : the data.
         rows : sorted numbers of the rows to look at; None = all.
         mode : one of the modes, or ``"auto"``: ``"unit"`` where the loss needs values in [0, 1], ``"common"``
-            for images and for columns that share one range, otherwise ``"standard"``.
+            for images and for columns that share one range, otherwise ``"standard"``, as in mixed tables, of which a
+            mode concerns the columns of numbers.
         support : ``"unit"`` where the loss needs values in [0, 1], ``"count"`` or ``"category"`` where it needs whole
             numbers, which are never scaled, otherwise ``"real"``.
         per_column : a mode for single columns, by name or position; ``"numeric"`` means the general one. None =
-            what `open_source` was told.
+            what `open_source` was told. Of mixed tables it goes before what was found best for a column.
         classes : number of categories, where the loss is of categories.
 
         Raises
@@ -111,18 +123,15 @@ class Scaling:
             return cls.fit(source.steps(rows), None, mode, support, per_column, classes).along(source.layout.shape)
         found = gathered(source, rows)
         check_whole(source, support, classes or 0)
-        constant = constant_columns(found, source.dtype)
+        as_given = used_as_given(source)
+        constant = constant_columns(found, source.dtype if as_given is None else np.dtype(np.float64))
         shared = share_a_range(source, found, constant)
         mode, reason = decided(mode, support, source, shared)
-        modes = np.full(source.layout.features, MODES.index(mode), dtype=np.uint8)
-        for column, wanted in (source.per_column if per_column is None else per_column).items():
-            check_unscaled(f"columns: {column!r}", wanted, support)
-            if wanted not in ("ignore", "numeric"):
-                modes[column_number(source, column)] = mode_number(column, wanted)
+        modes = modes_of(source, mode, support, per_column, constant)
         centre, scale = centre_and_scale(found, modes, constant, shared, source)
         made = cls(
             mode, centre, scale, found.low, found.high, constant, found.rows, source.layout.shape, modes, reason,
-            source.names, source.form.wide, support, classes or 0,
+            source.names, source.form.wide, support, classes or 0, as_given, fitted_warps(source, rows, modes, found),
         )  # fmt: skip
         warn_of_columns(source, rows, found, constant, mode)
         return made
@@ -137,6 +146,8 @@ class Scaling:
         """
         if shape == self.shape:
             return self
+        if self.warps is not None:
+            raise InputError(FOR_TABLES)
         period = int(np.prod(shape[1:]))
         arrays: dict[str, Any] = {name: np.tile(getattr(self, name)[:period], shape[0]) for name in ARRAYS}
         return replace(self, shape=shape, **arrays)
@@ -149,18 +160,49 @@ class Scaling:
     @property
     def log_volume(self) -> float:
         """Sum of log(scale) over the columns that vary: a log density of scaled rows minus this is one in the
-        user's units."""
+        user's units.
+
+        Raises
+        ------
+        ValueError
+            Some columns have a bent scale, whose slope differs from cell to cell: there `log_slope` says it.
+        """
+        if self.warps is not None:
+            raise ValueError("a scaling with columns of 'log' or 'quantile' has no one volume: use log_slope(x)")
         return float(self.log_scale.sum())
 
     @cached_property
     def log_scale(self) -> np.ndarray:
-        """(features,) log(scale), 0 for columns that are constant."""
+        """(features,) log(scale), 0 for columns that are constant, used as given or bent: see `log_slope`."""
         return np.where(self.constant, 0.0, np.log(self.scale))
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        """log |d raw / d scaled| of every cell: a log density of scaled rows minus this is one in the user's units.
+
+        Parameters
+        ----------
+        x : (n, *shape) scaled rows.
+
+        Returns
+        -------
+        Tensor
+            (n, features) of the type and device of x: `log_scale` in every row but for bent columns, whose slope
+            follows from the cell. That of a missing cell means nothing, and is to be weighted 0.
+        """
+        slope = torch.from_numpy(self.log_scale).to(x).repeat(len(x), 1)
+        if self.warps is not None:
+            slope[:, self.warps.columns] = self.warps.log_slope(x.reshape(len(x), self.features)).to(slope)
+        return slope
+
+    @property
+    def bent(self) -> np.ndarray:
+        """(features,) bool: columns of ``"log"`` and ``"quantile"``, of which centre and scale say nothing."""
+        return np.isin(self.modes, [MODES.index(name) for name in WARPED])
 
     @property
     def unit(self) -> np.ndarray:
-        """(features,) what a scaled error is multiplied by for people: standard columns report in standard
-        deviations, all others in the user's units."""
+        """(features,) what a scaled error is multiplied by for people: standard and bent columns report in standard
+        deviations of what is scaled, all others in the user's units."""
         return np.where(self.modes == MODES.index("standard"), 1.0, self.scale)
 
     def forward(self, raw: np.ndarray, argument: str = "X", first_row: int = 0) -> Tensor:
@@ -180,7 +222,8 @@ class Scaling:
         Raises
         ------
         InputError
-            A cell is missing, infinite, or huge once scaled; or no count or category, where the loss needs them.
+            A cell is missing (but in mixed tables), infinite, or huge once scaled; or no count or category, where the
+            loss needs them.
         """
         flat = raw.reshape(len(raw), self.features)
         small = flat.dtype.kind in "biuf" and np.can_cast(flat.dtype, np.float32)
@@ -189,6 +232,10 @@ class Scaling:
         else:
             x = as_tensor(flat, np.dtype(np.float64)).sub(self._centre64).mul_(self._factor64).float()
         x = x.contiguous()
+        if self.warps is not None:
+            x[:, self.warps.columns] = self.warps.forward(flat).float()
+        if self.as_given is not None:
+            x.nan_to_num_(0.0, torch.inf, -torch.inf)
         if not (small and flat.dtype.kind in "biu") and not usable(x):
             raise InputError(self._what_is_wrong(flat, argument))
         strange = strange_cell(flat, self.support, self.classes)
@@ -201,6 +248,10 @@ class Scaling:
     def inverse(self, x: Tensor, wide: bool | None = None) -> np.ndarray:
         """Scaled rows in the user's units: (n, *shape), float64 where the data needs it, else float32.
 
+        Columns of ``"quantile"`` stay within the observed range: beyond it their map only goes on so that `forward`
+        loses no number, and says nothing of what may be there. The price is that of a later row further out than any
+        that was seen only the end of the range comes back.
+
         Parameters
         ----------
         x : (n, *shape) float32.
@@ -208,24 +259,38 @@ class Scaling:
         """
         wide = self.wide if wide is None else wide
         flat = x.detach().cpu().reshape(len(x), self.features)
-        if wide or not self._fits_float32:
+        if wide or not self._fits_float32 or self.warps is not None:
             values = flat.double().mul_(self._scale64).add_(self._centre64)
+            if self.warps is not None:
+                values[:, self.warps.columns] = self.warps.inverse(flat)
+                here = self.warps.quantile
+                values[:, here] = torch.clamp(values[:, here], self._low64[here], self._high64[here])
             return values.to(torch.float64 if wide else torch.float32).reshape(x.shape).numpy()
         return torch.addcmul(self._centre32, flat.float(), self._scale32).reshape(x.shape).numpy()
 
     def describe(self, names: tuple[str, ...] | None = None) -> list[str]:
         """What was decided and why, a plain sentence per line."""
         names = self.names if names is None else names
-        said = [f"scaling {self.mode!r}: {WORDS[self.mode]}, because {self.reason} ({counted(self.rows, 'row')} seen)"]
-        for number in np.unique(self.modes):
-            here = np.flatnonzero(self.modes == number)
+        scaled = np.ones(self.features, dtype=bool) if self.as_given is None else ~self.as_given
+        words = f"{WORDS[self.mode]}, because {self.reason}"
+        said = [f"scaling {self.mode!r}: {words} ({counted(self.rows, 'row')} seen)"]
+        for number in np.unique(self.modes[scaled]):
+            here = np.flatnonzero((self.modes == number) & scaled)
             if MODES[number] != self.mode:
+                why = ", as asked for"
+                if self.as_given is not None and MODES[number] in WARPED:
+                    why = f" ({WORDS[MODES[number]]}), where held-out values are likelier so or it was asked for"
                 where = [place(int(i), self.shape, names) for i in here[:8]]
                 more = f" and {len(here) - 8} more" if len(here) > 8 else ""
-                said.append(f"scaling {MODES[number]!r}, as asked for: {', '.join(where)}{more}")
+                said.append(f"scaling {MODES[number]!r}{why}: {', '.join(where)}{more}")
             if MODES[number] in ("common", "unit") and len(np.unique(self.scale[here])) == 1:
                 said.append(f"one unit of the network is {self.scale[here[0]]:.6g} of the data's")
-        said.append(f"observed values lie between {self.low.min():.6g} and {self.high.max():.6g}")
+        if self.as_given is None:
+            said.append(f"observed values lie between {self.low.min():.6g} and {self.high.max():.6g}")
+        elif self.as_given.any():
+            said.append(
+                f"{counted(int(self.as_given.sum()), 'column')} of levels, counts or times of day used as given"
+            )
         count = int(self.constant.sum())
         if count:
             where = [place(int(i), self.shape, names) for i in np.flatnonzero(self.constant)[:8]]
@@ -240,7 +305,9 @@ class Scaling:
             "support": self.support, "classes": self.classes,
         }  # fmt: skip
         tensors = {name: getattr(self, name) for name in ARRAYS}
-        return body, tensors
+        if self.as_given is not None:
+            tensors["as_given"] = self.as_given
+        return body, tensors | ({} if self.warps is None else self.warps.state())
 
     @classmethod
     def restore(
@@ -260,7 +327,13 @@ class Scaling:
         whole = all(array.shape == (int(np.prod(shape)),) for array in arrays.values()) and made.mode in MODES
         if not whole or (made.modes >= len(MODES)).any() or not (made.scale > 0).all():
             raise FileFormatError("the description of the scaling is damaged")
-        return made
+        as_given = np.asarray(tensors["as_given"]).astype(bool) if "as_given" in tensors else None
+        if as_given is not None and as_given.shape != made.centre.shape:
+            raise FileFormatError("the description of the scaling is damaged")
+        if not made.bent.any():
+            return made if as_given is None else replace(made, as_given=as_given)
+        log, quantile = (np.flatnonzero(made.modes == MODES.index(mode)) for mode in WARPED)
+        return replace(made, as_given=as_given, warps=Warps.restore(log, quantile, tensors))
 
     # The same numbers as tensors, made once: a batch of a small table takes less time than making them.
 
@@ -276,6 +349,14 @@ class Scaling:
     @cached_property
     def _scale64(self) -> Tensor:
         return torch.from_numpy(self.scale.copy())
+
+    @cached_property
+    def _low64(self) -> Tensor:
+        return torch.from_numpy(self.low.copy())
+
+    @cached_property
+    def _high64(self) -> Tensor:
+        return torch.from_numpy(self.high.copy())
 
     @cached_property
     def _factor64(self) -> Tensor:
@@ -300,7 +381,7 @@ class Scaling:
     def _what_is_wrong(self, flat: np.ndarray, argument: str) -> str:
         flat = flat.astype(np.float64)
         gaps = np.isnan(flat)
-        if gaps.any():
+        if gaps.any() and self.as_given is None:
             hit = int(gaps.any(axis=1).sum())
             return missing_cells(argument, gaps.sum(axis=0), hit, len(flat), self.shape, self.names)
         infinite = np.isinf(flat)
@@ -308,6 +389,9 @@ class Scaling:
             return infinite_cells(argument, infinite.sum(axis=0), len(flat), self.shape, self.names)
         with np.errstate(over="ignore"):
             scaled = np.abs((flat - self.centre) / self.scale)
+        if self.warps is not None:
+            scaled[:, self.warps.columns] = self.warps.away(flat).abs().numpy()
+        scaled[gaps] = 0.0
         row, index = np.unravel_index(int(np.argmax(scaled)), scaled.shape)
         return (
             f"{argument}: {place(int(index), self.shape, self.names)} holds {flat[row, index]:.6g}, which is "
@@ -327,6 +411,8 @@ WORDS = {
     "common": "each column's mean is taken away, and one scale serves all columns",
     "unit": "values are brought to [0, 1]",
     "none": "values are used as they are",
+    "log": "a signed logarithm, then mean 0 and standard deviation 1",
+    "quantile": "through the observed quantiles to normal scores, then mean 0 and standard deviation 1",
 }
 
 

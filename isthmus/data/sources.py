@@ -38,6 +38,7 @@ class Source:
     kept : the positions that the columns had before some were left out, or None where none was.
     per_column : what the user asked for single columns, as given to `open_source`.
     lengths : (rows,) int64, valid steps of each row, where rows are sequences of different lengths.
+    said : sentences about a file that was read: its decimal sign, its encoding.
     argument : what errors call this data.
     """
 
@@ -53,10 +54,12 @@ class Source:
     kept: tuple[int, ...] | None = None
     per_column: Mapping[str | int, str] = MappingProxyType({})
     lengths: np.ndarray | None = None
+    said: tuple[str, ...] = ()
     argument: str = "X"
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """(m, *layout.shape): the rows with these numbers, in this order, in the data's common type."""
+        """(m, *layout.shape): the rows with these numbers, in this order, in the data's common type. Of a mixed table
+        they are raw numbers: level numbers, seconds since 1970 for dates, NaN for what is missing."""
         raise NotImplementedError
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -67,6 +70,10 @@ class Source:
         """(m, *layout.shape) float32: 0 in cells that are missing or beyond a sequence's end; None where all count."""
         return None
 
+    def weight_of(self, raw: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+        """`weight` of rows just taken, ``raw``: of mixed tables these tell it, and nothing is read again."""
+        return self.weight(rows)
+
     def steps(self, rows: np.ndarray | None = None) -> Source:
         """Of sequences, every step of some rows (None = all) as a row of its own."""
         raise NotImplementedError
@@ -74,6 +81,10 @@ class Source:
     def wrapped(self, values: np.ndarray) -> Any:
         """Results for all rows, (rows, *layout.shape) in the user's units, as the user's kind of object."""
         return self.form.wrap(values, index=self.index)
+
+    def described(self) -> list[str]:
+        """What was found out about a file, and a sentence per column of a mixed table, those left out included."""
+        return [*self.said, *self.form.described()]
 
     @property
     def form(self) -> Form:
@@ -238,10 +249,15 @@ class ParquetSource(Source):
             table = self.file.read_row_group(self.groups[block], columns=list(self.names or ()), use_threads=False)
         except (pyarrow.ArrowException, OSError) as error:
             raise InputError(f"{self.path!r} cannot be read as Parquet: {error}") from error
+        values = self._numbers(table)
+        self._last = (block, values)
+        return values
+
+    def _numbers(self, table: Any) -> np.ndarray:
+        """The columns of one row group as a matrix."""
         values = np.empty((table.num_rows, len(self.names or ())), dtype=self._group_dtype)
         for i, name in enumerate(self.names or ()):
             values[:, i] = arrow_values(table.column(name))
-        self._last = (block, values)
         return values
 
 
@@ -284,6 +300,9 @@ def digest(source: Source) -> str:
     kept = spread_rows(source.rows, 1024)
     mark = hashlib.sha256()
     mark.update(repr((source.rows, source.layout.shape, source.names, source.dtypes)).encode("utf-8", "surrogatepass"))
+    if source.layout.columns is not None:  # the same numbers may stand for other levels
+        for name, array in sorted(source.form.state()[1].items()):
+            mark.update(name.encode() + array.tobytes())
     for start in range(0, len(kept), 64):
         mark.update(np.ascontiguousarray(source.take(kept[start : start + 64]), dtype="<f8").tobytes())
     return mark.hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from isthmus.errors import InputError
 STRETCH_CELLS = 2**18
 """Cells made float64 at a time: 2 MB, which stays in a core's own cache."""
 
+SAMPLE_ROWS = 50_000
+"""Rows from which the shape of a column's distribution is learnt."""
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -23,6 +26,7 @@ class Statistics:
     ----------
     rows : rows seen.
     mean, spread, low, high : (features,) float64; ``spread`` is the sum of squared distances from the mean.
+    known : (features,) how many cells had a value, where some may be missing; None = all of them.
     """
 
     rows: int
@@ -30,6 +34,7 @@ class Statistics:
     spread: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    known: np.ndarray | None = None
 
     @classmethod
     def of(cls, block: np.ndarray) -> Statistics:
@@ -43,6 +48,28 @@ class Statistics:
             away *= away
             return cls(len(block), mean, away.sum(axis=0), low, high)
 
+    @classmethod
+    def of_known(cls, block: np.ndarray) -> Statistics:
+        """The same of the cells that are not NaN; a column without any has mean 0 and a range from infinity down.
+
+        >>> Statistics.of_known(np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])).known
+        array([2, 0])
+        """
+        block = block.astype(np.float64)
+        gaps = np.isnan(block)
+        if not gaps.any():
+            found = cls.of(block)
+            return replace(found, known=np.full(block.shape[1], len(block)))
+        known = len(block) - gaps.sum(axis=0)
+        low, high = np.fmin.reduce(block, initial=np.inf), np.fmax.reduce(block, initial=-np.inf)
+        with np.errstate(over="ignore", invalid="ignore"):
+            block[gaps] = 0.0
+            mean = block.sum(axis=0) / np.maximum(known, 1)
+            block -= mean
+            block[gaps] = 0.0
+            block *= block
+            return cls(len(block), mean, block.sum(axis=0), low, high, known)
+
     def merged(self, other: Statistics) -> Statistics:
         """The statistics of both sets of rows together.
 
@@ -50,17 +77,29 @@ class Statistics:
         ----------
         Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983.
         """
-        rows = self.rows + other.rows
+        rows: int | np.ndarray = self.rows + other.rows
+        mine: int | np.ndarray = self.rows
+        added: int | np.ndarray = other.rows
+        known = None
+        if self.known is not None and other.known is not None:
+            mine, added, known = self.known, other.known, self.known + other.known
+            rows = np.maximum(known, 1)
         with np.errstate(over="ignore", invalid="ignore"):
             step = other.mean - self.mean
-            mean = self.mean + step * (other.rows / rows)
-            spread = self.spread + other.spread + step * step * (self.rows * other.rows / rows)
-        return Statistics(rows, mean, spread, np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+            mean = self.mean + step * (added / rows)
+            spread = self.spread + other.spread + step * step * (mine * added / rows)
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        return Statistics(self.rows + other.rows, mean, spread, low, high, known)
 
     @property
     def variance(self) -> np.ndarray:
-        """(features,) the mean squared distance from the mean."""
-        return self.spread / self.rows
+        """(features,) the mean squared distance from the mean; 0 where no cell is known."""
+        return self.spread / (self.rows if self.known is None else np.maximum(self.known, 1))
+
+    @property
+    def unknown(self) -> np.ndarray:
+        """(features,) bool: columns without any known cell."""
+        return np.zeros(len(self.mean), dtype=bool) if self.known is None else self.known == 0
 
 
 def stretches_of(source: Source, rows: np.ndarray | None) -> Iterator[np.ndarray]:
@@ -85,21 +124,37 @@ def _flat(block: np.ndarray) -> np.ndarray:
     return block.reshape(len(block), -1)
 
 
+def sampled(source: Source, rows: np.ndarray | None, columns: np.ndarray) -> np.ndarray:
+    """(m, columns) float64: some columns of at most `SAMPLE_ROWS` rows, drawn by a generator with a seed of its own."""
+    total = source.rows if rows is None else len(rows)
+    if total > SAMPLE_ROWS:
+        # Drawn, not evenly spaced: rows in the order of time repeat by hours and weeks.
+        some = np.unique(np.random.default_rng(0).integers(0, total, SAMPLE_ROWS))
+        rows = some if rows is None else rows[some]
+    return np.concatenate([block[:, columns].astype(np.float64) for block in stretches_of(source, rows)])
+
+
 def gathered(source: Source, rows: np.ndarray | None) -> Statistics:
-    """One pass over the rows; an `InputError` that counts missing or infinite cells, or names huge ones."""
+    """One pass over the rows; an `InputError` that counts missing or infinite cells, or names huge ones.
+
+    In mixed tables missing cells are no error: each column's statistics are of its known cells. A column without any
+    gets 0 for all of them.
+    """
     found: Statistics | None = None
-    features = source.layout.features
+    features, mixed = source.layout.features, source.layout.columns is not None
+    statistics_of = Statistics.of_known if mixed else Statistics.of
     missing, infinite = np.zeros(features, dtype=np.int64), np.zeros(features, dtype=np.int64)
     rows_hit = seen = 0
     for block in stretches_of(source, rows):
         seen += len(block)
         if block.dtype.kind == "f" and not _all_finite(block):
-            gaps = np.isnan(block)
-            missing += gaps.sum(axis=0)
             infinite += np.isinf(block).sum(axis=0)
-            rows_hit += int(gaps.any(axis=1).sum())
-        elif not missing.any() and not infinite.any():
-            part = Statistics.of(block)
+            if not mixed:
+                gaps = np.isnan(block)
+                missing += gaps.sum(axis=0)
+                rows_hit += int(gaps.any(axis=1).sum())
+        if not missing.any() and not infinite.any():
+            part = statistics_of(block)
             found = part if found is None else found.merged(part)
     shape, names = source.layout.shape, source.names
     if rows is not None and (missing.any() or infinite.any()):
@@ -111,6 +166,9 @@ def gathered(source: Source, rows: np.ndarray | None) -> Statistics:
     if found is None:
         raise InputError(f"{source.argument}: there are no rows to learn the scaling from")
     _check_huge(source, found)
+    if found.unknown.any():
+        low, high = (np.where(found.unknown, 0.0, ends) for ends in (found.low, found.high))
+        found = replace(found, low=low, high=high)
     return found
 
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from isthmus.checks import did_you_mean, listed
 from isthmus.data.arrays import from_objects, is_number, numeric_text, short, too_large
+from isthmus.data.columns import MIXED_TYPES
 from isthmus.data.decisions import MODES
 from isthmus.data.form import plain_dtype
 from isthmus.data.sources import ArraySource
 from isthmus.errors import InputError
 
-OPTIONS = ("numeric", "ignore", *MODES)
+OPTIONS = tuple(dict.fromkeys(("numeric", "ignore", *MODES, *MIXED_TYPES)))
 
 
 def library_of(X: Any) -> str:
@@ -44,7 +45,7 @@ def kept_columns(
     ignored = set()
     for column, wanted in (columns or {}).items():
         if not isinstance(wanted, str) or wanted not in OPTIONS:
-            raise InputError(f"columns: {column!r} must be one of {listed(OPTIONS)}; got {wanted!r}")
+            raise InputError(f"columns: {column!r} must be one of {listed(OPTIONS, 20)}; got {wanted!r}")
         position = column_position(column, names, width, numbered)
         if position is None and strict:
             known = names if names is not None else [str(i) for i in range(width)]
@@ -76,10 +77,58 @@ def check_distinct(names: Sequence[str], argument: str) -> None:
         raise InputError(f"{argument} has several columns of the same name: {listed(twice)}. Give each its own name.")
 
 
+def check_single_level(frame: Any, argument: str) -> None:
+    """Column names of several levels are refused."""
+    if frame.columns.nlevels > 1:
+        raise InputError(
+            f"{argument} has column names of {frame.columns.nlevels} levels (a MultiIndex), such as "
+            f"{short(frame.columns[0])}. Join them to one name each: "
+            f"{argument}.columns = ['_'.join(map(str, levels)) for levels in {argument}.columns]"
+        )
+
+
+def names_differ(got: tuple[str, ...], expected: tuple[str, ...], frame: str | None = None, gaps: bool = False) -> str:
+    """Which columns are new, missing or out of order, in scikit-learn's words, and the line that mends it.
+
+    Parameters
+    ----------
+    got, expected : column names.
+    frame : what the frame is called that such a line may change; None = there is none.
+    gaps : the fitted model takes missing cells.
+    """
+    new, missing = sorted(set(got) - set(expected)), sorted(set(expected) - set(got))
+    said = "The feature names should match those that were passed during fit.\n"
+    if new:
+        said += "Feature names unseen at fit time:\n" + _lines(new)
+    if missing:
+        said += "Feature names seen at fit time, yet now missing:\n" + _lines(missing)
+    if not new and not missing:
+        said += "Feature names must be in the same order as they were in fit.\n"
+    if new:
+        said += f"Leave the new ones out, for example with columns={{{new[0]!r}: 'ignore'}}.\n"
+    if frame is not None and not missing:
+        few = len(expected) <= 8
+        said += "Or: " if new else "Put them into that order: "
+        said += f"{frame} = {frame}[{list(expected) if few else 'list(model.feature_names_in_)'}]\n"
+    if frame is not None and missing and gaps:
+        said += f"Where their values are not known: {frame}[{missing[0]!r}] = None\n"
+    if frame is None and missing:
+        empty = "empty where their values are not known, " if gaps else ""
+        without = f": columns={{{missing[0]!r}: 'ignore'}}" if gaps else ""
+        said += f"Add the missing ones to the file, {empty}or fit again without them{without}.\n"
+    return said
+
+
+def _lines(names: list[str]) -> str:
+    more = "- ...\n" if len(names) > 5 else ""
+    return "".join(f"- {name}\n" for name in names[:5]) + more
+
+
 def pandas_source(
     frame: Any, argument: str, columns: Mapping[Any, str] | None, strict: bool, rename: Sequence[str] | None = None
 ) -> ArraySource:
     """A pandas frame as a source; ``rename`` = () marks a table whose columns have no names."""
+    check_single_level(frame, argument)
     labels = list(frame.columns)
     numbered = bool(labels) and all(isinstance(x, (int, np.integer)) and not isinstance(x, bool) for x in labels)
     names = [str(label) for label in labels]

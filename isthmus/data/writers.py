@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.tables import library_of
-from isthmus.errors import InputError
+from isthmus.errors import InputError, MissingExtraError
 from isthmus.files import written_whole
 
-WRITTEN = (".csv", ".parquet", ".npy")
+WRITTEN = (".csv", ".tsv", ".parquet", ".xlsx", ".npy")
+
+SHEET = (1_048_575, 16_384)
+"""Rows below the names, and columns, of a sheet of Excel."""
 
 
 def write_table(path: str | os.PathLike[str], table: Any, names: Sequence[str] | None = None) -> None:
-    """Write a frame or an array as .csv, .parquet or .npy; a failure leaves no half-written file.
+    """Write a frame or an array as .csv, .tsv, .parquet, .xlsx or .npy; a failure leaves no half-written file.
 
     Parameters
     ----------
@@ -29,7 +32,8 @@ def write_table(path: str | os.PathLike[str], table: Any, names: Sequence[str] |
     Notes
     -----
     A pandas index is written where it says more than the row's number; a .npy file holds neither it nor the names,
-    and its numbers are of the type that holds those of every column.
+    and its numbers are of the type that holds those of every column. In text, missing cells are empty and dates are
+    those of ISO 8601, with the offset of their time zone; Excel knows no time zones, so there such dates are text.
     """
     path = Path(path)
     ending = path.suffix.lower()
@@ -46,16 +50,79 @@ def write_table(path: str | os.PathLike[str], table: Any, names: Sequence[str] |
         if ending == ".npy":
             with open(beside, "wb") as file:
                 np.save(file, as_numbers(table, path), allow_pickle=False)
+        elif ending == ".xlsx":
+            write_sheet(beside, table.to_pandas() if library_of(table) == "polars" else table, path)
         elif library_of(table) == "polars":
-            table.write_csv(beside) if ending == ".csv" else table.write_parquet(beside)
-        else:
-            import pandas as pd
-
-            keep_index = not (isinstance(table.index, pd.RangeIndex) and table.index.equals(pd.RangeIndex(len(table))))
-            if ending == ".csv":
-                table.to_csv(beside, index=keep_index)
+            if ending == ".parquet":
+                table.write_parquet(beside)
             else:
-                table.rename(columns=str).to_parquet(beside, index=keep_index)
+                table.write_csv(beside, separator="\t" if ending == ".tsv" else ",")
+        elif ending == ".parquet":
+            table.rename(columns=str).to_parquet(beside, index=says_more(table.index))
+        else:
+            text = dates_as_text(table)
+            text.to_csv(beside, index=says_more(table.index), sep="\t" if ending == ".tsv" else ",")
+
+
+def says_more(index: Any) -> bool:
+    """Whether a pandas index says more than the row's number."""
+    import pandas as pd
+
+    return not (isinstance(index, pd.RangeIndex) and index.equals(pd.RangeIndex(len(index))))
+
+
+def dates_as_text(frame: Any, only_zoned: bool = False) -> Any:
+    """The frame with its dates in text as in ISO 8601: days alone where no cell has a time of day.
+
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"day": pd.to_datetime(["2024-05-01", None]), "size": [1, 2]})
+    >>> dates_as_text(frame).to_csv(index=False)
+    'day,size\\n2024-05-01,1\\n,2\\n'
+    """
+    made = frame.copy(deep=False)
+    for place, dtype in enumerate(frame.dtypes):
+        column = frame.iloc[:, place]
+        if getattr(dtype, "kind", "") == "M" and (getattr(dtype, "tz", None) is not None or not only_zoned):
+            made.isetitem(place, in_iso(column))
+    return made
+
+
+def in_iso(column: Any) -> Any:
+    """A pandas column of dates as text, None where one is missing."""
+    import pandas as pd
+
+    known = column.notna().to_numpy()
+    some = column[known]
+    text = np.full(len(column), None, dtype=object)
+    if getattr(column.dt, "tz", None) is None and bool((some == some.dt.normalize()).all()):
+        text[known] = some.dt.strftime("%Y-%m-%d")
+    else:
+        text[known] = [value.isoformat(sep=" ") for value in some]
+    return pd.Series(text, index=column.index, dtype=object)
+
+
+def write_sheet(beside: Path, frame: Any, path: Path) -> None:
+    """A frame as the only sheet of a workbook; text that begins like a formula stays text."""
+    import pandas as pd
+
+    rows, columns = frame.shape
+    if rows > SHEET[0] or columns + says_more(frame.index) > SHEET[1]:
+        raise InputError(
+            f"{str(path)!r}: a sheet of Excel has room for {SHEET[0]:,} rows and {SHEET[1]:,} columns; this table has "
+            f"{rows:,} and {columns:,}. Write .csv or .parquet"
+        )
+    try:
+        from openpyxl.utils.exceptions import IllegalCharacterError
+    except ImportError as error:
+        raise MissingExtraError(error.name or "openpyxl", "excel", f"writing {str(path)!r}") from error
+    try:
+        with pd.ExcelWriter(beside, engine="openpyxl") as book:
+            dates_as_text(frame, only_zoned=True).to_excel(book, index=says_more(frame.index))
+            for row in next(iter(book.sheets.values())).iter_rows():
+                for cell in row:
+                    cell.data_type = "s" if cell.data_type == "f" else cell.data_type
+    except IllegalCharacterError as error:
+        raise InputError(f"{str(path)!r}: a cell holds characters that no workbook may: {error}. Write .csv") from error
 
 
 def as_numbers(table: Any, path: Path) -> np.ndarray:

@@ -35,9 +35,12 @@ class Attraction:
 
 def attraction(probe: Probe) -> Attraction:
     """Iterate r(r(r(x))) from noise and from halfway points between rows, and see where it ends."""
+    if probe.unlike_numbers:
+        return Attraction(why=f"{probe.unlike_numbers}, between which there is nothing")
+    probe = probe.complete
     flat = probe.flat
-    if not probe.all_numbers:
-        return Attraction(why="some columns are categories, between which there is nothing")
+    if not len(flat):
+        return Attraction(why="every row has a missing cell")
     distinct = different(flat)
     if len(distinct) < 2 or flat.shape[1] < 2:
         return Attraction(why="the rows given do not vary" if len(distinct) < 2 else "there is one column")

@@ -42,10 +42,12 @@ def sensitivity(probe: Probe, size: int) -> Sensitivity:
 
     Near a row the data are taken to have ``size`` main directions, the code's, or half as many as columns.
     """
-    features = probe.layout.features
+    if probe.unlike_numbers:
+        return Sensitivity(why=f"{probe.unlike_numbers}, between which there are no small steps")
+    features, probe = probe.layout.features, probe.complete
+    if not len(probe.x):
+        return Sensitivity(why="every row has a missing cell")
     pool = probe.flat[spaced(len(probe.x), POOL).to(probe.x.device)].float()
-    if not probe.all_numbers:
-        return Sensitivity(why="some columns are categories, between which there are no small steps")
     if probe.composition.loss.support == "count":
         return Sensitivity(why="counts take no small steps")
     count = min(NEIGHBOURS, max(2, int(SHARE * len(pool))))

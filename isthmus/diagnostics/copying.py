@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from isthmus.diagnostics.probe import Probe, structureless
+from isthmus.diagnostics.probe import Probe, column_means, mean_cell, shuffled, structureless
 from isthmus.diagnostics.restraint import either
 from isthmus.verdicts import EXACT, NOTHING_LEARNT, Verdict, percent
 
@@ -25,13 +25,14 @@ def structureless_shares(probe: Probe) -> tuple[float, float, float]:
     if len(probe.x) < 2 or not variance > 0:
         return float("nan"), float("nan"), float("nan")
     rows, noise = structureless(probe.flat, probe.layout)
-    shuffled = probe.evaluate(rows)[1].double().mean(0).cpu()
-    noise_error = float(probe.evaluate(noise)[1].double().mean())
-    noise_variance = float(noise.double().var(0, correction=0).mean())
-    spread = probe.flat.double().var(0, correction=0).cpu()
+    known = None if probe.known is None else shuffled(probe.known)  # a missing cell stays one where it comes to lie
+    errors = probe.evaluate(rows, known)[1]
+    noise_error = mean_cell(probe.evaluate(noise, known)[1], known)
+    noise_variance = probe.mean_variance(noise, known)
+    spread, lost = probe.variances(probe.flat, probe.known).cpu(), column_means(errors, known).cpu()
     varies = spread > EXACT * variance
-    copied = (shuffled[varies] < COPIES_SHARE * spread[varies]).double().mean()
-    return float(shuffled.mean()) / variance, noise_error / noise_variance, float(copied)
+    copied = (lost[varies] < COPIES_SHARE * spread[varies]).double().mean()
+    return mean_cell(errors, known) / variance, noise_error / noise_variance, float(copied)
 
 
 def copying_verdict(

@@ -45,7 +45,7 @@ class Step:
 def decoding_step(probe: Probe, codes: Tensor, *, discrete: bool = False) -> Step:
     """Steps as long as that from a code to its nearest other one, in directions in which codes differ: those of
     differences between two codes drawn by chance."""
-    if not probe.all_numbers:
+    if probe.composition.loss.support == "category":
         return Step(why="some columns are categories, between which there are no small steps")
     if discrete:
         return Step(why="codes are symbols, between which there are no small steps")
@@ -53,7 +53,7 @@ def decoding_step(probe: Probe, codes: Tensor, *, discrete: bool = False) -> Ste
     if len(pool) < FEWEST:
         return Step(why=f"{len(pool)} rows are too few")
     places = pool.to(codes.device)
-    code, x = codes[places], probe.flat[pool.to(probe.x.device)].to(codes)
+    code, x = codes[places], probe.points[pool.to(probe.x.device)].to(codes)
     rows = spaced(len(code), min(STEPPED, at_once(probe))).to(code.device)
     length, apart = (nearest(every[rows], every, skip_itself=True)[0].to(code) for every in (code, x))
     usable = (length > 0) & (apart > 0)
@@ -62,11 +62,11 @@ def decoding_step(probe: Probe, codes: Tensor, *, discrete: bool = False) -> Ste
     rows, length, apart = rows[usable], length[usable], apart[usable]
     generator = torch.Generator().manual_seed(0)
     drawn = torch.randint(len(code), (DIRECTIONS, 2, len(rows)), generator=generator).to(code.device)
-    start = probe.decoded(code[rows], places[rows])
+    start = probe.placed(probe.decoded(code[rows], places[rows]))
     moved, any_two = [], []
     for first, second in drawn:
         way = torch.nn.functional.normalize(code[first] - code[second], dim=1)
-        ahead = probe.decoded(code[rows] + length[:, None] * way, places[rows])
+        ahead = probe.placed(probe.decoded(code[rows] + length[:, None] * way, places[rows]))
         moved.append((ahead - start).norm(dim=1))
         any_two.append((x[first] - x[second]).norm(dim=1))
     moved_by, far = (torch.stack(found).square().mean(0).sqrt() / apart for found in (moved, any_two))
@@ -109,7 +109,7 @@ def completeness(probe: Probe, codes: Tensor, prior: Any) -> Completeness:
     Beside rebuilt ones, as what is decoded is smoother than rows are, and so nearer to them than they are to each
     other; every other row is a place to be near to, and the rest are those whose reconstructions are compared.
     """
-    if not probe.all_numbers:
+    if probe.composition.loss.support == "category":
         return Completeness(why="some columns are categories, between which there are no distances")
     if len(codes) < FEWEST:
         return Completeness(why=f"{len(codes)} rows are too few")
@@ -117,9 +117,10 @@ def completeness(probe: Probe, codes: Tensor, prior: Any) -> Completeness:
     drawn = draws_of(prior, count, codes.shape[1]).to(codes)
     others = torch.arange(1, len(codes), 2)
     others = others[spaced(len(others), count)]
-    places = probe.flat[::2].float()
-    own = nearest(probe.decoded(codes[others.to(codes.device)], others).to(places), places)[0]
-    away = nearest(probe.decoded(drawn, torch.arange(count) % len(codes)).to(places), places)[0]
+    places = probe.points[::2].float()
+    rebuilt = probe.decoded(codes[others.to(codes.device)], others)
+    sampled = probe.decoded(drawn, torch.arange(count) % len(codes))
+    own, away = (nearest(probe.placed(rows).to(places), places)[0] for rows in (rebuilt, sampled))
     within = float((away <= torch.quantile(own, WITHIN)).double().mean())
     return Completeness(within, float(away.median() / own.median()) if float(own.median()) > 0 else float("nan"))
 

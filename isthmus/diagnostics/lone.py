@@ -33,7 +33,7 @@ class Lone:
 
 
 def lone_rows(probe: Probe, errors: torch.Tensor, size: int) -> Lone:
-    """Compare ``errors`` (n,) of rows that stand alone with those of PCA of the other rows.
+    """Compare ``errors`` (n,), means over cells, of rows that stand alone with those of PCA of the other rows.
 
     On a trained model nothing can be planted any more, but rows can be found that no model of the other rows could
     rebuild: noise that was planted among the training rows is among these.
@@ -41,12 +41,12 @@ def lone_rows(probe: Probe, errors: torch.Tensor, size: int) -> Lone:
     rows = spaced(len(probe.x), ROWS)
     if len(rows) < FEWEST:
         return Lone()
-    x = probe.flat[rows.to(probe.x.device)].cpu()
+    x = probe.points[rows.to(probe.x.device)].cpu()
     fold = torch.arange(len(x)) % FOLDS
     unexplained = np.empty(len(x))
     for part in range(FOLDS):
         pca = principal_components([x[fold != part]])
-        unexplained[(fold == part).numpy()] = pca.row_errors(x[fold == part], size)
+        unexplained[(fold == part).numpy()] = probe.dimensions * pca.row_errors(x[fold == part], size)
     apart = np.sqrt(distances(x.numpy()).min(axis=1))
     alone = (unexplained > UNEXPLAINED * np.median(unexplained)) & (apart > FAR * np.median(apart))
     own = errors.cpu().double().numpy()[rows.numpy()]

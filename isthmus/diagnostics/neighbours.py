@@ -58,7 +58,7 @@ def neighbours(probe: Probe, codes: np.ndarray, labels: np.ndarray | None = None
     n = len(rows)
     if n < FEWEST:
         return Neighbours(n)
-    x, codes = probe.flat[rows.to(probe.x.device)].cpu(), codes[rows.numpy()]
+    x, codes = probe.points[rows.to(probe.x.device)].cpu(), codes[rows.numpy()]
     pca = principal_components([x])
     linear = (x.double().numpy() - pca.mean) @ pca.components[: codes.shape[1]].T
     data, k = distances(x.numpy()), min(NEIGHBOURS, (n - 1) // 2)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from isthmus.composition import Composition
+from isthmus.diagnostics.points import owners, points, usual_values
 from isthmus.records import Batch, Layout, Pass, Trace
 
 ROWS = 5_000
@@ -24,7 +26,8 @@ DRAWN_ROWS = 1_000
 @dataclass(frozen=True)
 class Probe:
     """The composition, and the rows ``x`` (n, *layout.shape) with their conditions ``given`` (n, conditions); of
-    sequences their ``lengths`` (n,), and the ``weight`` of their cells, 0 where they are missing."""
+    sequences their ``lengths`` (n,), the ``weight`` of their cells, 0 where they are missing, and ``names`` of columns.
+    """
 
     composition: Composition
     layout: Layout
@@ -32,6 +35,7 @@ class Probe:
     given: Tensor | None = None
     lengths: Tensor | None = None
     weight: Tensor | None = None
+    names: tuple[str, ...] | None = None
 
     @property
     def flat(self) -> Tensor:
@@ -39,30 +43,125 @@ class Probe:
         return self.x.flatten(1)
 
     @property
-    def variance(self) -> float:
-        """Of the rows, in the mean over columns."""
-        return float(self.flat.double().var(0, correction=0).mean())
+    def known(self) -> Tensor | None:
+        """(n, features) of a mixed table: 0 where a cell is missing, and counts in no mean; None = all count."""
+        return None if self.layout.columns is None else self.weight
+
+    @cached_property
+    def points(self) -> Tensor:
+        """(n, dimensions): the rows as points, whose squared distances are sums of errors by cell; the rows themselves
+        where these are numbers. Missing cells lie in the middle of all others."""
+        return self.placed(self.flat, self.known)
+
+    def placed(self, rows: Tensor, known: Tensor | None = None) -> Tensor:
+        """(m, dimensions): other rows (m, features) as points among the own ones."""
+        if self.layout.columns is None:
+            return rows
+        middle, stretch = (values.to(rows) for values in self.frame)
+        return ((points(rows, self.layout.columns, known) - middle) / stretch).nan_to_num(0.0)
+
+    @cached_property
+    def frame(self) -> tuple[Tensor, Tensor]:
+        """(dimensions,) of the own rows as points: the middle of known cells, and what dimensions are divided by.
+
+        Counts are brought to variance 1, which scaled numbers have: else one column of them would be all that
+        distances tell of.
+        """
+        columns = self.layout.columns or ()
+        own = points(self.flat, columns, self.known).double()
+        middle = own.nanmean(0).nan_to_num(0.0)
+        spread = (own - middle).square().nanmean(0).sqrt().nan_to_num(0.0)
+        counts = torch.tensor([columns[i].kind == "count" for i in owners(columns)] or [False], device=own.device)
+        return middle, torch.where(counts & (spread > 0), spread, 1.0)
 
     @property
-    def all_numbers(self) -> bool:
-        """Whether every cell is a number, so that there are values between two values."""
-        numeric = self.layout.numeric is None or all(self.layout.numeric)
-        return numeric and self.composition.loss.support != "category"
+    def dimensions(self) -> float:
+        """Dimensions of the points per column that they show."""
+        shown = len(set(owners(self.layout.columns))) if self.layout.columns else self.points.shape[1]
+        return self.points.shape[1] / max(1, shown)
+
+    @property
+    def spread(self) -> float:
+        """The variance of the rows as points, per column that they show."""
+        return float(self.points.double().var(0, correction=0).mean()) * self.dimensions
+
+    def astray(self, rebuilt: Tensor) -> Tensor:
+        """(n,) float64: the squared distance, per column, from each row to what it is rebuilt as, (n, features)."""
+        if self.layout.columns is None:
+            return self.errors_of(rebuilt, self.flat, self.weight).double().mean(1)
+        squares = (self.placed(rebuilt, self.known).to(self.points) - self.points).double().square()
+        return squares.mean(1) * self.dimensions
+
+    @property
+    def complete(self) -> Probe:
+        """The rows of a mixed table without a missing cell; all rows of other data."""
+        if self.known is None or bool((self.known > 0).all()):
+            return self
+        whole = (self.known > 0).all(1)
+        given, lengths, weight = (
+            None if values is None else values[whole] for values in (self.given, self.lengths, self.weight)
+        )
+        return replace(self, x=self.x[whole], given=given, lengths=lengths, weight=weight)
+
+    def variances(self, rows: Tensor, known: Tensor | None = None) -> Tensor:
+        """(features,) float64 of rows (m, features): the variance of every column.
+
+        Of a mixed table, whose levels have none, it is the mean error where every cell is rebuilt as its column's most
+        usual value, in place of the mean.
+        """
+        if self.layout.columns is None:
+            return rows.double().var(0, correction=0)
+        usual = usual_values([(rows, known)], self.layout.columns).to(rows)
+        return column_means(self.errors_of(usual.expand_as(rows), rows, known), known)
+
+    def mean_variance(self, rows: Tensor, known: Tensor | None = None) -> float:
+        """`variances` in the mean over columns; over known cells where some are missing."""
+        found = self.variances(rows, known)
+        if known is None:
+            return float(found.mean())
+        counts = known.double().sum(0).to(found.device)
+        return float((found * counts).sum() / counts.sum().clamp(min=1))
+
+    @cached_property
+    def variance(self) -> float:
+        """Of the rows, in the mean over columns."""
+        return self.mean_variance(self.flat, self.known)
+
+    @property
+    def unlike_numbers(self) -> str:
+        """Which columns hold no numbers, so that nothing lies between two values, in words; empty where all do."""
+        numeric = self.layout.numeric
+        if numeric is None or all(numeric):
+            return "some columns are categories" if self.composition.loss.support == "category" else ""
+        others = [self.name(i) for i, number in enumerate(numeric) if not number]
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        verb = "holds" if len(others) == 1 else "hold"
+        return f"{', '.join(others[:3])}{more} {verb} levels, counts or times of day"
+
+    def name(self, column: int) -> str:
+        """What a sentence calls a column."""
+        return repr(self.names[column]) if self.names is not None else f"column {column}"
 
     @property
     def squared(self) -> bool:
         """Whether the squared error is, more or less, what the loss makes small: not of counts, categories and
         directions."""
-        loss = self.composition.loss
+        loss, columns = self.composition.loss, self.layout.columns
+        if columns is not None:
+            return all(column.kind == "number" for column in columns)
         return loss.support in ("real", "unit") and not getattr(loss, "on_sphere", False)
 
-    def batch(self, rows: Tensor, own: Tensor) -> Batch:
-        """Rows (m, *), where the composition's weights are, with what the own rows ``own`` (m,) are given."""
+    def batch(self, rows: Tensor, own: Tensor, known: Tensor | None = None) -> Batch:
+        """Rows (m, *), where the composition's weights are, with what the own rows ``own`` (m,) are given.
+
+        ``known`` (m, *) is 0 in their missing cells; None = those of the own rows.
+        """
         bring = home(self.composition, self.x)
         own = own.to(self.x.device)
         given, lengths, weight = (
             None if values is None else values[own] for values in (self.given, self.lengths, self.weight)
         )
+        weight = weight if known is None else known
         return Batch(
             bring(rows.reshape(-1, *self.layout.shape)),
             self.layout,
@@ -72,15 +171,19 @@ class Probe:
         )
 
     @torch.no_grad()
-    def pass_through(self, rows: Tensor, origin: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def pass_through(
+        self, rows: Tensor, origin: Tensor | None = None, known: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The codes (m, code_size) and reconstructions (m, features) of other rows (m, *).
 
         ``origin`` (m,) are the numbers of the own rows whose conditions the others get; None = 0, 1, ..., m - 1.
+        ``known`` (m, *) is 0 in their missing cells; None = those of the own rows.
         """
         codes, rebuilt = [], []
         origin = torch.arange(len(rows)) if origin is None else origin
         for start, part in batches(rows, self.layout):
-            batch = self.batch(part, origin[start : start + len(part)] % len(self.x))
+            places = slice(start, start + len(part))
+            batch = self.batch(part, origin[places] % len(self.x), None if known is None else known[places])
             codes.append(self.composition.represent(batch))
             rebuilt.append(self.composition.rebuild(codes[-1], self.composition.context(batch)).flatten(1))
         return torch.cat(codes), torch.cat(rebuilt)
@@ -116,17 +219,38 @@ class Probe:
     def rebuilt(self, rows: Tensor, origin: Tensor | None = None) -> Tensor:
         return self.pass_through(rows, origin)[1]
 
-    def evaluate(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The codes, and the squared errors (m, features), of the own rows or of as many others."""
+    def evaluate(self, rows: Tensor | None = None, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The codes, and the errors (m, features), of the own rows or of as many others: squared differences, but in
+        columns of a mixed table that hold no numbers. ``known`` (m, *) is 0 in missing cells, whose errors are 0."""
         rows = self.x if rows is None else rows
-        codes, rebuilt = self.pass_through(rows)
-        errors = (rebuilt - rows.flatten(1).to(rebuilt)).square()
-        return codes, errors if self.weight is None else errors * self.weight[: len(rows)].flatten(1).to(errors)
+        known = self.weight[: len(rows)] if known is None and self.weight is not None else known
+        codes, rebuilt = self.pass_through(rows, known=known)
+        return codes, self.errors_of(rebuilt, rows.flatten(1), known)
+
+    def errors_of(self, rebuilt: Tensor, rows: Tensor, known: Tensor | None = None) -> Tensor:
+        """(m, features): how far every cell is off; 0 in missing ones."""
+        errors = self.composition.cell_errors(rebuilt, rows.to(rebuilt))
+        return errors if known is None else errors * known.flatten(1).to(errors)
+
+
+def column_means(errors: Tensor, known: Tensor | None) -> Tensor:
+    """(features,) float64: the mean over the cells that are known; 0 where a column has none."""
+    if known is None:
+        return errors.double().mean(0)
+    return errors.double().sum(0) / known.double().sum(0).to(errors.device).clamp(min=1)
+
+
+def mean_cell(errors: Tensor, known: Tensor | None) -> float:
+    """The mean over all cells that are known."""
+    if known is None:
+        return float(errors.double().mean(0).mean())
+    return float(errors.double().sum() / known.double().sum().clamp(min=1))
 
 
 def sampled(x: Tensor, layout: Layout) -> Tensor:
     """The numbers of at most `ROWS` rows and `CELLS` cells of ``x``, drawn with a fixed seed, in their order."""
-    most = max(1, min(ROWS, CELLS // layout.features))
+    width = layout.features if layout.columns is None else max(layout.features, len(owners(layout.columns)))
+    most = max(1, min(ROWS, CELLS // width))
     if len(x) <= most:
         return torch.arange(len(x))
     return torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:most].sort().values
@@ -150,17 +274,22 @@ def home(composition: Composition, x: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda rows: rows.to(device=weights.device, dtype=weights.dtype)
 
 
-def structureless(flat: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
-    """Rows (n, features) with their columns shuffled independently, and uniform noise in the columns' ranges.
+def shuffled(flat: Tensor) -> Tensor:
+    """Rows (n, features) with their columns shuffled independently, in the same way for all arrays of one shape."""
+    order = torch.rand(flat.shape, generator=torch.Generator().manual_seed(0)).argsort(0)
+    return flat.gather(0, order.to(flat.device))
 
-    Columns of categories have no values between two, so that their noise is shuffled too. The generator is the
+
+def structureless(flat: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+    """Rows (n, features) as `shuffled` makes them, and uniform noise in the columns' ranges.
+
+    Columns that hold no numbers have no values between two, so that their noise is shuffled too. The generator is the
     function's own: neither the global state nor the result of a later call depends on this one.
     """
+    mixed, low, high = shuffled(flat), flat.amin(0), flat.amax(0)
     generator = torch.Generator().manual_seed(0)
-    order = torch.rand(flat.shape, generator=generator).argsort(0).to(flat.device)
-    shuffled = flat.gather(0, order)
-    low, high = flat.amin(0), flat.amax(0)
+    torch.rand(flat.shape, generator=generator)
     noise = low + (high - low) * torch.rand(flat.shape, generator=generator).to(flat)
     if layout.numeric is not None:
-        noise = torch.where(torch.tensor(layout.numeric, device=flat.device), noise, shuffled)
-    return shuffled, noise
+        noise = torch.where(torch.tensor(layout.numeric, device=flat.device), noise, mixed)
+    return mixed, noise

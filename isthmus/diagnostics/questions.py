@@ -16,10 +16,11 @@ from isthmus.diagnostics.codes import about_codes
 from isthmus.diagnostics.copying import copying_verdict, structureless_shares
 from isthmus.diagnostics.lone import lone_rows, lone_verdict
 from isthmus.diagnostics.neighbours import neighbours, neighbours_verdict, numbering_verdict
-from isthmus.diagnostics.probe import Probe, sampled
+from isthmus.diagnostics.probe import Probe, column_means, mean_cell, sampled
 from isthmus.diagnostics.reach import range_verdict, unreachable
 from isthmus.diagnostics.restraint import Restraint, restraint
 from isthmus.diagnostics.usage import activity_verdict, dead_verdict, unused_units
+from isthmus.diagnostics.wording import of_tables
 from isthmus.errors import InputError
 from isthmus.metrics import activity
 from isthmus.records import Layout
@@ -52,7 +53,8 @@ def diagnose(
        below 0.98 times, about the same up to 1.02, worse above 1.10 times. Where the difference is less than 2 of
        its standard errors, or is of fewer than 30 held-out rows, the two cannot be told apart: a note. A code as
        wide as the data makes PCA exact, so nothing is compared. Of losses of counts, categories or directions it is
-       a note.
+       a note. Of mixed tables it is **usual values**: the error beside that of every cell as its column's most usual
+       value, by the same thresholds.
     2. **memorising** (the fit): held-out error above 1.5 times the training error, by more than 1 % of the
        variance: a note, and bad above 3 times, or above 10 times where it still beats PCA on held-out rows. Where
        no rows were held out, the rows given take their place, and fewer training rows than columns must not be
@@ -90,6 +92,11 @@ def diagnose(
     13. **output range**: cells of ``x`` that the decoder's output cannot reach; bad above 1 %.
     14. **continuity of decoding**: a step of the code as long as that to the nearest other one changes what is rebuilt
         by more than 2 times the distance between nearest rows: a note, bad above 5 times.
+
+    Of mixed tables (``layout.columns``) errors are those that the loss counts by cell, over the cells that are known,
+    and what is said above of the variance holds for the error of the most usual values (the mean of numbers, the most
+    frequent level). Distances are those between rows as `points`, without categories of more than 100 levels.
+    **Balance** and **attractors** apply where every column holds numbers, on rows without a missing cell.
 
     And where they apply:
 
@@ -145,18 +152,20 @@ def diagnose(
         raise InputError(f"factors must have one row per row of the data, {len(x)}; got {len(factors)}")
     rows = sampled(x, layout)
     chosen = rows.to(x.device)
-    beside = (None if values is None else values[chosen.to(values.device)] for values in (given, lengths, weight))
-    probe = Probe(composition, layout, x[chosen], *beside)
-    codes, errors = probe.evaluate()
-    columns, variance = errors.mean(0).double().cpu().numpy(), probe.variance
-    error, size = float(columns.mean()), codes.shape[1]
-    lost = error / variance if variance > 0 else float("nan")
+    beside = [None if values is None else values[chosen.to(values.device)] for values in (given, lengths, weight)]
+    probe = Probe(composition, layout, x[chosen], beside[0], beside[1], beside[2], names)
+    codes, rebuilt = probe.pass_through(probe.x)
+    errors, away = probe.errors_of(rebuilt, probe.flat, probe.weight), probe.astray(rebuilt)
+    columns, variance = column_means(errors, probe.known).cpu().numpy(), probe.variance
+    error, size = mean_cell(errors, probe.known), codes.shape[1]
+    lost = verdicts.share(error, variance)
+    apart = verdicts.share(float(away.mean()), probe.spread)
     shares, symbols = structureless_shares(probe), probe.symbols()
     held = restraint(composition)
     living = [unit for unit in range(size) if unit not in held.zeroed]
     copying = copying_verdict(error, variance, *shares, size=size, features=layout.features, restrain=held.more)
     slopes, attracted = sensitivity(probe, size), attraction(probe)
-    alone = lone_rows(probe, errors.mean(1), size)
+    alone = lone_rows(probe, away, size)
     unused, used = (
         unused_units(probe, codes, living, discrete=symbols is not None),
         activity(codes[:, living].cpu().numpy()),
@@ -176,13 +185,15 @@ def diagnose(
         balance_verdict(slopes, copies=copies, learnt=fit[2].level == "good", held=held),
         attractors_verdict(attracted, len(probe.x)),
         lone_verdict(alone, lost, copies=copies, memorises=fit[1].level),
-        numbering_verdict(record, kept, lost, told=given is not None),
+        numbering_verdict(record, kept, apart, told=given is not None),
         dead_verdict(unused, len(living), len(probe.x), used, held=held, drawn=drawn),
         activity_verdict(used, len(probe.x), held=held),
         neighbours_verdict(kept, size, layout.features, lost, loosen=held.less),
         range_verdict(outside, output_reach, names),
         *about.verdicts,
     )
+    if layout.columns is not None:
+        judged = tuple(of_tables(verdict, probe) for verdict in judged)
     figures = {
         "rmse": math.sqrt(reported.mean()),
         "scaled_rmse": math.sqrt(error),
@@ -219,8 +230,11 @@ def fit_verdicts(
 ) -> tuple[Verdict, ...]:
     """The verdicts on squared errors, which are hints only where the loss makes another figure small, or where the code
     is ``paid`` for: noise is then rightly left out of it, which PCA keeps."""
+    mixed = probe.layout.columns is not None
     found = (
-        verdicts.pca_verdict(record, wide=bool(held)),
+        verdicts.usual_verdict(record, bool(probe.unlike_numbers))
+        if mixed
+        else verdicts.pca_verdict(record, wide=bool(held)),
         verdicts.memorising_verdict(record, error),
         verdicts.underfitting_verdict(record, loosen=held.less),
         verdicts.rows_verdict(record, error, len(probe.x)),

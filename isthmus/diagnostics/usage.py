@@ -75,7 +75,7 @@ def influence(probe: Probe, codes: Tensor, units: list[int]) -> dict[int, float]
     for unit in units:
         ahead = few.clone()
         ahead[:, unit] += step[unit]
-        moved[unit] = float((probe.decoded(ahead, rows) - start).double().square().mean())
+        moved[unit] = float(probe.errors_of(probe.decoded(ahead, rows), start).double().mean())
     return moved
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,9 +22,11 @@ from isthmus.composition import Composition
 from isthmus.data import Scaling, Source, digest, open_source, split
 from isthmus.data.arrays import as_array
 from isthmus.data.classes import numbered
+from isthmus.data.column_words import columns_for_python
 from isthmus.data.given import Conditions
 from isthmus.data.sequences import SequenceSource
 from isthmus.data.sources import spread_rows
+from isthmus.data.table_form import TableForm
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.classes import ClassesMixin, reads_labels, with_classes
 from isthmus.estimators.fitting import (
@@ -41,6 +44,7 @@ from isthmus.estimators.fitting import (
     suited,
 )
 from isthmus.estimators.generative import GenerativeMixin
+from isthmus.estimators.imputing import ImputingMixin
 from isthmus.estimators.settings import check_folder, held_out_share, plan_for, row_weights, seed_of, warn_of_names
 from isthmus.parts.activations import REACH
 from isthmus.parts.losses.categories import Categorical
@@ -49,7 +53,9 @@ from isthmus.records import Batch, Context, Layout
 from isthmus.training import Feed
 
 
-class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Autoencoder(
+    GenerativeMixin, ImputingMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """An autoencoder of any kind, as a scikit-learn transformer.
 
     An encoder squeezes rows through a narrow code, a decoder rebuilds them, and the reconstruction loss
@@ -208,6 +214,8 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         The estimator then stays as it was, unfitted or with its earlier fit.
         """
         source = self._opened(X)
+        if self.verbose and isinstance(source.form, TableForm) and not isinstance(X, Source):
+            print(columns_for_python(source.form), file=sys.stderr)
         conditions = None if given is None else Conditions.fit(given, source.rows)
         seed = None
         if resume and self.random_state is None and self.checkpoint is not None:
@@ -231,7 +239,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
             parts = fitting_network(parts, source)
         plan = plan_for(self.get_params(deep=False), len(train), len(held_out), seed, parts)
         scaling = self._scaling(source, train, parts)
-        if isinstance(self.network, str):
+        if isinstance(self.network, str) and source.layout.columns is None:
             parts = suited(parts, scaling, source.dtype)
         twins = None if shown is None else twins_of(shown, source)
         data_digest = digest(source)
@@ -359,11 +367,13 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
                 DataWarning,
                 stacklevel=3,
             )
-        support = getattr(parts.loss, "support", "real")
+        support = getattr(parts.loss, "support", "real").replace("mixed", "real")
         classes = getattr(parts.loss, "classes", None)
         one_centre = self.scale == "auto" and support == "real" and "height" in source.layout.axes and slides(parts)
         mode = "unit" if one_centre else self.scale
-        scaling = Scaling.fit(source, rows, mode=mode, support=support, per_column=self.columns, classes=classes)
+        # What columns of a mixed table are, and how they are scaled, was settled when it was opened.
+        wishes = self.columns if source.layout.columns is None else None
+        scaling = Scaling.fit(source, rows, mode=mode, support=support, per_column=wishes, classes=classes)
         return replace(scaling, reason="the same filters go over all pixels") if one_centre else scaling
 
     def _opened(self, X: Any) -> Source:
@@ -439,6 +449,11 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         """
         check_is_fitted(self, "composition_")
         composition = self.composition_
+        if self.form_.layout.columns is not None:
+            raise InputError(
+                "outliers: of a table with columns of several kinds, or with gaps, no outliers are set apart; "
+                "score_samples says how unlikely each row is"
+            )
         if not hasattr(composition.loss, "outliers"):
             raise InputError(
                 "outliers: this model's loss has no part for outliers; fit Autoencoder('robust'), or another kind with "
@@ -467,7 +482,8 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         """Verdicts in plain words, each with its figure and a remedy, on the fit and on the rows of ``X``.
 
         Is it the right balance: sensitive enough to rebuild, insensitive enough not to copy? Asked are, among others,
-        whether it beats PCA, learnt rows by heart, copies its input, has dead units, and keeps neighbours.
+        whether it beats PCA (of a mixed table: the most usual value of every column), learnt rows by heart, copies its
+        input, has dead units, and keeps neighbours.
 
         Parameters
         ----------
@@ -547,7 +563,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         raw = source.read(rows.start, rows.stop) if stretch else source.take(rows)
         numbers = np.asarray(rows)
         x = self._scaling_of(source.layout).forward(raw, first_row=int(numbers[0]) if stretch else 0)
-        weight = source.weight(numbers)
+        weight = source.weight_of(raw, numbers)
         given = None if conditions is None else conditions[numbers].to(device)
         lengths = None if source.lengths is None else torch.from_numpy(source.lengths[numbers]).to(device)
         cells = None if weight is None else torch.from_numpy(weight).to(device)
@@ -589,7 +605,8 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         """Write ``"encoder"``, ``"decoder"``, ``"reconstruct"`` or ``"score"`` as ONNX, scaling included.
 
         The outputs are compared with PyTorch's before the file is kept. Reconstructions of whole numbers are
-        clipped to their type's range, as here, but not rounded. Needs the extra ``isthmus[onnx]``.
+        clipped to their type's range, as here, but not rounded. A mixed table goes in as numbers, NaN = missing; how
+        its columns are coded is JSON in the metadata, under ``isthmus.columns``. Needs the extra ``isthmus[onnx]``.
         """
         check_is_fitted(self, "composition_")
         size = 0 if self.conditions_ is None else self.conditions_.size
@@ -603,6 +620,7 @@ class Autoencoder(GenerativeMixin, ClassesMixin, ClassNamePrefixFeaturesOutMixin
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.non_deterministic = self.random_state is None
         return tags
@@ -630,7 +648,7 @@ def of_one_length(source: Source, steps: int) -> Source:
 
 def twins_of(shown: Any, source: Source) -> Source:
     """What the encoder is shown in place of the rows, as a source like theirs."""
-    twins = open_source(shown, argument="shown")
+    twins = open_source(shown, argument="shown", form=None if source.layout.columns is None else source.form)
     if (twins.rows, twins.layout.shape) != (source.rows, source.layout.shape):
         raise InputError(
             f"shown must have a row of the same shape for each of the {source.rows:,} rows of {source.layout.shape}; "

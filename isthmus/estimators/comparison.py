@@ -26,6 +26,8 @@ from isthmus.records import Batch
 from isthmus.training import Feed
 
 PCA = "PCA"
+USUAL = "most usual values"
+"""What stands in for PCA where a table is mixed."""
 TIMED_ROWS = 2048
 """Rows encoded at once while the speed is measured."""
 
@@ -84,7 +86,7 @@ class Comparison:
         marked = len({row.code_size for row in self.rows}) < len(self.rows)
         cells = [head]
         for row in self.rows:
-            best = marked and row is self.best_of(row.code_size)
+            best = marked and row.code_size > 0 and row is self.best_of(row.code_size)
             cells.append(
                 (
                     row.method,
@@ -109,6 +111,8 @@ class Comparison:
         """Which row is the best, in words."""
         best = self.best
         said = f"The least error: {best.method} with {counted(best.code_size, 'number')} per row"
+        if best.method == USUAL:
+            return f"The least error: {USUAL}. No autoencoder here learnt anything of the table."
         if best.method == PCA:
             return f"{said}. No autoencoder here is better than PCA of the same size."
         return f"{said}." if math.isnan(best.ratio) else f"{said}, {best.ratio:.2f} of PCA's."
@@ -159,7 +163,7 @@ def compare(
     columns, mode = knobs.pop("columns", None), knobs.get("scale", "auto")
     seed = seed_of(random_state)
     source = open_source(X, columns=columns)
-    sizes = sizes_for(source.layout.features) if code_sizes is None else checked_sizes(code_sizes)
+    sizes = sizes_for(source.layout.numbers) if code_sizes is None else checked_sizes(code_sizes)
     fits = [
         Autoencoder(method, code_size=size, random_state=seed, max_time=max_time, verbose=verbose, **knobs)
         for method in methods
@@ -169,9 +173,12 @@ def compare(
     share = held_out_share(fits[0].validation_fraction, source.rows)
     train, held_out = split(source.rows, share, seed)
     classes = getattr(fits[0]._parts().loss, "classes", None)
-    scaling = Scaling.fit(source, train, mode=mode, support=support, per_column=source.per_column, classes=classes)
-    one_unit, unit = error_unit(scaling)
-    rows = pca_rows(source, scaling, train, held_out, sizes, one_unit)
+    if source.layout.columns is not None:  # levels have no principal components
+        rows, one_unit, unit = [], 1.0, "where 1 is a column's standard deviation, or a wrong level"
+    else:
+        scaling = Scaling.fit(source, train, mode=mode, support=support, per_column=source.per_column, classes=classes)
+        one_unit, unit = error_unit(scaling)
+        rows = pca_rows(source, scaling, train, held_out, sizes, one_unit)
     pca = {row.code_size: row.error for row in rows}
     # A process's first optimiser imports much of PyTorch, for seconds that are not the first fit's.
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])
@@ -180,6 +187,8 @@ def compare(
             where = f"fit {done + 1} of {len(fits)}"
             print(f"{where}: {named(model.method)}, code size {model.code_size}", file=sys.stderr, flush=True)
         rows.append(fitted_row(model, source, pca, one_unit))
+    if source.layout.columns is not None:
+        rows.insert(0, usual_row(fits[0]))
     words = f"{counted(len(held_out), 'held-out row')}" if len(held_out) else "the training rows (none were held out)"
     return Comparison(tuple(rows), words, f"root mean squared per cell, {unit}")
 
@@ -262,11 +271,18 @@ def fitted_row(model: Autoencoder, source: Source, pca: dict[int, float], one_un
     record = model.record_
     assert record is not None  # fit leaves one
     error = math.sqrt(record.error) * one_unit
-    ratio = error / pca[size] if pca[size] > 0 else float("nan")
+    ratio = error / pca[size] if pca.get(size, 0.0) > 0 else float("nan")
     parameters = sum(weights.numel() for weights in composition.parameters())
     return ComparisonRow(
         named(model.method), size, error, ratio, seconds, speed(encode, model.scaling_, raw), parameters
     )
+
+
+def usual_row(model: Autoencoder) -> ComparisonRow:
+    """Every cell of a mixed table as the most usual value of its column, without a code."""
+    record = model.record_
+    assert record is not None  # fit leaves one
+    return ComparisonRow(USUAL, 0, math.sqrt(record.mean_error), float("nan"), 0.0, math.inf, 0)
 
 
 def speed(encode: Callable[[Tensor], Tensor], scaling: Scaling, raw: np.ndarray) -> float:
@@ -286,6 +302,8 @@ def rate_in_words(rate: float) -> str:
     >>> rate_in_words(12345.6), rate_in_words(17_363_013), rate_in_words(950)
     ('12 k', '17 M', '950')
     """
+    if rate == math.inf:
+        return "-"
     if rate < 999.5:
         return f"{rate:.0f}"
     size, letter = (rate / 1e3, "k") if rate < 999_500 else (rate / 1e6, "M")

@@ -8,7 +8,6 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from isthmus.diagnostics import FitRecord
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.classes import reads_labels
 from isthmus.estimators.settings import whole
+from isthmus.estimators.yardsticks import columns_error, errors_of, margin_spread, scaled_error
 from isthmus.parts.augmentations import Together
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.losses.grouped import GroupedHuber
@@ -74,13 +74,11 @@ class Job:
         """
         began = time.monotonic()
         feed, parts = self.feed, self.parts
-        marks = Marks(feed)
-        every = (marks.seen(batch.x) for batch in feed.batches(feed.train, feed.at_once))
-        # Of large rows PCA takes long, and where the code is as wide as they are, it would be exact.
-        wide = self.code_size >= feed.source.layout.features > GRAM_FEATURES
-        pca = no_components(every) if wide else principal_components(every)
-        marks.warn_of_copies()
-        pca_errors = errors_of(pca, feed)
+        if feed.source.layout.columns is not None:
+            # Of levels there are no principal components.
+            pca, pca_errors = no_components(batch.x for batch in feed.batches(feed.train, feed.at_once)), np.zeros(0)
+        else:
+            pca, pca_errors = self.linear_rival()
         second = self.second_plan()
         state = self.attempt(parts, self.plan, pca)
         left = self.plan.max_time - (time.monotonic() - began)
@@ -101,6 +99,18 @@ class Job:
                 if scaled_error(again.composition, feed.watched_batches()) <= error:
                     state, parts = again, linear
         return Fitted(state.composition, parts, state.history, self.record(state, pca, pca_errors))
+
+    def linear_rival(self) -> tuple[PrincipalComponents, np.ndarray]:
+        """Principal components of the training rows, and their errors on the watched ones; a warning where these are
+        copies of those."""
+        feed = self.feed
+        marks = Marks(feed)
+        every = (marks.seen(batch.x) for batch in feed.batches(feed.train, feed.at_once))
+        # Of large rows PCA takes long, and where the code is as wide as they are, it would be exact.
+        wide = self.code_size >= feed.source.layout.features > GRAM_FEATURES
+        pca = no_components(every) if wide else principal_components(every)
+        marks.warn_of_copies()
+        return pca, errors_of(pca, feed)
 
     def second_plan(self) -> Plan:
         """The plan of the fit that starts from PCA: its checkpoints lie in a folder of their own."""
@@ -167,7 +177,7 @@ class Job:
             held_out_rows=len(feed.held_out),
             train_error=scaled_error(state.composition, feed.batches(feed.train[::step], feed.at_once)),
             held_out_error=held_out_error if len(feed.held_out) else float("nan"),
-            mean_error=float(pca_errors[0]),
+            mean_error=float(pca_errors[0]) if len(pca_errors) else columns_error(state.composition, feed),
             pca_errors=pca_errors,
             epochs=state.epoch,
             stopped=state.stopped,
@@ -295,7 +305,7 @@ def check_parts(parts: Parts) -> None:
 
 def chosen_code_size(asked: Any, parts: Parts | Composition, layout: Layout) -> int:
     """Numbers in the code: as asked for, or as network or kind have it; 0 = as many as the user's own modules make."""
-    size, features = 0 if asked is None else whole("code_size", asked, 1), layout.features
+    size, features = 0 if asked is None else whole("code_size", asked, 1), layout.numbers
     if not isinstance(parts, Parts):
         return size
     wanted = parts.network.code_size(layout) if hasattr(parts.network, "code_size") else None
@@ -307,8 +317,9 @@ def chosen_code_size(asked: Any, parts: Parts | Composition, layout: Layout) -> 
         return wanted
     held_back = parts.corruption is not None or parts.penalties or parts.bottleneck != Plain()
     if size > features and parts.code_share < 1 and not held_back and not layout.sequence:
+        what = "columns" if layout.columns is None else "numbers (of levels, the bits that tell them apart)"
         warnings.warn(
-            f"code_size={size} is wider than the data's {features} columns: nothing forces a kind without a "
+            f"code_size={size} is wider than the data's {features} {what}: nothing forces a kind without a "
             f"penalty or corruption to learn more than copying. Try code_size={parts.code_size(features)}",
             DataWarning,
             stacklevel=3,
@@ -414,6 +425,11 @@ def build(parts: Parts | Composition, layout: Layout, code_size: int, seed: int,
     if isinstance(parts, Parts):
         check_memory(parts, layout, code_size)
         return parts.build(layout, code_size, torch.Generator().manual_seed(seed), given_size)
+    if layout.columns is not None and not hasattr(parts.loss, "cell_errors"):
+        raise InputError(
+            "method: modules of your own take tables of numbers without gaps; this one has columns of several kinds, "
+            "or missing cells. Use a kind by its name, or turn the table into numbers first"
+        )
     composition = copy.deepcopy(parts)
     given = torch.zeros(2, given_size) if given_size else None
     batch = Batch(torch.zeros(2, *layout.shape), layout, given=given)
@@ -436,7 +452,8 @@ def check_memory(parts: Parts, layout: Layout, code_size: int) -> None:
     """Refuse a network that this machine cannot train, before its memory is asked for."""
     if not isinstance(parts.network, Dense):
         return
-    weights = parts.network.weights(layout.features, code_size)
+    # A table's levels are entered as vectors, a few times wider than what they are worth.
+    weights = parts.network.weights(layout.numbers if layout.columns is None else 4 * layout.numbers, code_size)
     # Weights, gradient, the optimiser's two means and the best state: five numbers of four bytes per weight.
     need, have = 20 * weights, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if need > 0.8 * have:
@@ -457,41 +474,6 @@ def described(parts: Parts | Composition) -> str:
 def code_size_of(composition: Composition, feed: Feed) -> int:
     with torch.no_grad():
         return int(composition.represent(next(feed.batches(feed.train[:1], 1))).shape[1])
-
-
-def scaled_error(composition: Composition, batches: Iterable[Batch]) -> float:
-    """Mean squared error per cell in scaled units."""
-    total, cells = 0.0, 0.0
-    with torch.no_grad():
-        for batch in batches:
-            out = composition.rebuild(composition.represent(batch), composition.context(batch))
-            errors = (out - batch.x).square()
-            total += float((errors if batch.weight is None else errors * batch.weight).sum(dtype=torch.float64))
-            cells += batch.x.numel() if batch.weight is None else float(batch.weight.sum())
-    return total / cells
-
-
-def errors_of(pca: PrincipalComponents, feed: Feed) -> np.ndarray:
-    """PCA's mean squared errors on the watched rows, with 0, 1, ... components."""
-    pairs = ((batch.x, batch.weight) for batch in feed.watched_batches())
-    if feed.source.weight(feed.watched[:1]) is None:
-        return pca.errors(x for x, _ in pairs)
-    return pca.masked_errors((x, weight) for x, weight in pairs if weight is not None)
-
-
-def margin_spread(composition: Composition, pca: PrincipalComponents, size: int, feed: Feed) -> float:
-    """Standard error of the mean difference between our error and PCA's on the held-out rows, row by row."""
-    gaps = feed.source.weight(feed.held_out[:1]) is not None  # then PCA's error of a row is another figure
-    if gaps or len(feed.held_out) < 2 or not 0 < size <= len(pca.components):
-        return float("nan")
-    differences = []
-    with torch.no_grad():
-        for batch in feed.watched_batches():
-            out = composition.rebuild(composition.represent(batch), composition.context(batch))
-            ours = (out - batch.x).square().flatten(1).mean(1)
-            differences.append(ours.double().cpu().numpy() - pca.row_errors(batch.x, size))
-    difference = np.concatenate(differences)
-    return float(difference.std(ddof=1) / np.sqrt(len(difference)))
 
 
 def slides(parts: Parts | Composition) -> bool:

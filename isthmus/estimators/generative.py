@@ -160,6 +160,9 @@ class GenerativeMixin:
         if getattr(self.composition_.loss, "on_sphere", False):
             return 0.0
         scaling = self._scaling_of(batch.layout)
+        if scaling.bent.any():  # then every cell has a slope of its own
+            slopes = scaling.log_slope(batch.x)
+            return (slopes if batch.weight is None else slopes * batch.weight).sum(1)
         if batch.weight is None:
             return scaling.log_volume
         return batch.weight.flatten(1) @ torch.from_numpy(scaling.log_scale).to(batch.weight)

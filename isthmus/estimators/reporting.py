@@ -12,9 +12,12 @@ import numpy as np
 import torch
 
 from isthmus.checks import counted
-from isthmus.data.sources import spread_rows
+from isthmus.data.sources import Source, spread_rows
+from isthmus.diagnostics.points import usual_values
+from isthmus.diagnostics.probe import column_means
 from isthmus.errors import InputError
 from isthmus.estimators.fitting import rows_at_once
+from isthmus.estimators.imputing import expected, unscaled
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.networks.convolutional import Convolutional
 from isthmus.parts.networks.dense import Dense
@@ -22,6 +25,7 @@ from isthmus.parts.networks.recurrent import Recurrent
 from isthmus.recipes import RECIPES, Kind
 from isthmus.records import Layout
 from isthmus.report import figures, page
+from isthmus.report.columns import Cells
 from isthmus.version import VERSION
 
 if TYPE_CHECKING:
@@ -53,6 +57,7 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
             point = model.composition_.represent(batch)
             codes.append(point.cpu().numpy())
             rebuilt.append(scaling.inverse(model.composition_.rebuild(point, model.composition_.context(batch)).cpu()))
+        table = None if layout.columns is None else table_cells(model, source, rows, conditions, at_once)
     index = rows if source.index is None else np.asarray(source.index)[rows]
     history = dict(model.history_)
     vocabulary = model.form_.words
@@ -86,9 +91,41 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
         weight=source.weight(rows),
         vocabulary=vocabulary,
         between=" " if model.form_.level == "word" else "",
+        table=table,
     )
     page.write(path, data)
     return Path(path)
+
+
+@torch.no_grad()
+def table_cells(model: Autoencoder, source: Source, rows: np.ndarray, conditions: Any, at_once: int) -> Cells:
+    """Some rows of a mixed table and what the model makes of them, cell by cell; gaps are filled as by `impute`."""
+    composition, blocks = model.composition_, []
+    for start in range(0, len(rows), at_once):
+        batch = model._batch(source, rows[start : start + at_once], conditions)
+        context = composition.context(batch)
+        out = composition.decode_point(composition.represent(batch), context)
+        mean, known = composition.loss.mean(out, context), torch.ones_like(batch.x)
+        values = unscaled(model.scaling_, mean)
+        if batch.weight is not None:
+            known = batch.weight
+            gaps = known.cpu().numpy() == 0
+            values[gaps] = expected(model, batch)[gaps]
+        errors = composition.cell_errors(mean, batch.x) * known
+        nats = composition.loss.cell_costs(out, batch.visible(), known)
+        blocks.append((batch.x, known, errors, nats, torch.from_numpy(values)))
+    x, known, errors, nats, rebuilt = (torch.cat(parts) for parts in zip(*blocks, strict=True))
+    usual = usual_values([(x, known)], source.layout.columns or ()).to(x)
+    form: Any = model.form_
+    return Cells(
+        codings=form.codings,
+        observed=np.asarray(source.take(rows), dtype=np.float64),
+        rebuilt=rebuilt.numpy(),
+        errors=errors.double().cpu().numpy(),
+        usual=column_means(composition.cell_errors(usual.expand_as(x), x) * known, known).cpu().numpy(),
+        nats=nats.double().cpu().numpy(),
+        left_out=tuple(f"{one.name}: {one.reason}" for one in form.left_out),
+    )
 
 
 def drawn_images(model: Autoencoder, conditions: Any) -> np.ndarray | None:
@@ -112,12 +149,17 @@ def kind_in_words(model: Autoencoder) -> str:
     if not isinstance(network, Dense):
         words = network_in_words(network)
         return ", ".join([f"{name_of(model)}: {counted(model.code_size_, 'number')} by {words}", *paid])
-    resolved = network.resolve(model.n_features_in_, model.code_size_)
+    composition: Any = model.composition_
+    first, last = model.n_features_in_, model.n_features_in_
+    if model.form_.layout.columns is not None:  # columns become several numbers each, and outputs say odds of levels
+        first, last = composition.encoder.entry.width, composition.loss.width(last)
+    resolved = network.resolve(first, model.code_size_)
     hidden = [str(width) for width in resolved.hidden]
-    sizes = [str(model.n_features_in_), *hidden, str(model.code_size_), *hidden[::-1], str(model.n_features_in_)]
+    sizes = [str(first), *hidden, str(model.code_size_), *hidden[::-1], str(last)]
     more = [*([network.activation] if hidden else []), *paid]
     more += ["with a linear path beside the layers"] if network.linear_path else []
-    return ", ".join([f"{name_of(model)}: {'-'.join(sizes)}", *more])
+    columns = "" if model.form_.layout.columns is None else f"{counted(model.n_features_in_, 'column')} as "
+    return ", ".join([f"{name_of(model)}: {columns}{'-'.join(sizes)}", *more])
 
 
 def network_in_words(network: Any) -> str:

@@ -114,7 +114,7 @@ def signals(X: Any, kind: str = "auto", argument: str = "X", like: tuple[str, ..
         raise InputError(f"data must be 'auto', 'images', 'series', 'video' or 'table'; got {kind!r}."
                          f"{did_you_mean(kind, AXES)}")  # fmt: skip
     if isinstance(X, (str, os.PathLike)):
-        X = path_source(Path(X).expanduser(), argument, None, True)
+        X = path_source(Path(X).expanduser(), argument, None)
     if isinstance(X, Windows):
         return of_windows(X, kind, argument, like)
     framed = library_of(X) in ("pandas", "polars")
@@ -266,6 +266,11 @@ def axes_of(ndim: int, kind: str, argument: str, like: tuple[str, ...] | None, s
 
 def of_source(source: Source, kind: str, argument: str, like: tuple[str, ...] | None) -> Signals:
     """A frame, or rows that were read by `isthmus.data`."""
+    if source.layout.columns is not None:
+        raise InputError(
+            f"{argument}: a Denoiser takes tables of numbers without gaps; this one has columns of other kinds, or "
+            "missing cells. Autoencoder('masked').fit(table).impute(table) fills these"
+        )
     values = source.read(0, source.rows)
     axes = source.layout.axes
     if kind != "auto" or like is not None:

@@ -1,14 +1,15 @@
 """Corruptions: what is done to a batch before the encoder sees it, in training only.
 
 Every strength is a number, a schedule of the fractional epoch (annealed), or a range from which each row draws
-its own (`Between`). Only numeric columns and cells that are not missing are touched. Denoising autoencoders:
-Vincent et al. 2008, "Extracting and composing robust features with denoising autoencoders".
+its own (`Between`). Cells that are missing stay so. In a mixed table noise is added to numeric columns alone, while
+cells of any column are hidden, or swapped between rows. Denoising autoencoders: Vincent et al. 2008, "Extracting and
+composing robust features with denoising autoencoders".
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -54,6 +55,9 @@ class Corruption:
     tell: bool = field(default=False, kw_only=True)
     kept_weight: float = field(default=1.0, kw_only=True)
 
+    any_column = False
+    """Whether it changes cells of every column of a mixed table, or of numeric ones only."""
+
     def __post_init__(self) -> None:
         if not isinstance(self.tell, bool):
             raise InputError(f"{type(self).__name__}: tell must be True or False; got {self.tell!r}")
@@ -83,8 +87,8 @@ class Corruption:
         return drawn.reshape(-1, *[1] * (batch.x.ndim - 1))
 
     def seen(self, batch: Batch, levels: Tensor, changed: Tensor, value: Tensor) -> Seen:
-        """``value`` where ``changed``, on numeric columns."""
-        if batch.layout.numeric is not None:
+        """``value`` where ``changed``."""
+        if batch.layout.numeric is not None and not self.any_column:
             changed = changed & torch.tensor(batch.layout.numeric, device=changed.device)
         weight = None
         if self.kept_weight < 1:
@@ -122,16 +126,22 @@ class OfCells(Corruption):
 
 @part
 class Mask(OfCells):
-    """Set a random ``fraction`` of the cells to 0, which is the column's mean where columns are standardised."""
+    """Set a random ``fraction`` of the cells to 0, which is the column's mean where columns are standardised.
+
+    In a mixed table 0 may be a level's number: there the cells are hidden, and the encoder takes them for missing.
+    """
 
     fraction: Strength = 0.25
+
+    any_column = True
 
     def check(self) -> None:
         check_not_all("Mask", self.fraction)
 
     def __call__(self, batch: Batch, pass_: Pass) -> Seen:
         levels = self.levels(batch, pass_)
-        return self.seen(batch, levels, uniform(batch, pass_) < levels, torch.zeros_like(batch.x))
+        seen = self.seen(batch, levels, uniform(batch, pass_) < levels, torch.zeros_like(batch.x))
+        return seen if batch.layout.columns is None else replace(seen, hidden=seen.changed)
 
 
 @part
@@ -197,6 +207,8 @@ class RowSwap(OfCells):
     """
 
     fraction: Strength = 0.15
+
+    any_column = True
 
     def __call__(self, batch: Batch, pass_: Pass) -> Seen:
         levels = self.levels(batch, pass_)

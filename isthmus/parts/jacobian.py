@@ -43,6 +43,8 @@ def pulled(function: RowMap, x: Tensor, directions: Tensor | None = None) -> Ten
         out = function(x).flatten(1)
         if directions is None:
             directions = every_output(out)
+        if not out.requires_grad:  # levels, which nothing moves a little
+            return x.new_zeros(len(x), len(directions), x[0].numel())
         # A row depends on its own input only, so one backward pass serves all rows.
         (found,) = torch.autograd.grad(
             out, x, directions.to(out.dtype), is_grads_batched=True, create_graph=again, materialize_grads=True

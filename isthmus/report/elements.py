@@ -8,6 +8,10 @@ from html import escape
 from isthmus.report.figures import ReportData
 
 
+class Markup(str):
+    """Text that is HTML already, made by whoever has escaped what is in it."""
+
+
 def section(name: str, title: str, *parts: str) -> str:
     body = "\n".join(part for part in parts if part)
     return f'<section aria-labelledby="{name}">\n<h2 id="{name}">{escape(title)}</h2>\n{body}\n</section>'
@@ -26,11 +30,11 @@ def picture(address: str, words: str, kind: str = "") -> str:
 
 
 def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], caption: str, words: tuple[int, ...] = (0,)) -> str:
-    """Rows of texts; the first of each is its heading, and columns not in ``words`` are numbers."""
+    """Rows of texts, or of `Markup`; the first of each is its heading, and columns not in ``words`` are numbers."""
 
     def cell(place: int, text: str, tag: str, scope: str = "") -> str:
         kind = "" if place in words else ' class="number"'
-        return f"<{tag}{scope}{kind}>{escape(text)}</{tag}>"
+        return f"<{tag}{scope}{kind}>{text if isinstance(text, Markup) else escape(text)}</{tag}>"
 
     head = "".join(cell(place, text, "th", ' scope="col"') for place, text in enumerate(heads))
     body = "\n".join(
@@ -51,6 +55,6 @@ def honest(data: ReportData) -> str:
     said = "The rows shown are those passed to this report"
     if not data.held_out:
         return f"{said}. No row was held out of the fit, so that no figure tells of rows it has not seen."
-    if not data.units.squared:
+    if not data.units.squared and data.table is None:
         return f"{said}: where these include training rows, it does better on them than on rows that it has not seen."
     return f"{said}: where these include training rows, the held-out error at the top is the honest figure."

@@ -13,6 +13,7 @@ from scipy import linalg
 from isthmus.diagnostics import Diagnosis, FitRecord
 from isthmus.metrics import Activity, activity, column_errors, explained_share
 from isthmus.records import Layout
+from isthmus.report.columns import ROWS, Cells, Table, told
 from isthmus.report.sequences import Rows, Runs, cell_errors, rebuilt_share, runs, wrong
 
 POINTS = 5_000
@@ -21,6 +22,8 @@ PICTURES, COLUMNS, ODDEST, WORST_CELLS = 12, 15, 12, 3
 """How many pictures, columns, odd rows, and columns of an odd row are shown."""
 CELLS = 8_000_000
 """The most cells that errors per column and per pixel are computed from: what bounds their memory."""
+OF_USUAL = "times the usual values' error"
+"""What errors over columns of several kinds are told in."""
 CATEGORIES = 20
 """The most labels with a colour of their own."""
 
@@ -29,7 +32,8 @@ CATEGORIES = 20
 class Units:
     """What errors are reported in: ``name``, and how many of them one scaled unit is.
 
-    ``squared`` says that they are root mean squared ones: all but shares of wrong tokens.
+    ``squared`` says that they are root mean squared ones: all but shares of wrong tokens, and of the error of the most
+    usual values of mixed tables.
     """
 
     name: str
@@ -115,7 +119,7 @@ class ReportData:
     whose weights were kept, None where no held-out rows chose it. ``activity`` is None where the code is not sparse;
     ``neighbours`` are figures of the codes and of PCA, by name. ``samples`` are images drawn from the prior, as
     ``originals`` and ``rebuilt`` alike, None where there are none. ``runs`` are rows that run in time, which take the
-    places of pictures and columns.
+    places of pictures and columns, as ``table`` does of mixed tables.
     """
 
     title: str
@@ -142,6 +146,7 @@ class ReportData:
     samples: Pictures | None
     details: dict[str, Any]
     runs: Runs | None = None
+    table: Table | None = None
 
 
 def collect(
@@ -172,6 +177,7 @@ def collect(
     weight: np.ndarray | None = None,
     vocabulary: Sequence[str] | None = None,
     between: str = "",
+    table: Cells | None = None,
 ) -> ReportData:
     """Compute what a report shows.
 
@@ -203,6 +209,8 @@ def collect(
         are not shown; None = all count.
     vocabulary : the tokens that cells number, where rows are texts: their errors are shares of tokens. ``between`` is
         what stands between two tokens.
+    table : of a mixed table, its rows cell by cell, whose errors take the places of squared differences; ``originals``
+        and ``reconstructions`` are then raw numbers, and are not shown.
 
     Returns
     -------
@@ -213,7 +221,10 @@ def collect(
     per_unit = np.ones(features) if unit is None else np.asarray(unit, dtype=np.float64).reshape(-1)
     per_unit = np.where(per_unit > 0, per_unit, 1.0)
     past = {name: np.asarray(values, dtype=np.float64).reshape(-1) for name, values in history.items()}
-    if vocabulary is None:
+    if table is not None:
+        units, past = Units(OF_USUAL, 1.0, squared=False), in_shares(past, record.mean_error)
+        row_errors = np.nan_to_num(table.row_errors) / usual_error(record)
+    elif vocabulary is None:
         units = common_units(per_unit, unit_label, scaled_label)
         row_errors = scaled_row_errors(originals, reconstructions, per_unit, weight) * units.scale
     else:
@@ -221,52 +232,79 @@ def collect(
         per_unit = np.ones(features)
         row_errors = scaled_row_errors(*wrong(originals, reconstructions), per_unit, weight) ** 2
     called = "columns" if not layout.sequence else "tokens" if vocabulary is not None else "numbers"
-    told = key_figures(record, past, diagnosis, units, chosen or f"{n:,}", called)
+    key, of_table = key_figures(record, past, diagnosis, units, chosen or f"{n:,}", called), None
     labels = None if y is None else np.asarray(y).reshape(n)
     ids = tuple(str(i) for i in range(n)) if row_names is None else tuple(str(name) for name in row_names)
     odd = np.argsort(-(row_errors if costs is None else np.asarray(costs)), kind="stable")[:ODDEST]
     images, in_time = is_image(layout), None
-    cells = 0 if images or layout.sequence else WORST_CELLS
+    cells = 0 if images or layout.sequence or table is not None else WORST_CELLS
     columns = () if not cells else cell_names(layout) if names is None else tuple(str(name) for name in names)
     if layout.sequence:
         texts = tuple("" if labels is None else as_text(labels[i]) for i in range(n))
         rows = Rows(layout, originals, reconstructions, lengths, weight, ids, texts, row_errors)
         errors = cell_errors(rows, per_unit, CELLS, vocabulary is not None)
         in_time = runs(rows, odd, errors, units.scale, vocabulary, between)
-        told = told if vocabulary is None else (rebuilt_share(rows), *told)
+        key = key if vocabulary is None else (rebuilt_share(rows), *key)
+    if table is not None:
+        named = tuple("" if labels is None else as_text(labels[i]) for i in range(n))
+        above = row_errors if costs is None else np.asarray(costs)
+        of_table = told(table, spaced(n, ROWS), odd, above - above.mean(), ids, named)
+        key = (held_out_share(record), *key)
     return ReportData(
         title=title,
         kind=kind,
         data=data,
         units=units,
         value_unit=unit_label or "units of the data",
-        key_figures=told,
+        key_figures=key,
         diagnosis=diagnosis,
         history=past,
         kept=kept_place(past, warm_epochs),
         held_out=record.has_held_out,
         pictures=pictures(originals, reconstructions, spaced(n, PICTURES), ids) if images else None,
         error_map=pixel_errors(originals, reconstructions, layout) if images else None,
-        columns=() if images or layout.sequence else worst_columns(originals, reconstructions, columns),
+        columns=worst_columns(originals, reconstructions, columns) if cells else (),
         features=features,
         code_map=code_map(np.asarray(codes, dtype=np.float64), labels, y_name, row_errors, units),
         activity=used if (used := activity(codes)).sparse else None,
         neighbours=kept_neighbours(diagnosis.figures),
         sizes=size_curve(record, units) if vocabulary is None else None,
         row_errors=row_errors,
-        oddest=tuple(
+        oddest=()
+        if table is not None
+        else tuple(
             odd_row(i, originals, reconstructions, per_unit, columns, row_errors, ids, labels, cells) for i in odd
         ),
         odd_pictures=pictures(originals, reconstructions, odd, ids) if images else None,
         samples=None if samples is None else drawn_pictures(samples, originals),
         details=dict(details or {}),
         runs=in_time,
+        table=of_table,
     )
 
 
 def without_error(history: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """A history without its squared errors, which mean nothing where numbers stand for tokens."""
     return {name: values for name, values in history.items() if name not in ("rmse", "valid_rmse")}
+
+
+def in_shares(history: dict[str, np.ndarray], usual: float) -> dict[str, np.ndarray]:
+    """A history whose errors are shares of that of the most usual values, ``usual``."""
+    errors = history.get("valid_rmse")
+    if errors is None or not usual > 0:
+        return without_error(history)
+    return {**history, "valid_rmse": np.square(errors) / usual}
+
+
+def usual_error(record: FitRecord) -> float:
+    """The error of the most usual values, 1 where they have none."""
+    return record.mean_error if record.mean_error > 0 else 1.0
+
+
+def held_out_share(record: FitRecord) -> tuple[str, str]:
+    """The error of a mixed table as a figure under the title."""
+    where = "held-out" if record.has_held_out else "training"
+    return f"{where} error", f"{record.error / usual_error(record):.0%} of the usual values' error"
 
 
 def kept_place(history: Mapping[str, np.ndarray], warm_epochs: float) -> int | None:

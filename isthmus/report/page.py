@@ -17,6 +17,7 @@ from isthmus.report.elements import figure, honest, paragraph, picture, section,
 from isthmus.report.figures import ReportData, shown
 from isthmus.report.sequence_page import oddest_runs, some_runs, steps
 from isthmus.report.style import STYLE
+from isthmus.report.table_page import odd_rows, table_columns
 from isthmus.verdicts import Verdict
 
 KNOWN = ("epoch", "cost", "loss", "valid_cost", "valid_loss", "valid_rmse", "learning_rate", "seconds")
@@ -81,6 +82,8 @@ def rebuilt(data: ReportData) -> str:
     """Some rows as they are and as rebuilt; of tables, the columns."""
     if data.runs is not None:
         return some_runs(data)
+    if data.table is not None:
+        return table_columns(data, data.table)
     return pictures(data) if data.pictures is not None else columns(data)
 
 
@@ -151,7 +154,8 @@ def held_out_error(data: ReportData, epochs: np.ndarray, rmse: np.ndarray) -> st
         last = data.kept == len(rmse) - 1
         caption += ", the last epoch." if last else f"; at the end it was {shown(float(rmse[-1]))}."
     label = f"Held-out error over the epochs. {caption}"
-    content = plots.curves(epochs, {"held out": rmse}, f"RMSE ({unit})", label, errors=True, mark=mark)
+    axis = f"RMSE ({unit})" if data.units.squared else unit
+    content = plots.curves(epochs, {"held out": rmse}, axis, label, errors=True, mark=mark)
     return section("error", "Held-out error", figure(content, caption))
 
 
@@ -255,6 +259,8 @@ def oddest(data: ReportData) -> str:
     """The rows that are rebuilt worst."""
     if data.runs is not None:
         return oddest_runs(data)
+    if data.table is not None:
+        return odd_rows(data, data.table)
     if data.odd_pictures is None:
         return section("odd", "The oddest rows", paragraph(honest(data)), odd_table(data))
     ends = (data.odd_pictures.lowest, data.odd_pictures.highest)

@@ -94,10 +94,20 @@ th, td { padding: .34rem .7rem .34rem 0; border-bottom: 1px solid var(--grid); t
 thead th { color: var(--faint); font-weight: 600; font-size: .82rem; }
 tbody th { font-weight: 500; }
 .number { text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+td small, th small { display: block; color: var(--faint); font-weight: 400; font-size: .82rem; }
+.bar { display: inline-block; vertical-align: middle; width: 7rem; height: .7rem; margin-right: .5rem;
+  background: var(--grid); border-radius: .2rem; overflow: hidden; }
+.bar i { display: block; height: 100%; background: var(--first); }
+.bar.over i { background: var(--second); }
+.told td { white-space: nowrap; }
+.told tbody th { min-width: 12rem; }
+.cells td, .cells th { min-width: 7rem; }
+.cells em { color: var(--faint); }
+.cells .far { color: var(--second); }
 summary { cursor: pointer; margin-bottom: .6rem; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   section, figure, li, tr { break-inside: avoid; }
-  .verdicts li, .key div, .pixels { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .verdicts li, .key div, .pixels, .bar, .bar i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """

@@ -6,7 +6,8 @@ The contract (what `composition.py` asks of a loss):
     mean(out, context)               the expected x; ``context`` may hold the rows' totals
     sample(out, generator)           a draw of x
     width(features)                  numbers per row that the decoder must emit
-    support                          "real", "unit" (within [0, 1]), "count" or "category": whole numbers, never scaled
+    support                          "real", "unit" (within [0, 1]), "count" or "category": whole numbers, never scaled;
+                                     "mixed": of every column what its kind says
     view(x)                          how the encoder is shown x, where that is not x itself
     total(x) -> (n,)                 what of a row its rebuilding may know, where the loss does not model it
     outliers(out, x, weight)         the part of x that is put down to outliers, where the loss has one

@@ -225,6 +225,6 @@ def check_encoder(penalty: Contractive | HigherOrderContractive, composition: An
                 )
     if penalty.method == "closed" and closed_weight(composition) is None:
         raise InputError(
-            f"{name}: method='closed' needs an encoder of one dense layer (Dense(hidden=())) and the bottleneck Plain; "
-            "use method='exact', 'projection' or 'auto'"
+            f"{name}: method='closed' needs an encoder of one dense layer (Dense(hidden=())) on rows of plain numbers, "
+            "and the bottleneck Plain; use method='exact', 'projection' or 'auto'"
         )

@@ -50,9 +50,10 @@ class SmoothDecoder:
 
         weight * sum_ij (d rebuilt_i / d z_j)^2,  in nats per row
 
-    Codes near those of the data are decoded to nearly the same, so that samples near them are like data. The gradient
-    moves the decoder alone: the code is where it is. Used beside `CodeNorm`, or the decoder gets flat by codes that
-    spread out.
+    Codes near those of the data are decoded to nearly the same, so that samples near them are like data. Of mixed
+    tables, whose levels change in leaps, it is the Jacobian of all that the decoder gives, odds of levels too. The
+    gradient moves the decoder alone: the code is where it is. Used beside `CodeNorm`, or the decoder gets flat by codes
+    that spread out.
 
     Parameters
     ----------
@@ -94,14 +95,15 @@ class SmoothDecoder:
         composition: Any = trace.composition
         z = drawn("code", trace).detach()
         context = replace(trace.context, pass_=Pass(epoch=trace.pass_.epoch, rows=trace.pass_.rows))
+        mixed = trace.batch.layout.columns is not None
 
         def rebuilt(z: Tensor) -> Tensor:
             with at_rest(composition.decoder):
                 out = composition.decoder(z, context)
-            return composition.loss.mean(out, context).flatten(1)
+            return out.flatten(1) if mixed else composition.loss.mean(out, context).flatten(1)
 
         directions = None
         if self.method == "projection":
-            shape = (1, len(z), trace.batch.layout.features)
+            shape = (1, len(z), trace.out.shape[-1] if mixed else trace.batch.layout.features)
             directions = 2.0 * torch.randint(2, shape, generator=source_of(trace), device=z.device) - 1.0
         return pulled(rebuilt, z, directions).square().sum((1, 2))

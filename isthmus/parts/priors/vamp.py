@@ -34,7 +34,8 @@ class Vamp:
     Notes
     -----
     Pseudo-inputs are scaled rows as the encoder is shown them, begun at training rows. Where rows are given conditions,
-    each keeps those of the row that it began at.
+    each keeps those of the row that it began at. Of mixed tables they are what the first layer reads of a row: between
+    two levels of a category there is nothing to move along.
 
     References
     ----------
@@ -60,7 +61,8 @@ class Vamp:
 
 
 class PseudoInputs(nn.Module):
-    """The module behind `Vamp`: ``inputs`` (K, *shape), and ``given`` (K, conditions) where the encoder reads some."""
+    """The module behind `Vamp`: ``inputs`` (K, *shape), or (K, width) behind the entry of an encoder that has one, and
+    ``given`` (K, conditions) where the encoder reads some."""
 
     given: Tensor | None
 
@@ -71,6 +73,7 @@ class PseudoInputs(nn.Module):
         self.layout, self.size = site.layout, site.code_size
         self.inputs = nn.Parameter(torch.randn(components, *site.layout.shape, generator=site.source))
         self.register_buffer("given", None)
+        self.seed = int(torch.randint(2**62, (1,), generator=site.source)) if site.layout.columns else 0
         self.owner: tuple[Any, ...] = ()
 
     def joined(self, composition: Any) -> None:
@@ -79,13 +82,19 @@ class PseudoInputs(nn.Module):
         conditions = getattr(composition.encoder, "given_size", 0)
         if not hasattr(composition.bottleneck, "posterior"):
             raise InputError("Vamp: it needs a bottleneck with a posterior: Gaussian or ImportanceWeighted")
+        if self.entry is not None:
+            noise = torch.randn(len(self.inputs), self.entry.width, generator=torch.Generator().manual_seed(self.seed))
+            self.inputs = nn.Parameter(noise)
         if conditions:
             self.given = self.inputs.new_zeros(len(self.inputs), conditions)
 
     def start(self, points: Tensor, batch: Batch) -> None:
         """Begin at training rows, as the encoder is shown them; again at the first ones, a little moved, where there
         are fewer rows than pseudo-inputs."""
-        rows = self.composition().view(batch)
+        composition = self.composition()
+        rows = composition.view(batch)
+        if self.entry is not None:
+            rows = self.entry(rows, composition.context(batch).known)
         place = torch.arange(len(self.inputs), device=rows.device)
         # The pseudo-inputs are still the noise that they were built with.
         moved = (place >= len(rows)).reshape(-1, *[1] * (rows.ndim - 1)) * NOISE * self.inputs
@@ -98,12 +107,18 @@ class PseudoInputs(nn.Module):
             raise InputError("Vamp: it belongs to a composition, such as recipes.vae(prior=Vamp()), and has none yet")
         return self.owner[0]
 
+    @property
+    def entry(self) -> Any:
+        """What turns the rows of a mixed table into numbers, in encoders that begin with that; else None."""
+        return getattr(self.composition().encoder, "entry", None) if self.layout.columns else None
+
     def posteriors(self, chosen: Tensor | None = None) -> Any:
         """q(z | u) of all pseudo-inputs, or of those chosen by number."""
         composition = self.composition()
         # Outside of training, whatever the pass: what the prior is must not hang on dropout, or on the batch.
         context = composition.context(Batch(self.inputs, self.layout, given=self.given))
-        hidden = composition.encoder(self.inputs, context)
+        encoder = composition.encoder if self.entry is None else composition.encoder.entered
+        hidden = encoder(self.inputs, context)
         return composition.bottleneck.posterior(hidden if chosen is None else hidden[chosen])
 
     def log_prob(self, z: Tensor, context: Context | None = None) -> Tensor:
