@@ -69,6 +69,8 @@ ABOUT_FRAMES = {
     r"Say which: pandas\.to_datetime\(.*$": "Write them as 2024-05-31",
     r": give pandas\.Categorical\(\.\.\., ordered=True\) for another": "",
     r"(has(?: no| the)? time zone.*): df\[.*$": r"\1",
+    r"or give it as a frame, whose columns may hold anything: pandas\.DataFrame\([^)]*\)": "or save the table as CSV",
+    r"Give such a frame: pandas\.DataFrame\(.*$": "Save the table as CSV or Parquet",
     r"replace these cells \(with NaN, say\)": "replace or empty these cells",
 }
 """Advice with lines of Python that change a frame, and what it is to those who have a file."""

@@ -13,7 +13,7 @@ from isthmus.checks import counted
 from isthmus.commands_data import Given, autoencoder_at, labels_for, labels_of, matching
 from isthmus.commands_info import KINDS, all_of, say_errors
 from isthmus.commands_lines import column_options, line, say_next, say_written, size_of
-from isthmus.commands_tables import opened, say_read_as, say_table
+from isthmus.commands_tables import UNTYPED, opened, say_read_as, say_table, whole_rounded
 from isthmus.data import Source, write_table
 from isthmus.data.table_form import TableForm
 from isthmus.errors import FileFormatError, InputError, IsthmusWarning
@@ -110,7 +110,8 @@ def say_fitted(model: Autoencoder, source: Source, given: Any, written: dict[str
 def encode(model_path: str, data: str, output: str, columns: dict[str | int, str], given: Given) -> None:
     """The codes of all rows as a file."""
     model = autoencoder_at(model_path)
-    source, replaced = matching(model, data, given.left_out(columns)), Path(output).exists()
+    source = matching(model, data, given.left_out(columns), given.options)
+    replaced = Path(output).exists()
     codes: Any = model.transform(source, given=given.values(source))
     names = [f"code_{unit}" for unit in range(model.code_size_)]
     if source.container == "pandas" and not output.lower().endswith(".npy"):
@@ -127,8 +128,12 @@ def reconstruct(model_path: str, data: str, output: str, columns: dict[str | int
     layout = model.form_.layout
     if len(layout.shape) > 1 and not output.lower().endswith(".npy"):
         raise InputError(f"-o: {KINDS[layout.axes[0]]} are written as .npy, since they fit no table; got {output!r}")
-    source, replaced = matching(model, data, given.left_out(columns)), Path(output).exists()
-    write_table(output, model.reconstruct(source, given=given.values(source)), model.form_.names)
+    source = matching(model, data, given.left_out(columns), given.options)
+    replaced = Path(output).exists()
+    made = model.reconstruct(source, given=given.values(source))
+    if output.lower().endswith(UNTYPED) and isinstance(source.form, TableForm) and source.container == "pandas":
+        made = whole_rounded(made, source.form)
+    write_table(output, made, model.form_.names)
     shape = source.layout.shape
     each = " x ".join(map(str, shape)) if len(shape) > 1 else counted(shape[0], source.layout.axes[0])
     say_written(output, replaced, source.rows, each)
@@ -140,7 +145,8 @@ def report(
     """The report of a model about rows."""
     model = autoencoder_at(model_path)
     values, columns = labels_of(data, labels, given.left_out(columns))
-    source = matching(model, data, columns)
+    options = given.options | ({} if labels is None else {labels: f"--labels {shlex.quote(labels)}"})
+    source = matching(model, data, columns, options)
     y = labels_for(source, labels, values)
     replaced = Path(output).exists()
     model.report(output, source, y, given=given.values(source))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,8 +32,23 @@ def autoencoder_at(path: str) -> Autoencoder:
     return model
 
 
-def matching(model: Autoencoder, data: str, columns: dict[str | int, str]) -> Source:
-    """The data as the model expects it; ``columns`` may leave out columns that came since."""
+def matching(
+    model: Autoencoder, data: str, columns: dict[str | int, str], options: Mapping[str, str] | None = None
+) -> Source:
+    """The data as the model expects it.
+
+    Parameters
+    ----------
+    columns : may leave out columns that came since.
+    options : by name, the option that leaves a column out; of others it is ``--column``.
+    """
+    for name, wanted in columns.items():
+        if wanted == "ignore" and str(name) in (model.form_.names or ()):
+            option = (options or {}).get(str(name), f"--column {shlex.quote(str(name))}=ignore")
+            raise InputError(
+                f"{option} leaves out the column {str(name)!r}, but the model reads it, as it was one of the fit's. "
+                f"Leave out that option, or fit again with {option}, so that the model does without that column"
+            )
     if model.form_.words is not None:
         raise InputError(
             f"{data!r}: this model reads texts, which commands cannot; in Python, give isthmus.load('MODEL') a list of "
@@ -94,6 +111,11 @@ class Given:
         import pandas as pd
 
         return pd.DataFrame(found)
+
+    @property
+    def options(self) -> dict[str, str]:
+        """By name, the option that leaves a column of the data out."""
+        return {name: f"--given {shlex.quote(name)}" for name in self.names}
 
     @property
     def words(self) -> list[str]:

@@ -37,7 +37,7 @@ def impute(
 ) -> None:
     """Write the table of ``data`` with its missing cells filled, once or for each draw."""
     model = autoencoder_at(model_path)
-    source = matching(model, data, given.left_out(columns))
+    source = matching(model, data, given.left_out(columns), given.options)
     beside = given.values(source)
     made = model.impute(source, draws=draws, given=beside, random_state=seed)
     frame = frame_of(data, model.form_)

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,19 @@ from isthmus.data.table_form import TableForm
 from isthmus.errors import InputError
 from isthmus.parts.networks.entry import width_of
 from isthmus.records import Layout
+
+UNTYPED = (".csv", ".tsv", ".xlsx")
+"""Files that know no types: their whole numbers are floats as soon as one is missing."""
+
+
+def whole_rounded(frame: Any, form: TableForm) -> Any:
+    """A rebuilt pandas frame, its columns of floats that were all whole in the fit as nullable whole numbers."""
+    made = frame.copy(deep=False)
+    for place, coding in enumerate(form.codings):
+        column = made.iloc[:, place]
+        if coding.whole and coding.type in ("numeric", "heavy", "count") and column.dtype.kind == "f":
+            made.isetitem(place, column.round().astype("Int64"))
+    return made
 
 
 def columns_asked(options: Iterable[str] | None) -> dict[str | int, str]:

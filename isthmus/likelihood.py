@@ -82,7 +82,7 @@ def log_likelihood(
     context = composition.context(batch, Pass(generator))
     code = composition.encode(batch, context)[1]
     posterior = code.posterior
-    if code.index is not None:  # a density fitted to symbols is no probability of them
+    if not code.smooth:  # a density fitted to symbols, or to points of relaxed codes, is none of these codes
         prior = composition.prior
     some = max(1, CELLS_AT_ONCE // max(1, n * batch.layout.features))
     first = second = x.new_full((n,), -math.inf, dtype=torch.float64)

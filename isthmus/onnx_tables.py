@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,8 @@ class TableUnits(nn.Module):
         bent: dict[str, Any] = {"log": np.array([], int), "quantile": np.array([], int)}
         if self.warps is not None:
             quantiles = self.warps.quantiles
-            self.warps = replace(self.warps, quantiles=Pieces(quantiles.at, quantiles.to))
+            knots = {own.name: getattr(quantiles, own.name) for own in fields(quantiles)}
+            self.warps = replace(self.warps, quantiles=Pieces(**knots))
             bent = {"log": self.warps.log, "quantile": self.warps.quantile}
         order = np.arange(scaling.features)
         places = np.concatenate([*bent.values()])

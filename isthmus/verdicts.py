@@ -40,6 +40,8 @@ LARGEST_FACTOR = 1_000
 UNDERFIT_SHARE, LEARNABLE_SHARE = 0.90, 0.80
 """Underfitting: held-out error above 90 % of the variance where PCA gets below 80 %; behind PCA by more than
 `CLEARLY_WORSE`, it is bad where that is more than `WORTH_TELLING`, and a note otherwise."""
+INAPPLICABLE = "Does not apply"
+"""How the sentence of a verdict begins that judges nothing: its question has no meaning for such a model or data."""
 NOTHING_LEARNT = 0.95
 """A model that loses more than this share of the variance has a code that says next to nothing."""
 
@@ -135,6 +137,11 @@ class Verdict:
     sentence: str
     figure: float
     advice: str = ""
+
+    @property
+    def applies(self) -> bool:
+        """Whether anything is judged. Where nothing is, the level is good, since nothing speaks against the model."""
+        return not self.sentence.startswith(INAPPLICABLE)
 
 
 @dataclass(frozen=True)
@@ -307,13 +314,14 @@ def usual_verdict(record: FitRecord, levels: bool) -> Verdict:
     if not record.mean_error > 0:
         return Verdict(name, "note", "Cannot be judged: the rows do not vary.", float("nan"), "to fit other rows.")
     kind = "most usual value (the mean of numbers, the most frequent of levels)" if levels else "mean"
-    why = "PCA knows no levels" if levels else "PCA knows no missing cells"
+    why = "PCA rebuilds no levels" if levels else "PCA knows no missing cells"
     beside = f"every cell as its column's {kind}"
+    measure = "error (numbers squared)" if levels else "squared error"
     doubt, advice = doubt_of(record), f"{longer(record)}, a larger code_size, or a larger network."
     if CLEARLY_BETTER <= quotient <= ABOUT_THE_SAME:
-        sentence = f"On {record.judged_on} its error is about the same as that of {beside} ({times(quotient)} it)"
+        sentence = f"On {record.judged_on} its {measure} is about the same as that of {beside} ({times(quotient)} it)"
         return Verdict(name, "note", f"{sentence}; {why}.", quotient, advice)
-    sentence = f"On {record.judged_on} its error is {beside_pca(quotient)} that of {beside}"
+    sentence = f"On {record.judged_on} its {measure} is {beside_pca(quotient)} that of {beside}"
     if doubt:
         advice = "more held-out rows (a larger validation_fraction)."
         return Verdict(name, "note", f"{sentence}, but {doubt}.", quotient, advice)

@@ -99,6 +99,37 @@ def test_info_says_the_same_of_data_and_model(home):
     assert max(map(len, of_data.split("\nNext:")[0].split("\n"))) <= 80
 
 
+def test_a_column_that_an_option_leaves_out_though_the_model_reads_it(home, tmp_path):
+    model, data = home / "m.safetensors", home / "people.csv"
+    for words, option in (
+        (["report", model, data, "-o", tmp_path / "r.html", "--labels", "city"], "--labels city"),
+        (["encode", model, data, "-o", tmp_path / "c.csv", "--column", "city=ignore"], "--column city=ignore"),
+        (["encode", model, data, "-o", tmp_path / "c.csv", "--given", "city"], "--given city"),
+    ):
+        said = " ".join(run(*words, code=2).stderr.split())
+        assert said.startswith(f"isthmus: {option} leaves out the column 'city', but the model reads it")
+        assert f"fit again with {option}" in said
+        assert "Missing columns" not in said
+
+
+def test_whole_numbers_with_gaps_are_rebuilt_as_whole_numbers(home, tmp_path):
+    run("reconstruct", home / "m.safetensors", home / "people.csv", "-o", tmp_path / "r.csv")
+    made = cells(tmp_path / "r.csv")
+    assert made["age"].str.fullmatch("[0-9]+").all()
+    assert made["paid"].str.contains(".", regex=False).all()
+
+
+def test_a_parquet_file_of_whole_numbers_for_a_model_of_text(home, tmp_path):
+    later = people().astype({"age": "Int64"})
+    later.to_parquet(tmp_path / "later.parquet")
+    run("impute", home / "m.safetensors", tmp_path / "later.parquet", "-o", tmp_path / "full.parquet")
+    full = pd.read_parquet(tmp_path / "full.parquet")
+    assert str(full["age"].dtype) == "Int64"
+    assert full["age"].notna().all()
+    known = later["age"].notna()
+    assert (full["age"][known] == later["age"][known]).all()
+
+
 def test_info_says_how_a_file_is_written(home):
     said = run("info", home / "german.csv").stdout
     assert "read as         values are separated by semicolons\n" in said

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isthmus.data import candidates
 from isthmus.data.coding import Coding
 from isthmus.data.columns import LeftOut, inferred
+from isthmus.data.later import unseen_words
 from isthmus.errors import FileFormatError, InputError
 from isthmus.records import Column
 
@@ -317,13 +319,31 @@ def test_the_last_level_of_a_category_is_that_of_other_values() -> None:
     assert (values.tolist(), unseen, count) == ([2.0], ["z"], 1)
 
 
-def test_where_rare_values_are_pooled_an_unseen_one_is_one_of_them() -> None:
+def test_where_rare_values_are_pooled_new_ones_are_told_from_them() -> None:
     coding = coding_of(["common"] * 100 + [f"rare{i}" for i in range(30)], "category")
     assert coding.levels == ("common",)
     assert coding.column == Column("category", 2, 30)
     assert coding.sentence == "x: category of 1 level and 30 rare ones taken together (as asked for)"
-    found = coding.encode(pa.array(["new", "common"]))
-    assert (found.values.tolist(), found.unseen, found.count) == ([1.0, 0.0], [], 0)
+    body, tensors = coding.state()
+    for one in (coding, Coding.restore(json.loads(json.dumps(body)), tensors)):
+        found = one.encode(pa.array(["new", "common", "rare7", None, "newer"]))
+        np.testing.assert_array_equal(found.values, [1.0, 0.0, 1.0, math.nan, 1.0])
+        assert (found.unseen, found.count) == (["new", "newer"], 2)
+        assert not one.forgets
+        known = one.encode(pa.array(["rare7", "rare0"]).dictionary_encode())
+        assert (known.unseen, known.count) == ([], 0)
+
+
+def test_rare_values_that_are_too_many_to_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "MOST_RARE", 29)
+    coding = coding_of(["common"] * 100 + [f"rare{i}" for i in range(30)], "category")
+    assert (coding.rare, coding.forgets) == ((), True)
+    found = coding.encode(pa.array(["rare7", "common"]))
+    assert (found.values.tolist(), found.unseen, found.count) == ([1.0, 0.0], ["rare7"], 1)
+    body, tensors = coding.state()
+    assert Coding.restore(body, tensors) == coding
+    words = unseen_words("x", found.unseen, found.count, coding.forgets)
+    assert words == "x: 'rare7' (1 cell, of which some may be rare values of the fit)"
 
 
 @pytest.mark.parametrize("wanted", ["category", "binary", "ordinal"])
@@ -356,10 +376,13 @@ def test_a_value_without_a_place_in_an_order_is_refused_with_those_near() -> Non
     )
 
 
+AGAIN = "give its numbers again, or, where they are not known,"
+
 CHANGES: list[tuple[list[Any], Any, str, str]] = [
     ([1, 5, 3], pa.array(["1"]), "numbers", "df['x'] = pandas.to_numeric(df['x'])"),
-    ([1, 5, 3], pa.array([dt.date(2024, 1, 1)]), "numbers", "df['x'] = df['x'].astype('int64')"),
-    ([1.5, 5.0], pa.array([dt.time(1)]), "numbers", "df['x'] = df['x'].astype('float64')"),
+    ([1, 5, 3], pa.array([dt.date(2024, 1, 1)]), "numbers", f"{AGAIN} df['x'] = None"),
+    ([1.5, 5.0], pa.array([dt.time(1)]), "numbers", f"{AGAIN} df['x'] = None"),
+    ([1.5, 5.0], pa.array(["2024-01-31", "2024-02-01"]), "numbers", f"{AGAIN} df['x'] = None"),
     (["a", "b"], pa.array([1]), "text", "df['x'] = df['x'].astype(str)"),
     ([dt.date(2024, 1, 1)], pa.array(["2024-01-01"]), "dates", "df['x'] = pandas.to_datetime(df['x'])"),
     ([dt.time(1)], pa.array([3]), "times of day", "df['x'] = pandas.to_datetime(df['x']).dt.time"),

@@ -153,6 +153,19 @@ def test_amounts_are_taken_for_what_explains_them_best(
     assert (found.sentence, found.scaling, found.column) == (sentence, scaling, column)
 
 
+def test_what_is_not_binary_is_told_what_it_may_be() -> None:
+    said = "cannot be 'binary': it has "
+    for cells, words in (
+        (list(range(390)), "Take it for a number: 'numeric'."),
+        ([1, 2, 3], "Take it for a category."),
+        ([f"n{i}" for i in range(30)], "Leave it out: 'ignore'."),
+    ):
+        with pytest.raises(InputError) as caught:
+            inferred("x", pa.array(cells), "object", "binary")
+        assert said in str(caught.value)
+        assert str(caught.value).endswith(words)
+
+
 def test_skewed_numbers_are_scaled_by_their_logarithm_and_counts_are_counts() -> None:
     assert look(np.exp(RANDOM.normal(0, 2, 5_000)), "income").scaling == "log"  # type: ignore[union-attr]
     assert look(RANDOM.negative_binomial(1, 0.1, 5_000), "visits").column == Column("count")  # type: ignore[union-attr]

@@ -145,6 +145,18 @@ def test_text_of_a_table():
     ]
 
 
+def test_text_of_a_mixed_table_has_no_column_of_pca():
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": draw.normal(size=60), "b": draw.normal(size=60), "c": list("xyz") * 20})
+    made = ist.compare(frame, ["undercomplete"], [1], epochs=1)
+    assert [row.method for row in made.rows] == ["most usual values", "undercomplete"]
+    lines = str(made).split("\n")
+    head = next(place for place, line in enumerate(lines) if line.startswith("kind"))
+    assert lines[head].split() == ["kind", "code", "error", "fit", "rows/s", "parameters"]
+    assert lines[head + 1].split()[3:] == ["0", f"{made.rows[0].error:#.4g}", "0.0", "s", "-", "0"]
+    assert "PCA" not in str(made)
+
+
 def test_text_says_when_pca_is_best():
     said = str(by_hand(2.0, 1.0, 2.0, 1.0))
     assert said.endswith(

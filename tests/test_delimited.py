@@ -271,6 +271,25 @@ def test_names_of_25_digits_are_not_rounded(home: Path) -> None:
     assert read.frame["b"].iloc[1] == str(2**70)
 
 
+def test_spaces_follow_the_separators_of_the_data_whatever_the_names_do(home: Path) -> None:
+    data = "u, 1, ?\nv, 2, b\n?, 3, b\n"
+    for names in ("kind,n,word\n", "kind, n, word\n"):
+        read = table(home, names + data)
+        assert list(read.frame.columns) == ["kind", "n", "word"]
+        assert [list(read.frame[name].fillna("gap")) for name in ("kind", "n", "word")] == [
+            ["u", "v", "gap"], [1, 2, 3], ["gap", "b", "b"]
+        ]  # fmt: skip
+    read = table(home, "kind, n\nu,1\nv,2\n")
+    assert list(read.frame["kind"]) == ["u", "v"]
+
+
+@pytest.mark.parametrize("title", ["|1x3 Cross validator", "people of 2024", "17"])
+def test_a_title_above_the_table_is_the_odd_line(home: Path, title: str) -> None:
+    with pytest.raises(InputError) as caught:
+        table(home, title + "\n" + "25, Private, 226802, <=50K.\n" * 3)
+    assert "line 1 has 1 value, and most lines have 4." in str(caught.value)
+
+
 def test_decimal_sign_needs_a_proof() -> None:
     assert decimal_sign([["1.5"], ["2,5"]]) == ","
     assert decimal_sign([["1,234"], ["x,5"], []]) == ""
@@ -343,7 +362,7 @@ def test_iso_dates_are_dates_and_are_written_as_they_were(home: Path) -> None:
 @pytest.mark.parametrize(
     ("cells", "words"),
     [
-        (["01.05.2024", "31.05.2024"], "'01.05.2024' is none"),
+        (["01/05/2024", "02/05/2024"], "'01/05/2024' is none"),
         (["05/31/24", "05/01/24"], "'05/31/24' is none"),
         (["2024-05-01", "2024/05/02"], "'2024/05/02' is none"),
         (["2024-02-30", "2024-02-28"], "'2024-02-30' is none"),
@@ -356,6 +375,15 @@ def test_other_dates_stay_text_and_that_is_said(home: Path, cells: list[str], wo
     (said,) = read.said
     assert said.startswith("column 'day' stays text")
     assert words in said
+
+
+def test_nothing_is_said_of_text_that_will_be_taken_for_dates(home: Path) -> None:
+    content = "day,n\n01.05.2024,1\n31.05.2024,1\n"
+    read = table(home, content)
+    holds(read, day=("str", ["01.05.2024", "31.05.2024"]), n=("int64", [1, 1]))
+    assert read.said == ()
+    (said,) = read_text(home / "t.csv", texts={"day": False}).said  # it held dates in the fit
+    assert said.startswith("column 'day' stays text")
 
 
 def test_words_and_late_words_are_no_dates(home: Path) -> None:

@@ -158,8 +158,8 @@ def test_errors_beside_those_of_the_most_usual_values() -> None:
     assert good.level == "good"
     assert good.figure == pytest.approx(0.32 / 0.6)
     assert good.sentence == (
-        "On held-out rows its error is 47 % smaller than that of every cell as its column's most usual value (the mean "
-        "of numbers, the most frequent of levels); PCA knows no levels."
+        "On held-out rows its error (numbers squared) is 47 % smaller than that of every cell as its column's most "
+        "usual value (the mean of numbers, the most frequent of levels); PCA rebuilds no levels."
     )
     assert usual_verdict(replace(RECORD, held_out_error=0.6), levels=True).level == "note"
     assert usual_verdict(replace(RECORD, held_out_error=0.7), levels=False).level == "bad"

@@ -290,6 +290,46 @@ def test_results_take_the_form_of_what_was_given() -> None:
     pd.testing.assert_frame_equal(back(open_source(short, form=FORM)), short)
 
 
+@pytest.mark.parametrize("dtype", ["Int64", "int64", "int8", "UInt8", "Float32", "int64[pyarrow]"])
+def test_numbers_of_another_type_than_in_fit_are_rounded_and_clipped(dtype: str) -> None:
+    frame = pd.DataFrame({"i": [*range(8), *range(12), None], "k": list("abc") * 7})
+    later = pd.DataFrame({"i": pd.Series([1, 2, 3]).astype(dtype), "k": list("abc")})
+    source = open_source(later, form=open_source(frame).form)
+    made = source.wrapped(np.array([[1.7, 0.0], [-3.2, 1.0], [300.0, 2.0]]))
+    assert str(made["i"].dtype) == dtype
+    kept = {"int8": [2, -3, 127], "UInt8": [2, 0, 255], "Float32": [np.float32(1.7), np.float32(-3.2), 300.0]}
+    assert made["i"].tolist() == kept.get(dtype, [2, -3, 300])
+    few = pl.DataFrame({"i": pl.Series([1, 2, 3], dtype=pl.UInt8), "k": list("abc")})
+    here = open_source(few, form=open_source(frame).form).wrapped(np.array([[1.7, 0.0], [-3.2, 1.0], [300.0, 2.0]]))
+    assert here["i"].to_list() == [2, 0, 255]
+    assert here.schema == few.schema
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "int64", "object"])
+def test_masked_cells_of_an_array_are_missing(kind: str) -> None:
+    numbers = np.arange(24).reshape(8, 3).astype(kind)
+    hidden = numbers.astype(float) % 5 == 0
+    X = np.ma.masked_array(numbers, hidden)
+    source = open_source(X)
+    for one in (source, open_source(X, form=source.form)):
+        assert one.layout.columns is not None
+        assert np.array_equal(np.isnan(everything(one)), hidden)
+        assert np.array_equal(everything(one)[~hidden], numbers[~hidden].astype(float))
+    assert everything(source).dtype == ("float32" if kind == "float32" else "float64")
+
+
+def test_an_array_for_a_model_of_a_frame_and_cells_that_no_array_holds() -> None:
+    raises(
+        np.ones((3, 5)), "X is an array of numbers, but the fit was to a frame whose column 'city' held text",
+        "pandas.DataFrame(X, columns=['age', 'city', 'size', 'day', 'ok'])", form=FORM,
+    )  # fmt: skip
+    way = "give it as a frame, whose columns may hold anything: pandas.DataFrame(X)"
+    raises(table().to_numpy(), "X holds text at row 0, column 1", way)
+    raises(table().to_dict("records"), way)
+    raises([[1.0, "a"], [2.0, "b"]], way)
+    raises(table().to_dict("list"), "Of a dictionary of columns, give a frame: pandas.DataFrame(X)")
+
+
 def test_columns_that_lost_their_cells_come_back_in_their_own_type() -> None:
     frame = pl.DataFrame({"word": ["a", "b"] * 20, "x": [0.5, 1.5] * 20})
     source = open_source(frame)

@@ -126,6 +126,47 @@ def test_columns_are_sorted_by_the_share_that_is_lost(model: ist.Autoencoder) ->
     assert np.allclose(sorted(columns.lost_shares(cells)), sorted(lost))
 
 
+def test_bars_are_ratios_of_the_figures_beside_them(model: ist.Autoencoder) -> None:
+    _, told = found(model, frame())
+
+    def figure(text: str) -> float:
+        return float(text.removeprefix("off by ").split(" ")[0])
+
+    for name in ("height", "joined", "opens"):
+        assert told[name].lost == pytest.approx(figure(told[name].error) / figure(told[name].usual), rel=2e-3), name
+    for name in ("town", "member"):
+        wrong, usual = (100 - figure(text) for text in (told[name].error, told[name].usual))
+        assert told[name].lost == pytest.approx(wrong / usual, abs=2e-3), name
+    off, usual = figure(told["size"].beside), figure(told["size"].usual_beside.split("; ")[1])
+    assert told["size"].lost == pytest.approx(off / usual, abs=0.03)
+
+
+def test_the_share_of_a_bent_column_is_that_of_its_own_unit() -> None:
+    from isthmus.data.coding import Coding
+    from isthmus.records import Column
+
+    coding = Coding("pay", "numeric", "numbers", "float64", Column(), scaling="log")
+    x = np.array([1.0, 10.0, 100.0, 1000.0])
+    assert columns.lost_share(coding, x, x + 50) == pytest.approx(50 / x.std())
+    assert math.isnan(columns.lost_share(coding, np.full(3, 0.1), np.arange(3.0)))
+    assert math.isnan(columns.lost_share(coding, x[:0], x[:0]))
+
+
+def test_verdicts_that_do_not_apply_are_no_praise(page: str) -> None:
+    items = re.findall(r'<li class="(\w+)">(.*?)</li>', page, re.S)
+    none = [text for level, text in items if level == "none"]
+    assert len(none) == page.count("Does not apply: ") >= 2
+    for text in none:
+        assert '<span class="level">n/a</span>' in text
+        assert "M4 10.5" not in text  # the tick
+
+
+def test_pca_of_neighbours_says_what_it_sees(page: str) -> None:
+    part = page[page.index('<h2 id="neighbours">') :]
+    assert "a column of 0 and 1 for each level of a category" in part[: part.index("</section>")]
+    assert "PCA of the same size, of scaled numbers and one-hot levels, " in page
+
+
 def test_the_page_shows_values_and_no_level_numbers(page: str, model: ist.Autoencoder) -> None:
     told = rows_of(page, "rows")
     for name, allowed in (("town", TOWNS), ("size", SIZES), ("member", ("True", "False"))):
@@ -152,7 +193,7 @@ def test_missing_cells_are_marked_and_say_what_fills_them(page: str, model: ist.
 
 
 def test_key_figures_and_sentences_speak_of_usual_values(page: str) -> None:
-    assert re.search(r"<dt>held-out error</dt><dd>\d+% of the usual values&#x27; error</dd>", page)
+    assert re.search(r"<dt>held-out error</dt><dd>\d+ % of the usual values&#x27; \(numbers squared\)</dd>", page)
     assert "RMSE" not in page.split('<h2 id="details">')[0]
     assert "<b>Usual values</b>" in page
     assert page.count("<script") == 0

@@ -215,7 +215,7 @@ def test_there_and_back(dtype: type) -> None:
 def test_what_is_rebuilt_through_quantiles_stays_within_what_was_seen() -> None:
     scaling = fitted()
     x = torch.zeros(3, 9)
-    x[:, RAIN] = torch.tensor([-50.0, 0.5, 50.0])
+    x[:, RAIN] = torch.tensor([-50.0, 1.5, 50.0])
     x[:, INCOME] = torch.tensor([-1e30, 10.0, 1e30])
     back = scaling.inverse(x)
     assert back[0, RAIN] == scaling.low[RAIN] == 0.0
@@ -256,10 +256,10 @@ def test_log_slope_turns_densities_into_the_users_units() -> None:
         step.zero_()
         step[column] = 1e-6
         rise = scaling.inverse(wide + step, wide=True) - scaling.inverse(wide - step, wide=True)
-        close = np.abs(np.log(rise[:, column] / 2e-6) - slope[:, column].numpy()) < 1e-3
         # At a knot (the zeros of rain are one) both sides count in the difference of two points.
         away = raw[:, column] > 0
-        assert close[away].mean() > 0.95
+        close = np.abs(np.log(rise[away, column] / 2e-6) - slope[away, column].numpy()) < 1e-3
+        assert close.mean() > 0.95
     with pytest.raises(ValueError, match=r"no one volume: use log_slope"):
         _ = scaling.log_volume
     np.testing.assert_array_equal(scaling.log_scale[scaling.bent], 0.0)

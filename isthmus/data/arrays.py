@@ -24,7 +24,7 @@ def as_array(X: Any, argument: str) -> np.ndarray:
     if isinstance(X, torch.Tensor):
         return from_tensor(X, argument)
     if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
-        X = np.ma.filled(X.astype(np.float64), np.nan)  # masked cells are missing ones
+        X = unmasked(X)
     if not isinstance(X, np.ndarray):
         X = from_sequence(X, argument)
     if X.dtype.kind in "biuf":
@@ -38,8 +38,23 @@ def as_array(X: Any, argument: str) -> np.ndarray:
         return from_objects(X, argument)
     raise InputError(
         f"{argument} must hold numbers; got an array of {kind_in_words(X.dtype)} ({X.dtype}), "
-        f"for example {first_value(X)}. Encode it as numbers first."
+        f"for example {first_value(X)}. Encode it as numbers first, or {give_frame(argument)}."
     )
+
+
+def unmasked(X: np.ma.MaskedArray) -> np.ndarray:
+    """A masked array whose masked cells are missing ones: NaN, or None among objects."""
+    if X.dtype.kind == "O":
+        # To fill with None means to fill with the array's own mark.
+        made = np.array(np.ma.getdata(X))
+        made[np.ma.getmaskarray(X)] = None
+        return made
+    return np.ma.filled(X.astype(X.dtype if X.dtype.kind == "f" else np.float64), np.nan)
+
+
+def give_frame(argument: str) -> str:
+    """What to do with cells of several types in an array or a list."""
+    return f"give it as a frame, whose columns may hold anything: pandas.DataFrame({argument})"
 
 
 def from_tensor(X: torch.Tensor, argument: str) -> np.ndarray:
@@ -56,8 +71,9 @@ def from_tensor(X: torch.Tensor, argument: str) -> np.ndarray:
 def from_sequence(X: Any, argument: str) -> np.ndarray:
     """Lists of lists, or anything that NumPy can make an array of."""
     if X is None or isinstance(X, (bytes, dict, set)):
+        hint = f". Of a dictionary of columns, give a frame: pandas.DataFrame({argument})" if type(X) is dict else ""
         raise InputError(
-            f"{argument} must be an array, a data frame, a sparse matrix or a path; got {type(X).__name__}"
+            f"{argument} must be an array, a data frame, a sparse matrix or a path; got {type(X).__name__}{hint}"
         )
     try:
         return np.asarray(X)
@@ -92,7 +108,7 @@ def from_objects(X: np.ndarray, argument: str, name: str | None = None) -> np.nd
             made[i], whole = np.nan, False
             continue
         if not isinstance(value, (numbers.Real, np.number, np.bool_)):
-            raise not_a_number(value, where(i, X.shape, name), argument)
+            raise not_a_number(value, where(i, X.shape, name), argument, name is None and X.ndim < 3)
         whole = whole and isinstance(value, (int, np.integer, np.bool_))
         if isinstance(value, int) and not INT64.min <= value <= UINT64.max:
             raise InputError(too_large(value, where(i, X.shape, name), argument))
@@ -112,17 +128,20 @@ def where(i: int, shape: tuple[int, ...], name: str | None) -> str:
     return f"position {tuple(spot)}"
 
 
-def not_a_number(value: Any, spot: str, argument: str) -> InputError:
+def not_a_number(value: Any, spot: str, argument: str, table: bool = False) -> InputError:
+    """The error for a cell that holds no number; ``table`` = it lies in an array or list that a frame can replace."""
     if isinstance(value, complex):
         return InputError(f"Complex data not supported: {argument} holds {value!r} at {spot}")
     if isinstance(value, (str, bytes)):
+        way = give_frame(argument) if table else "leave its column out with columns={NAME: 'ignore'}"
         return InputError(
             f"{argument} holds text at {spot}: {value!r}. Every cell must be a number: encode text as numbers, "
-            f"or leave its column out with columns={{NAME: 'ignore'}}.{numeric_text(str(value))}"
+            f"or {way}.{numeric_text(str(value))}"
         )
     return CellTypeError(
         f"every cell of {argument} must be a number, but {spot} holds {short(value)}: "
         f"float() argument must be a string or a real number, not {type(value).__name__!r}"
+        + (f". If it is one of a table, {give_frame(argument)}" if table else "")
     )
 
 

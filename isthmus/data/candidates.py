@@ -15,7 +15,7 @@ from isthmus.data.arrays import numeric_text, short
 from isthmus.data.arrow import WORDS, family, floats, is_whole_type
 from isthmus.data.coding import Coding
 from isthmus.data.evidence import words_of
-from isthmus.data.levels import MOST_LEVELS, Counts, counted_values, kept_levels, level_values
+from isthmus.data.levels import FEW_LEVELS, MOST_LEVELS, MOST_RARE, Counts, counted_values, kept_levels, level_values
 from isthmus.data.raw_cells import check_count, check_years, finite, finite_cells
 from isthmus.errors import InputError
 from isthmus.records import Column
@@ -130,9 +130,10 @@ class Candidate:
 
     def _amount(self, wanted: str, reason: str, scaling: str, kind: str) -> Coding:
         self.only(wanted if scaling == "auto" else scaling, "number", "truth", "span", "nothing", hint=self._mend())
+        more: dict[str, Any] = {"resolution": self._resolution()} if self.family == "span" else {}
         if self.family == "number":
-            finite(floats(self.array), self.name, self.argument)
-        more = {"resolution": self._resolution()} if self.family == "span" else {}
+            values = finite(floats(self.array), self.name, self.argument)
+            more = {"whole": is_whole_type(self.cells) or all_whole(values)}
         return self.coding(wanted, reason, Column(kind), scaling=scaling, **more)
 
     def _mend(self) -> str:
@@ -146,7 +147,7 @@ class Candidate:
         """Whole numbers from 0 on."""
         self.only("count", "number", "nothing")
         check_count(finite(floats(self.array), self.name, self.argument), self.name, self.argument)
-        return self.coding("count", reason, Column("count"))
+        return self.coding("count", reason, Column("count"), whole=True)
 
     # Levels
 
@@ -160,8 +161,14 @@ class Candidate:
             levels = [type(levels[0])(0), type(levels[0])(1)]
         if len(levels) != 2:
             found = counted(len(self.counts), "value")
-            raise self.refused("binary", f"it has {found}, not two: {listed(levels)}. Take it for a category.")
+            raise self.refused("binary", f"it has {found}, not two: {listed(levels)}.{self._instead_of_binary()}")
         return self.coding("binary", reason, Column("binary"), levels=tuple(levels))
+
+    def _instead_of_binary(self) -> str:
+        """What a column of more or less than two values may be; a category only where that is not refused either."""
+        if self.family == "number" and len(self.counts) > FEW_LEVELS and not self.dictionary:
+            return " Take it for a number: 'numeric'."
+        return " Take it for a category." if len(kept_levels(self.counts)[0]) else " Leave it out: 'ignore'."
 
     def category(self, reason: str) -> Coding:
         """Levels without an order, rare ones pooled in the last."""
@@ -172,7 +179,8 @@ class Candidate:
         if not len(kept) and rare:
             raise self.refused("category", f"each of its {rare:,} values is too rare to be learnt from. Leave it out.")
         column = Column("category", len(kept) + 1, rare)
-        return self.coding("category", reason, column, levels=tuple(kept.to_pylist()))
+        pooled = tuple(self.counts.values.slice(len(kept)).to_pylist()) if rare <= MOST_RARE else ()
+        return self.coding("category", reason, column, levels=tuple(kept.to_pylist()), rare=pooled)
 
     def ordinal(self, reason: str) -> Coding:
         """Levels in the order of the user's categories, or else sorted."""
@@ -256,6 +264,16 @@ class Candidate:
             f"{short(wrong.as_py())} in row {row} is not written in a way that is known ({known}), or not as "
             f"the others are. Convert it: pandas.to_datetime({spot}, errors='coerce')"
         )
+
+
+def all_whole(values: np.ndarray) -> bool:
+    """Whether every number of (n,) that is known is whole, and one is known.
+
+    >>> all_whole(np.array([1.0, np.nan])), all_whole(np.array([0.5])), all_whole(np.array([np.nan]))
+    (True, False, False)
+    """
+    known = values[~np.isnan(values)]
+    return len(known) > 0 and bool((known == np.rint(known)).all())
 
 
 def turn_of(name: str, low: float, high: float, whole: bool) -> tuple[float, float] | None:

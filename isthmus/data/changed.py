@@ -10,7 +10,7 @@ import numpy as np
 
 from isthmus.data.arrays import is_number, short
 from isthmus.data.arrow import WORDS, family, floats
-from isthmus.data.text_columns import ISO
+from isthmus.data.text_columns import ISO, LIKE_DATES
 
 if TYPE_CHECKING:
     from isthmus.data.coding import Coding
@@ -45,10 +45,13 @@ def changed_type(coding: Coding, array: Any, argument: str) -> str | None:
     spot = f"{argument if argument.isidentifier() else 'df'}[{coding.name!r}]"
     coerced = ", errors='coerce'" if wrong else ""
     target = FLOATS.get(coding.arrow, coding.arrow)
+    as_number = f"{spot} = {spot}.astype('{target}')"
+    if came == "text":
+        as_number = f"{spot} = pandas.to_numeric({spot}{coerced})"
+    if came in ("date", "time", "span") or (came == "text" and LIKE_DATES.match(str(array[at].as_py()))):
+        as_number = f"give its numbers again, or, where they are not known, {spot} = None"
     mend = {
-        "number": f"{spot} = pandas.to_numeric({spot}{coerced})"
-        if came == "text"
-        else f"{spot} = {spot}.astype('{target}')",
+        "number": as_number,
         "truth": f"{spot} = {spot}.map({{'True': True, 'False': False}})",
         "text": f"{spot} = {spot}.astype(str)",
         "date": f"{spot} = pandas.to_datetime({spot}{coerced})",

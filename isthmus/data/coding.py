@@ -21,6 +21,7 @@ from isthmus.errors import FileFormatError, InputError
 from isthmus.records import COLUMN_KINDS, Column
 
 WRITTEN = ("name", "type", "reason", "dtype", "scaling", "arrow", "index", "resolution")
+LISTED = ("levels", "categories", "rare")
 INDEXED = ("binary", "ordinal", "category")
 
 
@@ -31,8 +32,8 @@ class Encoded:
     Attributes
     ----------
     values : (n,) float64, NaN where a cell is missing.
-    unseen : up to five values of a category that the fit never met. Where rare values were pooled none are told, as
-        those were not kept.
+    unseen : up to five values of a category that the fit never met. Where it pooled more rare values than are kept by
+        name (`Coding.forgets`), they may be such.
     count : how many cells hold such values.
     """
 
@@ -66,7 +67,9 @@ class Coding:
     resolution : of dates, times and spans, what rebuilt ones are rounded to: a key of `dates.RESOLUTIONS`.
     format : of dates and times kept as text, how they are written, and their unit.
     period, origin : of circular numbers, the length of a turn and where it begins, in the column's unit.
-    whole : of circular numbers, whether rebuilt ones are rounded.
+    whole : of numbers, whether all those of the fit were whole. Rebuilt circular ones are then rounded; others by
+        their type only, as a mean of whole numbers is none.
+    rare : the values that are pooled in a category's last level; none where they are too many to be kept.
 
     Examples
     --------
@@ -96,6 +99,7 @@ class Coding:
     period: float = 1.0
     origin: float = 0.0
     whole: bool = False
+    rare: tuple[Any, ...] = ()
 
     @cached_property
     def cells(self) -> Any:
@@ -110,6 +114,15 @@ class Coding:
     @cached_property
     def level_array(self) -> Any:
         return typed(self.levels, self.cells)
+
+    @cached_property
+    def rare_array(self) -> Any:
+        return typed(self.rare, self.cells)
+
+    @property
+    def forgets(self) -> bool:
+        """Whether rare values of the fit are not known by name, so that new ones cannot be told from them."""
+        return self.column.rare > len(self.rare)
 
     @cached_property
     def category_array(self) -> Any:
@@ -161,8 +174,9 @@ class Coding:
             return Encoded(values, [], 0)
         if self.type == "category":
             values[others] = len(self.levels)
-            if self.column.rare:
-                return Encoded(values, [], 0)  # it may be a rare value of the fit
+            if self.rare:
+                others &= level_numbers(array, self.rare_array)[1]
+                count = int(others.sum())
         few = array.filter(pa.array(others)).slice(0, 10_000)
         unseen = level_values(pc.unique(pc.cast(few, few.type.value_type) if self._is_dictionary(few) else few))
         examples = unseen.to_pylist()[:5]
@@ -291,11 +305,12 @@ class Coding:
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """JSON data and named arrays; what grows with the levels is in the arrays."""
-        body = {key: value for key, value in asdict(self).items() if key not in ("column", "levels", "categories")}
+        body = {key: value for key, value in asdict(self).items() if key not in ("column", *LISTED)}
         body["column"] = [self.column.kind, self.column.levels, self.column.rare]
         body["format"] = None if self.format is None else list(self.format)
         tensors: dict[str, np.ndarray] = {}
-        for key, items in (("levels", self.levels), ("categories", self.categories)):
+        for key in LISTED:
+            items = getattr(self, key)
             if not items:
                 continue
             if self.family == "text":
@@ -310,7 +325,7 @@ class Coding:
         try:
             kind, levels, rare = body["column"]
             lists = {}
-            for key in ("levels", "categories"):
+            for key in LISTED:
                 if f"{key}_offsets" in tensors:
                     lists[key] = unpack_text(tensors[key], tensors[f"{key}_offsets"])
                 else:
@@ -320,7 +335,11 @@ class Coding:
             format_ = None if body["format"] is None else (str(body["format"][0]), str(body["format"][1]))
             made = cls(**about, column=Column(str(kind), int(levels), int(rare)), format=format_)
             sizes = {"category": len(made.level_array) + 1, "ordinal": len(made.level_array)}
-            fits = made.column.levels == sizes.get(made.type, 0) and (not made.index or type_named(made.index))
+            fits = (
+                len(made.rare_array) in (0, made.column.rare)
+                and made.column.levels == sizes.get(made.type, 0)
+                and (not made.index or type_named(made.index))
+            )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise FileFormatError(f"the description of a column is damaged ({error})") from error
         if not fits or made.column.kind not in COLUMN_KINDS:

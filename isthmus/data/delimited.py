@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from isthmus.checks import counted, listed
-from isthmus.data.dialect import MISSING, Dialect, dialect_of
+from isthmus.data.dialect import MISSING, Dialect, dialect_of, usual_width
 from isthmus.data.leading_zeros import may_be_codes, with_zeros, zeros_before
 from isthmus.data.text_columns import read_text_columns
 from isthmus.errors import InputError
@@ -89,6 +89,8 @@ def read_as(path: Path, separator: str | None, encoding: str, texts: Mapping[str
         raise InputError(f"the file {str(path)!r} is empty")
     check_no_nul(path, lines, encoding)
     dialect, second = dialect_of(lines, separator, encoding, whole)
+    if len(second) != len(dialect.header) and second:
+        check_first_line(path, lines, whole)
     check_head(path, dialect, second)
     frame = read_frame(path, dialect, texts)
     said, decimal = read_text_columns(frame, dialect.separator, dialect.decimal, texts)
@@ -243,6 +245,16 @@ def check_head(path: Path, dialect: Dialect, second: list[str]) -> None:
 
 
 # ---------------------------------------------------------------------- broken lines
+
+
+def check_first_line(path: Path, lines: list[str], whole: bool) -> None:
+    """Refuse a first line of one value, such as a title, above lines of several: it is the odd one, not they."""
+    usual = usual_width(lines, whole)
+    if usual is not None:
+        raise InputError(
+            f"{str(path)!r}: line 1 has 1 value, and most lines have {usual}. If it is a title or a remark, take it "
+            f"out of the file; names, if there are any, must be as many as the values below them."
+        )
 
 
 def check_line_lengths(path: Path, dialect: Dialect) -> None:

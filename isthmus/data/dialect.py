@@ -160,14 +160,37 @@ def fitness(lines: Sequence[str], separator: str, whole: bool) -> tuple[float, f
     return sum(len(row) == width for row in table) / len(table), sum(map(is_written, fields)) / len(fields)
 
 
+def usual_width(lines: Sequence[str], whole: bool) -> int | None:
+    """How many fields most lines have, by whatever separator, where the first line has but one; else None.
+
+    >>> usual_width(["a | title", "1,2,3", "4,5,6"], True), usual_width(["a,b", "1,2,3"], True)
+    (3, None)
+    """
+    for separator in SEPARATORS:
+        try:
+            widths = [len(row) for row in records(lines, separator, whole)]
+        except csv.Error:
+            continue
+        usual = max(set(widths), key=widths.count)
+        if widths[0] == 1 and usual > 1 and 2 * widths.count(usual) > len(widths):
+            return usual
+    return None
+
+
 def is_written(field: str) -> bool:
     """Whether a field is a number, however written."""
     return bool(POINTED.match(field) or COMMAED.match(field))
 
 
 def followed_by_spaces(table: Sequence[Sequence[str]]) -> bool:
-    """Whether every field but the first of a line begins with a space, some field at all being there."""
-    later = [field for row in table for field in row[1:] if field]
+    """Whether every field but the first of a line begins with a space, some field at all being there.
+
+    A first line of names may be written in another way than the lines of data below it.
+
+    >>> followed_by_spaces([["a", "b"], ["1", " 2"]]), followed_by_spaces([["a", " b"], ["1", "2"]])
+    (True, False)
+    """
+    later = [field for row in table[1:] or table for field in row[1:] if field]
     return bool(later) and all(field[0] == " " for field in later)
 
 

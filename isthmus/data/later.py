@@ -11,7 +11,8 @@ import numpy as np
 
 from isthmus.checks import counted
 from isthmus.data.arrays import short
-from isthmus.data.arrow import family
+from isthmus.data.arrow import WORDS, family
+from isthmus.data.changed import all_missing, changed_type
 from isthmus.data.coding import Coding
 from isthmus.data.mixed import Matrix, MixedSource, Table, array_table, some_of, wanted_types
 from isthmus.data.table_form import TableForm
@@ -28,10 +29,12 @@ def coded(
     strange, dtypes = [], []
     for coding, place in zip(form.codings, places, strict=True):
         array, dtype = table.column(place)
+        if not table.named and form.names is not None:
+            check_frame_not_needed(coding, array, form.names, argument)
         values, examples, cells = coding.encode(array, argument)
         matrix.add(values)
         dtypes.append(dtype if family(array.type) == coding.family else kept_dtype(coding, dtype, values, table, form))
-        strange += [unseen_words(coding.name, examples, cells)] if cells else []
+        strange += [unseen_words(coding.name, examples, cells, coding.forgets)] if cells else []
     if strange:
         warnings.warn(unseen_sentence(strange, argument), DataWarning, stacklevel=4)
     here = replace(
@@ -42,6 +45,18 @@ def coded(
         matrix.whole(), here, complete=not matrix.gaps, index=table.index, kept=some_of(places, table),
         argument=argument,
     )  # fmt: skip
+
+
+def check_frame_not_needed(coding: Coding, array: Any, names: Sequence[str], argument: str) -> None:
+    """Refuse an array of numbers where a column of the fit's frame held something else: no array can hold both."""
+    if family(array.type) == coding.family or all_missing(array) or not changed_type(coding, array, argument):
+        return
+    few = list(names) if len(names) <= 8 else "list(model.feature_names_in_)"
+    raise InputError(
+        f"{argument} is an array of numbers, but the fit was to a frame whose column {coding.name!r} held "
+        f"{WORDS[coding.family]} (type {coding.dtype}). Give such a frame: pandas.DataFrame({argument}, "
+        f"columns={few}), with that column as it was"
+    )
 
 
 def kept_dtype(coding: Coding, dtype: str, values: np.ndarray, table: Table, form: TableForm) -> str:
@@ -65,14 +80,15 @@ def coded_array(
     return MixedSource(array, here, mapped=mapped, argument=argument)
 
 
-def unseen_words(name: str, examples: Sequence[Any], cells: int) -> str:
-    """Which values of a column are new.
+def unseen_words(name: str, examples: Sequence[Any], cells: int, doubtful: bool = False) -> str:
+    """Which values of a column are new; ``doubtful`` = some may be rare ones of the fit, which are not all kept.
 
     >>> unseen_words("city", ["Ulm", "Bonn"], 5)
     "city: 'Ulm', 'Bonn' (5 cells)"
     """
     more = ", ..." if len(examples) == 5 else ""
-    return f"{name}: {', '.join(short(one) for one in examples)}{more} ({counted(cells, 'cell')})"
+    doubt = ", of which some may be rare values of the fit" if doubtful else ""
+    return f"{name}: {', '.join(short(one) for one in examples)}{more} ({counted(cells, 'cell')}{doubt})"
 
 
 def unseen_sentence(strange: Sequence[str], argument: str) -> str:

@@ -10,6 +10,9 @@ import numpy as np
 from isthmus.data.arrow import family, whole_numbers
 
 MOST_LEVELS = 100_000
+MOST_RARE = 100_000
+"""Of no more rare values than these are the names kept, by which new ones are told from them."""
+
 FEW_LEVELS = 20
 """With no more levels than these, none is pooled: a level seen once costs little, and it comes back."""
 

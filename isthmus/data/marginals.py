@@ -257,8 +257,8 @@ def logarithm(learnt: np.ndarray) -> Map:
 
 def quantiles(learnt: np.ndarray) -> Map:
     """The map of ``"quantile"``."""
-    at, to = fit_quantiles(learnt)
-    column = Quantiles(at[None], to[None])
+    at, to, begin, end, unit = fit_quantiles(learnt)
+    column = Quantiles(at[None], to[None], begin[None], end[None], np.array([unit]))
     return lambda values: column.forward(torch.from_numpy(values[:, None])).numpy()[:, 0]
 
 

@@ -144,7 +144,7 @@ class MixedParquet(ParquetSource):
         strange = []
         for i, coding in enumerate(self.coded.codings):
             values[:, i], examples, cells = coding.encode(table.column(coding.name), self.argument)
-            strange += [unseen_words(coding.name, examples, cells)] if cells else []
+            strange += [unseen_words(coding.name, examples, cells, coding.forgets)] if cells else []
         if strange and not self._told:
             self._told = True
             warnings.warn(unseen_sentence(strange, self.argument), DataWarning, stacklevel=2)

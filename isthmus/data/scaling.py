@@ -200,6 +200,15 @@ class Scaling:
         return np.isin(self.modes, [MODES.index(name) for name in WARPED])
 
     @property
+    def looseness(self) -> np.ndarray:
+        """(features,) by how much noise in scaled units is widened before it is brought back: 1, but in columns scaled
+        through their quantiles, where cells of one value are all at one place while noise is not."""
+        wider = np.ones(self.features)
+        if self.warps is not None:
+            wider[self.warps.quantile] = self.warps.quantiles.unit
+        return wider
+
+    @property
     def unit(self) -> np.ndarray:
         """(features,) what a scaled error is multiplied by for people: standard and bent columns report in standard
         deviations of what is scaled, all others in the user's units."""

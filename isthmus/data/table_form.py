@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.data.arrow import family
 from isthmus.data.coding import Coding
 from isthmus.data.columns import LeftOut
 from isthmus.data.form import Form, cast, plain_dtype
 from isthmus.data.packing import pack_text, unpack_text
+from isthmus.data.raw_cells import number_cells
 from isthmus.errors import FileFormatError
 
 
@@ -137,11 +139,34 @@ def needs_float64(coding: Coding) -> bool:
     return not is_plain(coding.dtype) or np.result_type(np.float32, plain_dtype(coding.dtype)) != np.float32
 
 
+def as_numbers_of(array: Any, dtype: str) -> Any:
+    """Cells of one type of numbers as those of another that is named: a later table need not have that of the fit.
+
+    pandas, polars and NumPy each refuse, cut or wrap around what the other type cannot hold; here it is rounded and
+    clipped, as where the types are alike. Other cells, and other names, stay as they are.
+
+    >>> import pyarrow as pa
+    >>> as_numbers_of(pa.array([1.7, None, 300.0]), "UInt8").to_pylist()
+    [2, None, 255]
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not is_plain(dtype) or family(array.type) not in ("number", "truth") or pa.types.is_dictionary(array.type):
+        return array
+    wanted = plain_dtype(dtype)
+    if wanted.itemsize > 8 or array.type == pa.from_numpy_dtype(wanted):  # Arrow has no longer numbers
+        return array
+    values = pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return number_cells(np.asarray(values, dtype=np.float64), pa.from_numpy_dtype(wanted))
+
+
 def pandas_column(array: Any, dtype: str) -> Any:
     """Decoded cells as a pandas array of a type of this name."""
     import pandas as pd
     import pyarrow
 
+    array = as_numbers_of(array, dtype)
     if dtype.endswith("[pyarrow]"):
         return pd.arrays.ArrowExtensionArray(pyarrow.chunked_array([array]))
     if dtype == "category":
@@ -176,6 +201,7 @@ def polars_column(array: Any, dtype: str, name: str) -> Any:
     """Decoded cells as a polars series of a type of this name."""
     import polars
 
+    array = as_numbers_of(array, dtype)
     series = polars.Series(name, array)
     known = getattr(polars, dtype, None)
     if series.dtype == known or known is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.checks import counted, listed
+from isthmus.data.dates import DATE_FORMATS, format_of
 from isthmus.data.dialect import BLANKS, COMMA, COMMAED, MARKS, POINT, POINTED
 from isthmus.data.leading_zeros import PADDED, are_codes
 
@@ -80,7 +81,7 @@ def read_text_columns(
     said = write_numbers(frame, found, separator, decimal, given)
     asked = question_marks(frame, words)
     open_ = [one for one in words if not texts.get(str(one[1]))]
-    return (*said, *zeros_said(codes), *asked, *dates(frame, open_)), decimal
+    return (*said, *zeros_said(codes), *asked, *dates(frame, open_, texts)), decimal
 
 
 def text_of(column: Any) -> Any:
@@ -246,8 +247,12 @@ def question_marks(frame: Any, words: list[tuple[int, Any, Any]]) -> list[str]:
 # ---------------------------------------------------------------------- dates
 
 
-def dates(frame: Any, words: list[tuple[int, Any, Any]]) -> list[str]:
-    """Turn columns of ISO 8601 dates into pandas' dates; say which columns look like dates and stay text."""
+def dates(frame: Any, words: list[tuple[int, Any, Any]], texts: Mapping[str, bool]) -> list[str]:
+    """Turn columns of ISO 8601 dates into pandas' dates; say which columns look like dates and stay text.
+
+    Nothing is said of a column whose text is all written in one other way, as it will be taken for dates all the same;
+    unless it is known not to be text, as it was of dates in the fit.
+    """
     import pyarrow.compute as pc
 
     said = []
@@ -257,6 +262,8 @@ def dates(frame: Any, words: list[tuple[int, Any, Any]]) -> list[str]:
             continue
         known = pc.unique(text).drop_null()
         odd = pc.filter(known, pc.invert(pc.match_substring_regex(known, ISO)))
+        if len(odd) and str(name) not in texts and len(format_of(known, DATE_FORMATS, exact=True)) == 1:
+            continue
         if len(odd):
             said.append(stays_text(name, odd[0].as_py()))
             continue

@@ -6,6 +6,7 @@ and both end in mean 0 and standard deviation 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +36,7 @@ STEEPEST = 1e8
 FARTHEST = 1e15
 """Numbers further than this from the centre of a logarithm, in its spreads, are nothing to calculate with."""
 
-STATE = ("log_maps", "knots_at", "knots_to")
+STATE = ("log_maps", "knots_at", "knots_to", "knots_begin", "knots_end", "knots_unit")
 """The names of the arrays that the maps are kept as."""
 
 WORTH = 0.02
@@ -96,45 +97,77 @@ class Logarithms:
 class Quantiles:
     """Piecewise linear maps, one per column, through points (quantile, normal score).
 
-    Beyond the outermost points the outermost pieces go on, so that no number is lost.
+    Beyond the outermost points the outermost pieces go on, so that no number is lost. An atom, a value that many cells
+    hold, takes up a whole stretch of scores: it is scaled to its own score, near the middle, and every score of the
+    stretch is brought back to it. So scores drawn from a normal distribution give the atom as often as it was seen.
 
     Parameters
     ----------
     at, to : (columns, knots) float64, ascending: the points; where a column has fewer, infinity fills both up.
+    begin, end : (columns, knots), begin <= to <= end: the stretch of scores that each knot takes up.
+    unit : (columns,) what a standard deviation of the normal scores is in scaled units: more than 1 with atoms, whose
+        cells are all at one place.
 
     Examples
     --------
-    >>> column = Quantiles(np.array([[0.0, 1.0, 10.0]]), np.array([[-1.0, 0.0, 1.0]]))
+    >>> at, to = np.array([[0.0, 1.0, 10.0]]), np.array([[-1.0, 0.0, 1.0]])
+    >>> column = Quantiles(at, to, to, to, np.ones(1))
     >>> column.forward(torch.tensor([[0.5], [1.0], [19.0]], dtype=torch.float64)).flatten().tolist()
     [-0.5, 0.0, 2.0]
     """
 
     at: np.ndarray
     to: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+    unit: np.ndarray
 
     def forward(self, raw: Tensor) -> Tensor:
         """(n, columns) of raw numbers, scaled; NaN stays NaN, and infinity infinity."""
         at, to, slope = self._points
-        return self._through(raw, at, to, slope)
+        values = raw.T.contiguous()
+        piece = self._piece(values, at)
+        left, low, high, share = self._between(values, piece, at, at)
+        inner = low + share * (high - low)
+        outer = to.gather(1, piece) + (values - left) * slope.gather(1, piece)
+        # On a knot, and beyond the outermost, the points count; between two, what their stretches leave.
+        return torch.where((share > 0) & (share < 1), inner, outer).T
 
     def inverse(self, scaled: Tensor) -> Tensor:
         """(n, columns) of scaled numbers, raw, however far from what was seen."""
         at, to, slope = self._points
-        return self._through(scaled, to, at, 1 / slope)
+        values = scaled.T.contiguous()
+        piece = self._piece(values, to)
+        left, low, high, share = self._between(values, piece, to, at)
+        across = at.gather(1, piece + 1) - left
+        inner = left + ((values - low) / (high - low)).clamp(0, 1) * across
+        outer = left + (values - to.gather(1, piece)) / slope.gather(1, piece)
+        return torch.where((share > 0) & (share < 1), inner, outer).T
+
+    def _between(
+        self, values: Tensor, piece: Tensor, along: Tensor, at: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of the piece that each value lies on: its first knot, where the stretch of that ends and that of the next
+        begins, and how far along the piece the value is."""
+        begin, end = self._stretches
+        first = along.gather(1, piece)
+        share = (values - first) / (along.gather(1, piece + 1) - first)
+        return at.gather(1, piece), end.gather(1, piece), begin.gather(1, piece + 1), share
 
     def away(self, raw: Tensor) -> Tensor:
         """(n, columns) distances from the middle: the normal scores."""
         return self.forward(raw)
 
     def log_slope(self, scaled: Tensor) -> Tensor:
-        """(n, columns) log(d raw / d scaled) of the piece that a number lies on; of a knot, the piece above it."""
-        _, to, slope = self._points
-        return -slope.gather(1, self._piece(scaled.T.contiguous(), to)).log().T
-
-    def _through(self, values: Tensor, at: Tensor, to: Tensor, slope: Tensor) -> Tensor:
-        values = values.T.contiguous()
-        piece = self._piece(values, at)
-        return (to.gather(1, piece) + (values - at.gather(1, piece)) * slope.gather(1, piece)).T
+        """(n, columns) log(d raw / d scaled) of the piece that a number lies on; of a knot and its stretch, of the line
+        from it to the one above, as if it were no atom."""
+        at, to, slope = self._points
+        values = scaled.T.contiguous()
+        piece = self._piece(values, to)
+        left, low, high, share = self._between(values, piece, to, at)
+        rise = (high - low) / (at.gather(1, piece + 1) - left)
+        inside = (values > low) & (values < high) & (share > 0) & (share < 1)
+        return -torch.where(inside, rise, slope.gather(1, piece)).log().T
 
     def _piece(self, values: Tensor, at: Tensor) -> Tensor:
         """(columns, n) which piece each of (columns, n) values lies on, by halving without a branch: three times as
@@ -154,6 +187,10 @@ class Quantiles:
         """The points, and d scaled / d raw of the pieces between them."""
         at, to = torch.from_numpy(self.at.copy()), torch.from_numpy(self.to.copy())
         return at, to, to.diff() / at.diff()
+
+    @cached_property
+    def _stretches(self) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(self.begin.copy()), torch.from_numpy(self.end.copy())
 
     @cached_property
     def _last(self) -> np.ndarray:
@@ -190,10 +227,13 @@ class Warps:
         )
         maps = np.array([fit_logarithm(columns[i][1]) for i in log]).reshape(-1, 4)
         points = [fit_quantiles(columns[i][1]) for i in quantile]
-        at, to = np.full((2, len(points), max((len(pair[0]) for pair in points), default=0)), np.inf)
-        for i, pair in enumerate(points):
-            at[i, : len(pair[0])], to[i, : len(pair[0])] = pair
-        return cls(log, quantile, Logarithms(maps), Quantiles(at, to))
+        knots = np.full((4, len(points), max((len(own[0]) for own in points), default=0)), np.inf)
+        for i, own in enumerate(points):
+            for array, values in zip(knots, own[:4], strict=True):
+                array[i, : len(values)] = values
+        at, to, begin, end = knots
+        unit = np.array([own[4] for own in points])
+        return cls(log, quantile, Logarithms(maps), Quantiles(at, to, begin, end, unit))
 
     @property
     def columns(self) -> np.ndarray:
@@ -220,21 +260,24 @@ class Warps:
 
     def state(self) -> dict[str, np.ndarray]:
         """The maps as named arrays; which columns they are of, the modes of the scaling say."""
-        return dict(zip(STATE, (self.logarithms.maps, self.quantiles.at, self.quantiles.to), strict=True))
+        knots = self.quantiles
+        arrays = (self.logarithms.maps, knots.at, knots.to, knots.begin, knots.end, knots.unit)
+        return dict(zip(STATE, arrays, strict=True))
 
     @classmethod
     def restore(cls, log: np.ndarray, quantile: np.ndarray, tensors: Mapping[str, np.ndarray]) -> Warps:
         """The maps that `state` described, of columns at these places."""
         try:
-            maps, at, to = (
-                np.asarray(tensors[name], dtype=np.float64) for name in ("log_maps", "knots_at", "knots_to")
-            )
+            maps, at, to, begin, end, unit = (np.asarray(tensors[name], dtype=np.float64) for name in STATE)
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"the description of the scaling is damaged ({error})") from error
         fits = maps.shape == (len(log), 4) and at.ndim == 2 and at.shape == to.shape and len(at) == len(quantile)
         if not (fits and np.isfinite(maps).all() and (maps[:, [1, 3]] > 0).all() and climbs(at) and climbs(to)):
             raise FileFormatError("the description of the scaling is damaged")
-        return cls(log, quantile, Logarithms(maps), Quantiles(at, to))
+        alike = begin.shape == end.shape == at.shape and unit.shape == at.shape[:1]
+        if not alike or not ((begin <= to) & (to <= end)).all() or not (unit > 0).all():
+            raise FileFormatError("the description of the scaling is damaged")
+        return cls(log, quantile, Logarithms(maps), Quantiles(at, to, begin, end, unit))
 
     def _own(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = x.detach().cpu().double()
@@ -309,11 +352,13 @@ def bent(away: np.ndarray) -> np.ndarray:
     return np.sign(away) * np.log1p(np.abs(away))
 
 
-def fit_quantiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The points (quantile, normal score) of a map through the quantiles of known values, at most `MOST_KNOTS`.
+def fit_quantiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
+    """The points (quantile, normal score) of a map through the quantiles of known values, at most `MOST_KNOTS`,
+    where the stretches of scores begin and end that they take up, and the unit (see `Quantiles`).
 
-    The score of a value is the normal quantile of the middle of the shares of cells that are lower, and that are lower
-    or equal: an atom (a value that many cells hold) has one score, the middle of those that it takes up. Pieces are
+    The score of a value is the mean of a standard normal variable between the quantiles of the share of cells that are
+    lower, and of those that are lower or equal: an atom (a value that many cells hold) has one score, the mean of those
+    that it takes up. So scores have mean 0, and a variance that is less than 1 by what varies within atoms. Pieces are
     about as many as the square root of the number of values outside atoms, so that each rests on as many of them.
 
     Parameters
@@ -321,12 +366,19 @@ def fit_quantiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values : (n,) finite, not all equal.
     """
     distinct, counts = np.unique(values, return_counts=True)
-    upto = np.cumsum(counts) / len(values)
-    score = ndtri(upto - counts / (2 * len(values)))
+    upto, share = np.cumsum(counts) / len(values), counts / len(values)
     knots = thinned(distinct, counts, chosen_knots(counts))
-    at, to = distinct[knots], score[knots]
+    density = np.exp(-0.5 * ndtri(np.concatenate([[0.0], upto[:-1], [1.0]])) ** 2) / math.sqrt(2 * math.pi)
+    at, to = distinct[knots], ((density[:-1] - density[1:]) / share)[knots]
+    # Nearly all of an atom's stretch: a little is left to what may lie between it and its neighbours.
+    middle, reach = (upto - share / 2)[knots], 0.495 * share[knots]
+    begin, end = (np.where(share[knots] >= ATOM, ndtri(middle + side * reach), to) for side in (-1, 1))
+    # Beyond the outermost knots their pieces go on, as if they were no atoms.
+    begin[0], end[-1] = to[0], to[-1]
     reached = np.interp(values, at, to)
-    return at, (to - reached.mean()) / reached.std()
+    mean, spread = reached.mean(), reached.std()
+    scaled, begins, ends = ((scores - mean) / spread for scores in (to, begin, end))
+    return at, scaled, begins, ends, float(1 / spread)
 
 
 def chosen_knots(counts: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from isthmus.diagnostics.probe import Probe, spaced, structureless
-from isthmus.verdicts import Verdict, percent
+from isthmus.verdicts import INAPPLICABLE, Verdict, percent
 
 STARTS, TIMES, COMPARED = 32, 100, 500
 """Starting points of each of two sorts; how often the map is applied at most; rows whose neighbours are measured."""
@@ -106,7 +106,7 @@ def attractors_verdict(found: Attraction, rows: int) -> Verdict:
     autoencoders)."""
     name = "attractors"
     if found.why:
-        return Verdict(name, "good", f"Does not apply: {found.why}.", float("nan"))
+        return Verdict(name, "good", f"{INAPPLICABLE}: {found.why}.", float("nan"))
     sentence = (
         f"Applied again and again to noise and to middles of two rows ({found.starts} starts), the model ends at one "
         f"of the {rows:,} rows given in {percent(found.at_rows)} of the cases"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from isthmus.diagnostics.probe import Probe, spaced
 from isthmus.diagnostics.restraint import Restraint, either
-from isthmus.verdicts import Verdict, percent
+from isthmus.verdicts import INAPPLICABLE, Verdict, percent
 
 ROWS, POOL, NEIGHBOURS, SHARE, DIRECTIONS = 128, 2_000, 50, 0.1, 4
 """Rows that steps are made from, rows among which their neighbours are sought, the most neighbours that tell how
@@ -127,7 +127,7 @@ def balance_verdict(
     """
     name = "balance"
     if found.why:
-        return Verdict(name, "good", f"Does not apply: {found.why}.", found.along)
+        return Verdict(name, "good", f"{INAPPLICABLE}: {found.why}.", found.along)
     figure = found.across / found.along if found.along > 0 else float("inf")
     sentence = (
         f"it passes on {percent(found.along)} of a small step along the data, towards near rows, and "

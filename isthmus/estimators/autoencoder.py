@@ -235,6 +235,8 @@ class Autoencoder(
             parts, classes, labels = with_classes(parts, y, source.rows)
             known = labels[held_out] >= 0  # labels are few: those of rows held out would be lost
             train, held_out = np.union1d(train, held_out[known]), held_out[~known]
+        if source.layout.columns is not None and isinstance(parts, Parts):
+            parts.mixed()  # which refuses, in words, what mixed tables do not go with
         if isinstance(self.network, str):
             parts = fitting_network(parts, source)
         plan = plan_for(self.get_params(deep=False), len(train), len(held_out), seed, parts)

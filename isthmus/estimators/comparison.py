@@ -1,4 +1,4 @@
-"""`compare`: several kinds and code sizes on the same held-out rows, with PCA first."""
+"""`compare`: several kinds and code sizes on the same held-out rows, with PCA, or the most usual values, first."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class ComparisonRow:
 
     Attributes
     ----------
-    method : the kind, or ``"PCA"``.
-    code_size : numbers per row in the code.
+    method : the kind, or ``"PCA"``, or ``"most usual values"``.
+    code_size : numbers per row in the code; 0 for the most usual values.
     error : root of the mean squared error per cell on the rows that `Comparison` names, in its unit.
     ratio : this error over that of PCA with the same code size (1 for PCA itself, below 1 is better); NaN where
-        PCA's is 0.
+        PCA's is 0, and of mixed tables, of which there is no PCA.
     seconds : how long the fit took.
     rows_per_second : rows encoded in one second, scaling included.
     parameters : numbers learnt.
@@ -63,7 +63,8 @@ class Comparison:
 
     Attributes
     ----------
-    rows : the rows of PCA, then those of every method, by code size.
+    rows : the rows of PCA, then those of every method, by code size. Of mixed tables (levels, dates, missing cells) one
+        row stands in PCA's place: every cell as its column's most usual value.
     judged_on : the rows that the errors are about, in words.
     unit : what the errors are measured in, in words.
     """
@@ -82,7 +83,7 @@ class Comparison:
         return min((row for row in self.rows if row.code_size == code_size), key=lambda row: row.error)
 
     def __str__(self) -> str:
-        head = ("kind", "code", "error", "of PCA's", "fit", "rows/s", "parameters", "")
+        head: tuple[str, ...] = ("kind", "code", "error", "of PCA's", "fit", "rows/s", "parameters", "")
         marked = len({row.code_size for row in self.rows}) < len(self.rows)
         cells = [head]
         for row in self.rows:
@@ -99,6 +100,9 @@ class Comparison:
                     f"best with {row.code_size}" if best else "",
                 )
             )
+        if all(row.method != PCA for row in self.rows):
+            place = head.index("of PCA's")
+            cells = [line[:place] + line[place + 1 :] for line in cells]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = [textwrap.fill(f"Error on {self.judged_on}: {self.unit}.", 79), ""]
         for line in cells:
@@ -129,6 +133,9 @@ def compare(
     **knobs: Any,
 ) -> Comparison:
     """Fit every method with every code size, and judge all of them and PCA on the same held-out rows.
+
+    Mixed tables (levels, dates, missing cells) get a row "most usual values" in PCA's place, which rebuilds every cell
+    as its column's mean or most frequent level.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ class GenerativeMixin:
         self.prior_part_ = part
         return self
 
-    def sample(self: Any, n: int = 1, *, given: Any = None, noise: bool = False, random_state: Any = None) -> Any:
+    def sample(self: Any, n: int = 1, *, given: Any = None, noise: bool | None = None, random_state: Any = None) -> Any:
         """``n`` new rows, in the data's units, columns and dtype family: codes drawn from the prior, decoded.
 
         Parameters
@@ -74,7 +74,9 @@ class GenerativeMixin:
         n : rows >= 1.
         given : what each new row is given, for models fitted with it; one label or number stands for all.
         noise : True draws from the distribution around the decoder's output that the loss stands for; False gives
-            that distribution's mean. Of `Multinomial`, whose totals are not modelled: one event, or the shares.
+            that distribution's mean, or most probable level. None = True for mixed tables, whose levels would else
+            never be the rarer ones, False for all others. Of `Multinomial`, whose totals are not modelled: one event,
+            or the shares.
         random_state : the same gives the same rows; None = others every time.
 
         Raises
@@ -92,6 +94,7 @@ class GenerativeMixin:
         conditions = self._given(given, n)
         generator = torch.Generator(self._device).manual_seed(seed_of(random_state))
         shape = self.form_.layout.shape
+        noise = self.form_.layout.columns is not None if noise is None else noise
         with torch.no_grad():
             rows = drawn(self.composition_, prior, n, self.code_size_, shape, conditions, generator, noise)
         form = self.form_

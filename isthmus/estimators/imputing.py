@@ -7,17 +7,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from isthmus.data import Scaling, Source
+from isthmus.data.arrays import unmasked
 from isthmus.data.tables import library_of
 from isthmus.errors import InputError
 from isthmus.estimators.settings import seed_of, whole
 from isthmus.records import Batch, Pass
 
-NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
-"""Where a normal distribution is looked at for the mean of a curved function of it, and with which weight."""
+EDGES = np.concatenate([[0.0, 1e-4, 1e-3, 1e-2], np.linspace(0.03, 0.97, 33), [0.99, 0.999, 0.9999, 1.0]])
+"""A normal distribution cut into shares, small ones in the tails, whose values may be far from all others."""
+NODES, NODE_WEIGHTS = ndtri((EDGES[1:] + EDGES[:-1]) / 2), np.diff(EDGES)
+"""Where it is looked at for the mean of a curved function of it, and with which weight."""
 
 
 class ImputingMixin:
@@ -79,12 +83,21 @@ class ImputingMixin:
     def _filled_values(self: Any, source: Source, given: Any, fill: Callable[[Any, Batch], np.ndarray]) -> np.ndarray:
         """(rows, columns) raw numbers: what is known as it is, and ``fill`` for the rest. Whole rows are skipped."""
         values = np.empty((source.rows, source.layout.features))
+        whole_ones = np.ones(source.layout.features, dtype=bool)
         for start, stop, batch in self._batches(source, given):
-            values[start:stop] = source.read(start, stop)
-            gaps = np.isnan(values[start:stop])
+            here = values[start:stop]
+            here[:] = source.read(start, stop)
+            gaps = np.isnan(here)
+            whole_ones &= (gaps | (here == np.rint(here))).all(axis=0)
             if gaps.any():
                 with torch.no_grad():
-                    values[start:stop][gaps] = fill(self, batch)[gaps]
+                    here[gaps] = fill(self, batch)[gaps]
+        # As the known cells of the column are: whole where these are, and constant where those of the fit were.
+        values[:, whole_ones] = np.rint(values[:, whole_ones])
+        constant = np.flatnonzero(self.scaling_.constant & ~self.scaling_.as_given)
+        missing = np.isnan(source.read(0, source.rows)[:, constant]) if len(constant) else np.empty((0, 0), dtype=bool)
+        for place, gaps in zip(constant, missing.T, strict=False):
+            values[gaps, place] = self.scaling_.low[place]
         return values
 
 
@@ -93,7 +106,9 @@ def expected(model: Any, batch: Batch) -> np.ndarray:
 
     The mean of a scaled number is not that of the number where its scale is curved: there it is the mean of
 
-        raw(location + spread * node)  over the nodes of a normal distribution (Gauss-Hermite quadrature).
+        raw(location + spread * node)  over the nodes of a normal distribution,
+
+    which are many, as the scale may have steps (a column of which nine cells in ten are 0).
     """
     composition, scaling = model.composition_, model.scaling_
     context = composition.context(batch)
@@ -102,9 +117,9 @@ def expected(model: Any, batch: Batch) -> np.ndarray:
     curved = scaling.bent
     if not curved.any():
         return raw
-    spread = composition.loss.spread().to(scaled)
+    spread = composition.loss.spread(unseen=True).to(scaled) * torch.from_numpy(scaling.looseness).to(scaled)
     means = np.zeros_like(raw)
-    for node, weight in zip(NODES, NODE_WEIGHTS / NODE_WEIGHTS.sum(), strict=True):
+    for node, weight in zip(NODES.tolist(), NODE_WEIGHTS.tolist(), strict=True):
         means += weight * unscaled(scaling, scaled + node * spread)
     raw[:, curved] = means[:, curved]
     return raw
@@ -116,7 +131,12 @@ def one_draw(model: Any, batch: Batch, generator: torch.Generator) -> np.ndarray
     context = composition.context(batch, Pass(generator))
     code = composition.encode(batch, context)[1]
     out = composition.decode(code, context)
-    return unscaled(model.scaling_, composition.loss.sample(out[0] if code.draws else out, generator))
+    loss, out = composition.loss, out[0] if code.draws else out
+    drawn, spread = loss.sample(out, generator), loss.spread().to(batch.x)
+    # The loss draws as far around the output as all cells are in the mean, seen or not.
+    wider = loss.spread(unseen=True).to(drawn) / spread.clamp(min=1e-12) * torch.from_numpy(model.scaling_.looseness)
+    middle = loss.mean(out, context)
+    return unscaled(model.scaling_, torch.where(spread > 0, middle + (drawn - middle) * wider.to(drawn), drawn))
 
 
 def unscaled(scaling: Scaling, x: Tensor) -> np.ndarray:
@@ -125,6 +145,7 @@ def unscaled(scaling: Scaling, x: Tensor) -> np.ndarray:
 
 def filled(X: Any, source: Source, values: np.ndarray) -> Any:
     """The user's own table with its gaps filled from (rows, columns) raw numbers."""
+    X = unmasked(X)
     library, whole_table = library_of(X), source.wrapped(values)
     if library == "polars":
         return filled_polars(X, whole_table)

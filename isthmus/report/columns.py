@@ -57,12 +57,6 @@ class Cells:
         counts = self.known.sum(axis=1)
         return np.where(counts > 0, self.errors.sum(axis=1) / np.maximum(counts, 1), np.nan)
 
-    @property
-    def column_errors(self) -> np.ndarray:
-        """(columns,) the mean error of each column's known cells; NaN where it has none."""
-        counts = self.known.sum(axis=0)
-        return np.where(counts > 0, self.errors.sum(axis=0) / np.maximum(counts, 1), np.nan)
-
 
 @dataclass(frozen=True)
 class TableColumn:
@@ -74,7 +68,8 @@ class TableColumn:
     missing : share of its cells.
     error, beside : its error, and a second figure.
     usual, usual_beside : the same of always saying its most usual value.
-    lost : its error over that of the most usual value, as the loss counts them; NaN where it never varies.
+    lost : its error over that of the most usual value, of the figures that are shown: see `lost_share`; NaN where it
+        never varies.
     """
 
     name: str
@@ -164,8 +159,13 @@ def some_with_gaps(cells: Cells, some: np.ndarray) -> np.ndarray:
 
 def lost_shares(cells: Cells) -> np.ndarray:
     """(columns,) the error of each column over that of its most usual value; NaN where that has none."""
-    varies = cells.usual > 0
-    return np.where(varies, cells.column_errors / np.where(varies, cells.usual, 1.0), np.nan)
+    known = cells.known
+    return np.array(
+        [
+            lost_share(coding, cells.observed[known[:, j], j], cells.rebuilt[known[:, j], j])
+            for j, coding in enumerate(cells.codings)
+        ]
+    )
 
 
 def what_is_odd(cells: Cells, row: int) -> list[int]:
@@ -202,14 +202,48 @@ def of_levels(coding: Coding, x: np.ndarray, out: np.ndarray, nats: np.ndarray |
     beside = [] if nats is None else [f"{nats.mean():.2f} nats"]
     usual = [texts(coding, np.array([most]))[0]]
     usual += [] if nats is None else [f"{-(shares * np.log(shares)).sum():.2f} nats"]
-    if coding.type == "ordinal":
-        beside = [f"{apart(x, out):.2g} levels off in the mean", *beside]
-        usual = [usual[0], f"{apart(x, most):.2g} levels off", *usual[1:]]
+    if coding.column.kind == "ordinal":
+        off, usually_off, _ = misses(coding, x, out)
+        beside = [f"{off.mean():.2g} levels off in the mean", *beside]
+        usual = [usual[0], f"{usually_off.mean():.2g} levels off", *usual[1:]]
     return f"{rightly(x == out)} right", "; ".join(beside), f"{rightly(x == most)} right", "; ".join(usual)
 
 
-def apart(x: np.ndarray, out: Any) -> float:
-    return float(np.abs(x - out).mean())
+def misses(coding: Coding, x: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """How far known cells (n,) are off, in raw ones, how far the most usual value is from them, and that value.
+
+    Levels are off by 1 where they are wrong, ordered ones by the levels between; times of day are in turns.
+    """
+    kind = coding.column.kind
+    if kind in ("binary", "category", "ordinal"):
+        levels, counts = np.unique(x, return_counts=True)
+        most = float(levels[counts.argmax()])
+        if kind == "ordinal":
+            return np.abs(x - out), np.abs(x - most), most
+        return (x != out).astype(float), (x != most).astype(float), most
+    if kind == "circular":
+        angle = 2 * math.pi * x
+        mean = float(np.arctan2(np.sin(angle).mean(), np.cos(angle).mean()) / (2 * math.pi) % 1.0)
+        return around(x - out), around(x - mean), mean
+    return np.abs(x - out), np.abs(x - x.mean()), float(x.mean())
+
+
+def root_mean_square(values: np.ndarray) -> float:
+    return float(np.sqrt(np.square(values).mean()))
+
+
+def lost_share(coding: Coding, x: np.ndarray, out: np.ndarray) -> float:
+    """The error of known cells (n,) over that of their most usual value; NaN where they never vary.
+
+    It is the ratio of the two figures that are shown: of levels the shares that are wrong, of ordered ones the levels
+    they are off, of all else the root mean squared errors in the column's own unit.
+    """
+    if not len(x) or np.ptp(x) == 0:  # whose mean may be off by a rounding, of which any error is a large multiple
+        return math.nan
+    errors, usual, _ = misses(coding, x, out)
+    mean = np.mean if coding.column.kind in ("binary", "category", "ordinal") else root_mean_square
+    most = float(mean(usual))
+    return float(mean(errors)) / most if most > 0 else math.nan
 
 
 def rightly(hits: np.ndarray) -> str:
@@ -222,18 +256,14 @@ def rightly(hits: np.ndarray) -> str:
 
 def of_numbers(coding: Coding, x: np.ndarray, out: np.ndarray) -> tuple[str, str, str, str]:
     """Root mean squared and median absolute error in the column's unit, and those of always saying its mean."""
+    errors, usual, mean = misses(coding, x, out)
     if coding.column.kind == "circular":
-        angle = 2 * math.pi * x
-        mean = np.arctan2(np.sin(angle).mean(), np.cos(angle).mean()) / (2 * math.pi) % 1.0
         turn = 86_400.0 if coding.family != "number" else coding.period
-        errors, usual = (turn * around(x - value) for value in (out, mean))
-    else:
-        mean = x.mean()
-        errors, usual = np.abs(x - out), np.abs(x - mean)
-    name, size = unit_of(coding, float(np.sqrt(np.square(usual).mean())))
+        errors, usual = turn * errors, turn * usual
+    name, size = unit_of(coding, root_mean_square(usual))
 
     def root(values: np.ndarray) -> str:
-        return f"off by {number(float(np.sqrt(np.square(values).mean())) / size)}{name}"
+        return f"off by {number(root_mean_square(values) / size)}{name}"
 
     def median(values: np.ndarray) -> str:
         return f"median {number(float(np.median(values)) / size)}{name}"

@@ -15,6 +15,7 @@ from isthmus.metrics import Activity, activity, column_errors, explained_share
 from isthmus.records import Layout
 from isthmus.report.columns import ROWS, Cells, Table, told
 from isthmus.report.sequences import Rows, Runs, cell_errors, rebuilt_share, runs, wrong
+from isthmus.verdicts import percent
 
 POINTS = 5_000
 """The most rows on the code map."""
@@ -304,7 +305,7 @@ def usual_error(record: FitRecord) -> float:
 def held_out_share(record: FitRecord) -> tuple[str, str]:
     """The error of a mixed table as a figure under the title."""
     where = "held-out" if record.has_held_out else "training"
-    return f"{where} error", f"{record.error / usual_error(record):.0%} of the usual values' error"
+    return f"{where} error", f"{percent(record.error / usual_error(record))} of the usual values' (numbers squared)"
 
 
 def kept_place(history: Mapping[str, np.ndarray], warm_epochs: float) -> int | None:

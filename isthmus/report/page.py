@@ -22,8 +22,9 @@ from isthmus.verdicts import Verdict
 
 KNOWN = ("epoch", "cost", "loss", "valid_cost", "valid_loss", "valid_rmse", "learning_rate", "seconds")
 """The names in a history that are not penalties."""
-WORDS = {"good": "good", "note": "note", "bad": "problem"}
-SIGNS = {"good": "M4 10.5 8 14.5 16 5.5", "note": "M10 9v6M10 5v.5", "bad": "M10 4v8M10 15v.5"}
+WORDS = {"good": "good", "note": "note", "bad": "problem", "none": "n/a"}
+SIGNS = {"good": "M4 10.5 8 14.5 16 5.5", "note": "M10 9v6M10 5v.5", "bad": "M10 4v8M10 15v.5", "none": "M6 10h8"}
+"""What stands at a verdict of each level; "none" is that of what does not apply, which is no praise."""
 
 
 def write(path: str | os.PathLike[str], data: ReportData) -> None:
@@ -100,14 +101,15 @@ def verdicts(data: ReportData) -> str:
 
 
 def verdict(item: Verdict) -> str:
+    level = item.level if item.applies else "none"
     icon = (
         f'<svg class="icon" viewBox="0 0 20 20" aria-hidden="true"><circle cx="10" cy="10" r="9.2"/>'
-        f'<path d="{SIGNS[item.level]}"/></svg>'
+        f'<path d="{SIGNS[level]}"/></svg>'
     )
     advice = f'<span class="advice">Try: {escape(item.advice)}</span>' if item.advice else ""
     return (
-        f'<li class="{item.level}">{icon}<div><b>{escape(item.name[:1].upper() + item.name[1:])}</b> '
-        f'<span class="level">{WORDS[item.level]}</span><br>{escape(item.sentence)}{advice}</div></li>'
+        f'<li class="{level}">{icon}<div><b>{escape(item.name[:1].upper() + item.name[1:])}</b> '
+        f'<span class="level">{WORDS[level]}</span><br>{escape(item.sentence)}{advice}</div></li>'
     )
 
 
@@ -324,6 +326,11 @@ def neighbours(data: ReportData) -> str:
         return ""
     rows = [(name, f"{own:.3f}", f"{linear:.3f}") for name, own, linear in data.neighbours]
     caption = "1 is perfect; PCA is of the same rows and code size."
+    if data.table is not None:
+        caption = (
+            f"{caption} What it sees are scaled numbers, a column of 0 and 1 for each level of a category, and the "
+            "column's mean where a cell is missing."
+        )
     lead = "Whether rows that are alike have codes that are alike, and the other way round, by ten nearest neighbours."
     drawn = table(("neighbours", "these codes", "PCA"), rows, caption)
     return section("neighbours", "Neighbours", paragraph(lead), drawn)

@@ -45,6 +45,7 @@ section { margin-top: 2.6rem; }
 .verdicts li { display: flex; gap: .7rem; background: var(--card); border-radius: .5rem; padding: .75rem .9rem;
   border-left: .3rem solid var(--tone); }
 .good { --tone: var(--good); } .note { --tone: var(--note); } .bad { --tone: var(--bad); }
+.none { --tone: var(--faint); }
 .icon { flex: none; width: 1.35rem; height: 1.35rem; margin-top: .1rem; }
 .icon circle { fill: none; stroke: var(--tone); stroke-width: 1.6; }
 .icon path { fill: none; stroke: var(--tone); stroke-width: 2.2; stroke-linecap: round; stroke-linejoin: round; }

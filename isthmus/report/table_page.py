@@ -20,8 +20,10 @@ def table_columns(data: ReportData, found: Table) -> str:
         f"{which}, worst rebuilt first. Of levels the share of cells that are right is told, beside that of always "
         "saying the most frequent level; of numbers, dates and times the root mean squared error and the median error "
         "in the column's own unit, beside those of always saying the mean. The bar is the error over that of the most "
-        "usual value, each on the scale on which the column is learnt: 0 % is right, 100 % no better than that value. "
-        f"Missing cells count in no error. {honest(data)}"
+        "usual value: of numbers the ratio of the two figures, of levels that of the shares that are wrong, of ordered "
+        "ones that of the levels they are off; 0 % is right, 100 % no better than that value. The errors at the top, "
+        "in the verdicts and in the plots are means over all cells, for which numbers count with their squared error "
+        f"on the scale on which they are learnt. Missing cells count in no error. {honest(data)}"
     )
     if count == 1:
         lead = f"The one column, in its own unit. Missing cells count in no error. {honest(data)}"

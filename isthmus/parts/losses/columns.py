@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from isthmus.errors import InputError
 from isthmus.parts.losses.blocks import (
     FEW,
+    LEAST_VARIANCE,
     Binary,
     Block,
     Categories,
@@ -19,9 +21,10 @@ from isthmus.parts.losses.blocks import (
     FewCategories,
     Heavy,
     Numbers,
+    Spread,
 )
 from isthmus.parts.losses.circular import Circular
-from isthmus.parts.losses.common import known, row_sums
+from isthmus.parts.losses.common import follow, known, row_sums
 from isthmus.parts.losses.ordered import Ordinals
 from isthmus.parts.losses.scaled import AbsoluteLoss
 from isthmus.parts.losses.wide import WIDE, WideCategories
@@ -170,6 +173,8 @@ class PerColumnLoss(nn.Module):
     blocks: Any  # modules of type Block
     order: Tensor
     place: Tensor
+    unseen: Tensor
+    steps: Tensor
 
     def __init__(self, columns: tuple[Column, ...], numbers: Any, site: Site) -> None:
         super().__init__()
@@ -185,6 +190,10 @@ class PerColumnLoss(nn.Module):
                 self.blocks.append(AllNumbers(own, numbers, site))
             else:
                 self.blocks.append(WideCategories(own, site.source) if name == "wide" else BLOCKS[name](own))
+        # Of numbers that a corruption hid: running sums of squared errors, and of cells.
+        self.located = sum(block.count for block in self.blocks if isinstance(block, Spread))
+        self.register_buffer("unseen", torch.zeros(2, self.located))
+        self.register_buffer("steps", torch.tensor(0.0))
         self.counts = [block.count for block in self.blocks]
         self.outputs = [block.outputs for block in self.blocks]
 
@@ -257,10 +266,20 @@ class PerColumnLoss(nn.Module):
             raise InputError(f"probabilities: column {column} has no levels; it is of kind {self.kinds[which]!r}")
         return self.blocks[which].shares(out.split(self.outputs, 1)[which], place)
 
-    def spread(self) -> Tensor:
+    def spread(self, unseen: bool = False) -> Tensor:
         """(columns,) the standard deviation of numbers around the output, in scaled units; of heavy columns the scale
-        of Student's distribution, which need not have one; 0 for all others."""
-        return torch.cat([block.spread().to(self.place.device) for block in self.blocks])[self.place]
+        of Student's distribution, which need not have one; 0 for all others.
+
+        ``unseen``: of cells that the encoder is not shown, as a corruption that hides cells teaches it; where none
+        does, nothing is known of them, and they are as far off as the column is wide, 1.
+        """
+        own = torch.cat([block.spread().to(self.place.device) for block in self.blocks])
+        if unseen:
+            squares, cells = self.unseen
+            start = sum(block.count for block in self.blocks if isinstance(block, AllNumbers))
+            found = (squares / cells.clamp(min=1e-30)).clamp(min=LEAST_VARIANCE).sqrt()
+            own[start : start + self.located] = torch.where(cells > 1e-30, found, 1.0)
+        return own[self.place]
 
     @torch.no_grad()
     def after_step(self, trace: Trace, terms: dict[str, Tensor]) -> None:
@@ -272,9 +291,22 @@ class PerColumnLoss(nn.Module):
             mass = mass * row_weight[:, None]
         outs = trace.out.to(x.dtype).split(self.outputs, -1)
         cells, masses = (values[:, self.order].split(self.counts, 1) for values in (x, mass))
+        if trace.seen.hidden is not None and self.located:
+            self.follow_unseen(outs, cells, mass * trace.seen.hidden)
         for block, own, cell, each in zip(self.blocks, outs, cells, masses, strict=True):
             if isinstance(block, AllNumbers):
                 of_block = None if weight is None else weight[:, self.order[: block.count]]
                 block.after_step(replace(trace, out=own), of_block, cell)
             else:
                 block.follow(own if trace.code.draws else own[None], cell, each)
+
+    def follow_unseen(self, outs: Sequence[Tensor], cells: Sequence[Tensor], mass: Tensor) -> None:
+        """The errors of numbers in cells that were hidden; ``mass`` (n, columns), how often each counts."""
+        masses = mass[:, self.order].split(self.counts, 1)
+        found = []
+        for block, own, cell, each in zip(self.blocks, outs, cells, masses, strict=True):
+            if isinstance(block, Spread):
+                squares = (own - cell).square()
+                squares = squares.mean(0) if own.ndim > cell.ndim else squares
+                found.append(torch.stack([(squares * each).sum(0), each.sum(0)]))
+        follow(self.unseen, self.steps, torch.cat(found, 1))

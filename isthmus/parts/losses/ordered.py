@@ -9,6 +9,8 @@ from torch.nn import functional as F
 from isthmus.parts.losses.blocks import Block
 from isthmus.records import Column
 
+FASTER = 8.0
+"""Parameters of thresholds are so many times smaller than these, and steps of the optimiser as much larger."""
 NARROWEST, WIDEST = -12.0, 12.0
 """Bounds of the logarithm of what lies between two thresholds: float32 follows a level of probability 1e-6."""
 
@@ -18,6 +20,9 @@ class Ordinals(Block):
 
         P(level <= k) = sigmoid(t_k - m),   t_0 < t_1 < ... learned for each column
         nats = log(1 + exp(-(t_k - m))) + log(1 + exp(t_(k-1) - m)) - log(1 - exp(-(t_k - t_(k-1)))),   k = x
+
+    The thresholds are learned `FASTER` than other weights: they have far to go until they are so far apart that a level
+    in the middle can be nearly certain.
 
     The three terms are -log(sigmoid(t_k - m) - sigmoid(t_(k-1) - m)) without the difference, which would cancel where
     the row stands far away. At first all levels are equally probable at m = 0.
@@ -38,19 +43,19 @@ class Ordinals(Block):
         # Threshold k of columns with L levels exists for k < L - 1; the others lie at infinity.
         even = torch.logit(torch.arange(1, self.widest) / levels)
         gaps = torch.where(torch.arange(2, self.widest) < levels, even[:, 1:] - even[:, :-1], 1.0)
-        self.lowest = nn.Parameter(torch.where(levels[:, 0] > 1, even[:, 0], 0.0))
-        self.log_gaps = nn.Parameter(torch.log(gaps))
+        self.lowest = nn.Parameter(torch.where(levels[:, 0] > 1, even[:, 0], 0.0) / FASTER)
+        self.log_gaps = nn.Parameter(torch.log(gaps) / FASTER)
         self.register_buffer("between", torch.arange(1, self.widest) < levels, persistent=False)
         self.register_buffer("column", torch.arange(self.count), persistent=False)
         self.register_buffer("most", levels[:, 0] - 1, persistent=False)
 
     def gaps(self) -> Tensor:
         """(count, widest - 2) what lies between neighbouring thresholds, > 0."""
-        return torch.exp(self.log_gaps.clamp(NARROWEST, WIDEST))
+        return torch.exp((FASTER * self.log_gaps).clamp(NARROWEST, WIDEST))
 
     def thresholds(self) -> Tensor:
         """(count, widest - 1) ascending; infinite beyond a column's last."""
-        lowest = self.lowest[:, None]
+        lowest = FASTER * self.lowest[:, None]
         every = torch.cat([lowest, lowest + self.gaps().cumsum(1)], 1)
         return torch.where(self.between, every, torch.inf)
 
