@@ -110,7 +110,7 @@ class Parts:
         if ready.support != "real" or ready.width(2) != 2 or getattr(ready, "on_sphere", False):
             raise InputError(
                 f"loss: {type(loss).__name__} takes every cell of a row for one sort of number; in a mixed table every "
-                "column has a likelihood of its own (counts: columns={NAME: 'count'}). Leave loss out, or use a loss of "
+                "column has a likelihood of its own (counts: columns={NAME: 'count'}). Leave loss out, or use one of "
                 "real numbers such as ist.Huber(), which the numeric columns then get"
             )
         return replace(self, network=network, loss=PerColumn() if loss == Squared() else PerColumn(numbers=loss))

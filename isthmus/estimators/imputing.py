@@ -145,7 +145,7 @@ def unscaled(scaling: Scaling, x: Tensor) -> np.ndarray:
 
 def filled(X: Any, source: Source, values: np.ndarray) -> Any:
     """The user's own table with its gaps filled from (rows, columns) raw numbers."""
-    X = unmasked(X)
+    X = unmasked(X) if isinstance(X, np.ma.MaskedArray) else X
     library, whole_table = library_of(X), source.wrapped(values)
     if library == "polars":
         return filled_polars(X, whole_table)
