@@ -109,7 +109,7 @@ def mixed(path: str, rows: int, epochs: int) -> dict[str, float]:
     ae, peak = watched(lambda: fitted(path, epochs))
     seconds = ae.history_["seconds"]
     wide = ae.composition_
-    inputs, outputs = wide.encoder.width, wide.loss.width(NUMBERS + CATEGORIES)
+    inputs, outputs = wide.encoder.entry.width, wide.loss.width(NUMBERS + CATEGORIES)
     return {"rate": rate_of(ae, rows), "memory": peak, "inputs": inputs, "outputs": outputs, "fit": seconds[-1]}
 
 

@@ -210,7 +210,8 @@ def test_the_way_there_and_back_is_that_of_the_scaling() -> None:
     np.testing.assert_allclose(made.rebuilt(far), scaling.inverse(far, wide=True), rtol=1e-12)
     maps = scaling.warps.quantiles
     knots = torch.from_numpy(np.concatenate([maps.at[0][np.isfinite(maps.at[0])], [-1e9, 1e9, 0.3]]))[:, None]
-    np.testing.assert_array_equal(Pieces(maps.at, maps.to).forward(knots), maps.forward(knots))
+    pieces = Pieces(maps.at, maps.to, maps.begin, maps.end, maps.unit)
+    np.testing.assert_array_equal(pieces.forward(knots), maps.forward(knots))
 
 
 def test_rows_that_a_graph_is_checked_by_are_cells_that_there_can_be() -> None:
