@@ -81,23 +81,20 @@ class ImputingMixin:
         return [filled(X, source, self._filled_values(source, given, drawn)) for _ in range(count)]
 
     def _filled_values(self: Any, source: Source, given: Any, fill: Callable[[Any, Batch], np.ndarray]) -> np.ndarray:
-        """(rows, columns) raw numbers: what is known as it is, and ``fill`` for the rest. Whole rows are skipped."""
+        """(rows, columns) raw numbers: what is known as it is, and ``fill`` for the rest, as the cells of the fit were:
+        whole where these were, and constant where these were."""
         values = np.empty((source.rows, source.layout.features))
-        whole_ones = np.ones(source.layout.features, dtype=bool)
+        constant = self.scaling_.constant & ~self.scaling_.as_given
+        whole_ones = [one.whole and one.column.kind != "circular" for one in self.form_.codings]
         for start, stop, batch in self._batches(source, given):
             here = values[start:stop]
             here[:] = source.read(start, stop)
             gaps = np.isnan(here)
-            whole_ones &= (gaps | (here == np.rint(here))).all(axis=0)
             if gaps.any():
                 with torch.no_grad():
-                    here[gaps] = fill(self, batch)[gaps]
-        # As the known cells of the column are: whole where these are, and constant where those of the fit were.
-        values[:, whole_ones] = np.rint(values[:, whole_ones])
-        constant = np.flatnonzero(self.scaling_.constant & ~self.scaling_.as_given)
-        missing = np.isnan(source.read(0, source.rows)[:, constant]) if len(constant) else np.empty((0, 0), dtype=bool)
-        for place, gaps in zip(constant, missing.T, strict=False):
-            values[gaps, place] = self.scaling_.low[place]
+                    found = fill(self, batch)
+                found = np.where(constant, self.scaling_.low, found)
+                here[gaps] = np.where(whole_ones, np.rint(found), found)[gaps]
         return values
 
 
@@ -108,20 +105,23 @@ def expected(model: Any, batch: Batch) -> np.ndarray:
 
         raw(location + spread * node)  over the nodes of a normal distribution,
 
-    which are many, as the scale may have steps (a column of which nine cells in ten are 0).
+    which are many, as the scale may have steps (a column of which nine cells in ten are 0). Of such columns only cells
+    that are missing mean anything here.
     """
     composition, scaling = model.composition_, model.scaling_
     context = composition.context(batch)
     scaled = composition.rebuild(composition.represent(batch), context)
     raw = unscaled(scaling, scaled)
-    curved = scaling.bent
-    if not curved.any():
+    curved = torch.from_numpy(scaling.bent).to(scaled.device)
+    if batch.weight is None or not curved.any():
         return raw
+    here = ((batch.weight == 0) & curved).any(1)
+    scaled, curved, rows = scaled[here], scaling.bent, here.cpu().numpy()
     spread = composition.loss.spread(unseen=True).to(scaled) * torch.from_numpy(scaling.looseness).to(scaled)
-    means = np.zeros_like(raw)
+    means = np.zeros((len(scaled), scaling.features))
     for node, weight in zip(NODES.tolist(), NODE_WEIGHTS.tolist(), strict=True):
         means += weight * unscaled(scaling, scaled + node * spread)
-    raw[:, curved] = means[:, curved]
+    raw[np.ix_(rows, curved)] = means[:, curved]
     return raw
 
 
