@@ -7,22 +7,15 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
+from common import anonymous_megabytes, watched
 
 import isthmus as ist
 
 COLUMNS = 100
-
-
-def anonymous_megabytes() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon"):
-            return int(line.split()[1]) / 1024
-    raise SystemExit("skipped: this system does not tell RssAnon")
 
 
 def write(path: Path, gigabytes: float) -> int:
@@ -48,28 +41,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         path = Path(folder) / "rows.npy"
         rows = write(path, chosen.gigabytes)
-        peak = [0.0]
-        done = threading.Event()
 
-        def watch() -> None:
-            while not done.is_set():
-                peak[0] = max(peak[0], anonymous_megabytes())
-                time.sleep(0.05)
+        def work() -> tuple[ist.Autoencoder, float, np.ndarray]:
+            start = time.perf_counter()
+            ae = ist.Autoencoder(code_size=5, epochs=1, batch_size=1000, random_state=0).fit(path)
+            return ae, time.perf_counter() - start, ae.transform(path)
 
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        start = time.perf_counter()
-        ae = ist.Autoencoder(code_size=5, epochs=1, batch_size=1000, random_state=0).fit(path)
-        seconds = time.perf_counter() - start
-        codes = ae.transform(path)
-        done.set()
-        watcher.join()
+        (ae, seconds, codes), peak = watched(work)
         size = path.stat().st_size / 2**30
         print(f"{rows:,} rows x {COLUMNS} columns, {size:.2f} GB: one epoch and held-out rows in {seconds:.0f} s")
         print(
             f"codes {codes.shape}; held-out error {ae.record_.held_out_error:.5f}, PCA {ae.record_.pca_errors[5]:.5f}"
         )
-        print(f"peak of anonymous memory {peak[0]:.0f} MB (bar 1024)")
+        print(f"peak of anonymous memory {peak:.0f} MB (bar 1024)")
 
 
 if __name__ == "__main__":

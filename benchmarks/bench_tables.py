@@ -21,15 +21,13 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from bench_memory import anonymous_megabytes
-from common import row
+from common import anonymous_megabytes, row, watched
 from torch import nn
 
 import isthmus as ist
@@ -73,24 +71,6 @@ def write(path: Path, rows: int) -> None:
         writer.write_table(table)
     if writer is not None:
         writer.close()
-
-
-def watched(work: Any) -> tuple[Any, float]:
-    """What the work returns, and the most anonymous memory in MB meanwhile."""
-    peak, done = [0.0], threading.Event()
-
-    def watch() -> None:
-        while not done.is_set():
-            peak[0] = max(peak[0], anonymous_megabytes())
-            time.sleep(0.05)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        return work(), peak[0]
-    finally:
-        done.set()
-        watcher.join()
 
 
 def fitted(X: Any, epochs: int) -> ist.Autoencoder:

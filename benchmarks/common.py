@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from isthmus.data.builtin import named
+
+T = TypeVar("T")
 
 
 def images(name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -36,6 +40,32 @@ def best_of(times: int, work: Callable[[], object]) -> float:
         work()
         fastest = min(fastest, time.perf_counter() - start)
     return fastest
+
+
+def anonymous_megabytes() -> float:
+    """Anonymous memory (RssAnon) of this process: what it holds of its own, without the files that it maps."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) / 1024
+    raise SystemExit("skipped: this system does not tell RssAnon")
+
+
+def watched(work: Callable[[], T]) -> tuple[T, float]:
+    """What the work returns, and the most anonymous memory in MB meanwhile."""
+    peak, done = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            peak[0] = max(peak[0], anonymous_megabytes())
+            time.sleep(0.05)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        return work(), peak[0]
+    finally:
+        done.set()
+        watcher.join()
 
 
 def row(*cells: object) -> None:
