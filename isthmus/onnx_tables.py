@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.data.coding import Coding
-from isthmus.data.form import Form, plain_dtype
+from isthmus.data.form import Form, is_plain, plain_dtype
 from isthmus.data.scaling import Scaling
-from isthmus.data.table_form import TableForm, is_plain
+from isthmus.data.table_form import TableForm
 from isthmus.data.warps import MOST_KNOTS, Quantiles
 from isthmus.records import Batch, Column
 

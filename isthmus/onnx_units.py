@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.checks import place
-from isthmus.data.form import Form, plain_dtype
-from isthmus.data.table_form import is_plain
+from isthmus.data.form import Form, is_plain, plain_dtype
 from isthmus.errors import DataWarning, InputError
 from isthmus.records import Batch
 

@@ -72,6 +72,13 @@ class Candidate:
         return counted_values(self.array)
 
     @cached_property
+    def known_numbers(self) -> tuple[np.ndarray, bool]:
+        """(m,) the numbers that are not missing, and whether all are whole."""
+        values = finite(floats(self.array), self.name, self.argument)
+        values = values[~np.isnan(values)]
+        return values, is_whole_type(self.cells) or bool((values == np.rint(values)).all())
+
+    @cached_property
     def known(self) -> int:
         """Cells that are not missing."""
         import pyarrow.compute as pc
@@ -219,9 +226,7 @@ class Candidate:
             format_ = format_ or self._format("circular", dates.TIME_FORMATS)
             resolution = dates.resolution_of(dates.parsed(self.counts.values, format_))
             return self.coding("circular", reason, Column("circular"), format=format_, resolution=resolution)
-        values = finite(floats(self.array), self.name, self.argument)
-        values = values[~np.isnan(values)]
-        whole = is_whole_type(self.cells) or bool((values == np.rint(values)).all())
+        values, whole = self.known_numbers
         turn = turn_of(self.name, float(values.min()), float(values.max()), whole) if len(values) else (1.0, 0.0)
         if turn is None:
             raise self.refused(

@@ -10,12 +10,11 @@ import numpy as np
 
 from isthmus.checks import did_you_mean, listed
 from isthmus.data import dates
-from isthmus.data.arrow import arrow_of, floats, is_whole_type, plain
+from isthmus.data.arrow import arrow_of, plain
 from isthmus.data.candidates import Candidate
 from isthmus.data.coding import Coding
 from isthmus.data.evidence import looks_hashed, names_codes, names_rows, names_time, numbers_as_text
 from isthmus.data.levels import Counts, kept_levels
-from isthmus.data.raw_cells import finite
 from isthmus.errors import InputError
 
 SCALINGS = ("log", "quantile", "standard", "common", "unit", "none")
@@ -142,9 +141,7 @@ def number(one: Candidate) -> Coding | LeftOut:
     """Numbers: amounts, unless their name, or that there are but two of them, says otherwise."""
     if one.dictionary:
         return category(one, "categories")
-    values = finite(floats(one.array), one.name, one.argument)
-    values = values[~np.isnan(values)]
-    whole = is_whole_type(one.array.type) or bool((values == np.rint(values)).all())
+    values, whole = one.known_numbers
     if not whole:
         return amount(one, values, whole)
     distinct = one.distinct
@@ -166,9 +163,7 @@ def number(one: Candidate) -> Coding | LeftOut:
 
 def plain_number(one: Candidate) -> Coding:
     """A column of a table of nothing but numbers: a number, whatever it is called, as in a table without a gap."""
-    values = finite(floats(one.array), one.name, one.argument)
-    values = values[~np.isnan(values)]
-    whole = is_whole_type(one.array.type) or bool((values == np.rint(values)).all())
+    values, whole = one.known_numbers
     if whole and values.min() == 0 and values.max() == 1:
         return one.binary("whole numbers of two values")
     return amount(one, values, whole)

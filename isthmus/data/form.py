@@ -195,6 +195,19 @@ def plain_dtype(name: str) -> np.dtype:
     return dtype
 
 
+def is_plain(dtype: str) -> bool:
+    """Whether a type name is one of numbers.
+
+    >>> is_plain("Int8"), is_plain("category"), is_plain("datetime64[us]")
+    (True, False, False)
+    """
+    try:
+        plain_dtype(dtype)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Floats as ``dtype``: truth values are ``>= 0.5``, whole numbers rounded, and nothing ever overflows.
 

@@ -150,7 +150,7 @@ def form_of(table: Table, codings: Sequence[Coding], left_out: Sequence[LeftOut]
     if not codings:
         raise InputError(f"{argument} has no column to learn from. {left_out_sentence(left_out)}")
     if left_out:
-        warnings.warn(f"{argument}: {left_out_sentence(left_out)}", DataWarning, stacklevel=5)
+        warnings.warn(f"{argument}: {left_out_sentence(left_out)}", DataWarning, stacklevel=6)
     layout = Layout((len(codings),), ("column",), tuple(one.column for one in codings))
     return TableForm(
         table.container, tuple(one.name for one in codings) if table.named else None,
@@ -169,19 +169,27 @@ def left_out_sentence(left_out: Sequence[LeftOut]) -> str:
     return f"Left out: {named}{more}. To keep one that has values: columns={{{left_out[0].name!r}: 'category'}}."
 
 
-def learnt(table: Table, columns: Mapping[Any, str] | None, argument: str) -> MixedSource:
-    """A source of a mixed table whose columns have yet to be understood."""
-    wanted = wanted_types(columns, table, strict=True)
-    matrix = Matrix(table.rows, len(table.names))
+def understood(
+    some: Table, whole: Table, wanted: Mapping[int, str], argument: str, matrix: Matrix | None = None
+) -> tuple[TableForm, list[int]]:
+    """The form of a ``whole`` table, told by ``some`` of its rows, and where the columns are that are used; what these
+    rows hold is added to a ``matrix``."""
     codings, left_out, kept = [], [], []
-    for place, one, array in met(table, wanted, argument):
+    for place, one, array in met(some, wanted, argument):
         if isinstance(one, LeftOut):
             left_out.append(one)
             continue
-        matrix.add(one.encode(array, argument).values)
+        if matrix is not None:
+            matrix.add(one.encode(array, argument).values)
         codings.append(one)
         kept.append(place)
-    form = form_of(table, codings, left_out, argument)
+    return form_of(whole, codings, left_out, argument), kept
+
+
+def learnt(table: Table, columns: Mapping[Any, str] | None, argument: str) -> MixedSource:
+    """A source of a mixed table whose columns have yet to be understood."""
+    matrix = Matrix(table.rows, len(table.names))
+    form, kept = understood(table, table, wanted_types(columns, table, strict=True), argument, matrix)
     return MixedSource(
         matrix.whole(), form, complete=not matrix.gaps, index=table.index, kept=some_of(kept, table),
         argument=argument,
@@ -203,14 +211,7 @@ def learnt_array(array: np.ndarray, columns: Mapping[Any, str] | None, mapped: b
     if any(one in MIXED_TYPES for one in wanted.values()):
         return learnt(table, columns, argument)
     some = array_table(array[spread_rows(len(array), LOOKED_AT)]) if len(array) > LOOKED_AT else table
-    codings, left_out, kept = [], [], []
-    for place, one, _ in met(some, wanted, argument):
-        if isinstance(one, LeftOut):
-            left_out.append(one)
-        else:
-            codings.append(one)
-            kept.append(place)
-    form = form_of(table, codings, left_out, argument)
+    form, kept = understood(some, table, wanted, argument)
     used = some_of(kept, table)
     return MixedSource(
         array if used is None else array[:, kept], form, kept=used, mapped=mapped and used is None, argument=argument

@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 
 from isthmus.data.columns import MIXED_TYPES, arrow_of
-from isthmus.data.form import Form
+from isthmus.data.form import Form, is_plain
 from isthmus.data.later import coded
 from isthmus.data.mixed import Table, has_gaps, learnt
 from isthmus.data.sources import Source
-from isthmus.data.table_form import TableForm, is_plain
+from isthmus.data.table_form import TableForm
 from isthmus.data.tables import (
     check_distinct,
     check_not_empty,
+    check_polars,
     check_single_level,
+    is_numbered,
+    is_polars_number,
     library_of,
     pandas_source,
     polars_source,
@@ -78,15 +81,7 @@ def pandas_is_numbers(frame: Any) -> bool:
 
 def polars_is_numbers(frame: Any) -> bool:
     """`pandas_is_numbers` for polars."""
-    import polars
-
-    for column in frame.iter_columns():
-        dtype = column.dtype
-        if not (
-            dtype == polars.Boolean or dtype.is_integer() or dtype.is_float() or column.null_count() == len(column)
-        ):
-            return False
-    return True
+    return all(is_polars_number(column.dtype) or column.null_count() == len(column) for column in frame.iter_columns())
 
 
 def pandas_table(frame: Any, argument: str, rename: Sequence[str] | None = None) -> Table:
@@ -105,11 +100,6 @@ def pandas_table(frame: Any, argument: str, rename: Sequence[str] | None = None)
         "pandas", names, len(frame), column, named=rename != (), numbered=rename is None and is_numbered(frame.columns),
         index=frame.index,
     )  # fmt: skip
-
-
-def is_numbered(labels: Any) -> bool:
-    """Whether all column labels are whole numbers."""
-    return len(labels) > 0 and all(isinstance(x, (int, np.integer)) and not isinstance(x, bool) for x in labels)
 
 
 def pandas_arrow(column: Any, name: str, argument: str) -> tuple[Any, str]:
@@ -145,22 +135,12 @@ def dtype_name(column: Any) -> str:
     return "category" if isinstance(dtype, pd.CategoricalDtype) else str(dtype)
 
 
-def check_polars(frame: Any, argument: str) -> None:
-    """Only whole frames of polars are data."""
-    if type(frame).__name__ != "DataFrame":
-        advice = "call .collect() on it first" if type(frame).__name__ == "LazyFrame" else "give a DataFrame"
-        raise InputError(f"{argument} is a polars {type(frame).__name__}: {advice}")
-
-
 def polars_is_mixed(frame: Any) -> bool:
     """Whether a column holds something else than numbers, or a cell is missing."""
-    import polars
-
     for column in frame.iter_columns():
-        dtype = column.dtype
-        if not (dtype == polars.Boolean or dtype.is_integer() or dtype.is_float()) or column.null_count():
+        if not is_polars_number(column.dtype) or column.null_count():
             return True
-        if dtype.is_float() and column.is_nan().any():
+        if column.dtype.is_float() and column.is_nan().any():
             return True
     return False
 

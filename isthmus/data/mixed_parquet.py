@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.columns import LeftOut
 from isthmus.data.form import Form
 from isthmus.data.later import coded, matching, unseen_sentence, unseen_words
-from isthmus.data.mixed import Table, form_of, known, learnt, met, scalings, some_of, wanted_types
-from isthmus.data.mixed_frames import asks_for_mixed, frame_source, is_numbered, pandas_arrow
+from isthmus.data.mixed import Table, known, learnt, scalings, some_of, understood, wanted_types
+from isthmus.data.mixed_frames import asks_for_mixed, frame_source, pandas_arrow
 from isthmus.data.sources import ParquetSource, Source, spread_rows
 from isthmus.data.table_form import TableForm
-from isthmus.data.tables import check_distinct, check_not_empty, kept_columns, shared
+from isthmus.data.tables import check_distinct, check_not_empty, is_numbered, kept_columns, shared
 from isthmus.errors import DataWarning, InputError
 
 WHOLE_BYTES = 256 * 2**20
@@ -160,14 +159,7 @@ def streamed(
         places = matching(table, form, columns, argument, estimator_name, by_name=True)
         return MixedParquet(str(path), form, kept=some_of(places, table), argument=argument)
     some = replace(file_table(file, argument, spread_groups(file.metadata)), numbers=table.numbers)
-    codings, left_out, kept = [], [], []
-    for place, one, _ in met(some, wanted_types(columns, table, strict=True), argument):
-        if isinstance(one, LeftOut):
-            left_out.append(one)
-        else:
-            codings.append(one)
-            kept.append(place)
-    learnt_form = form_of(table, codings, left_out, argument)
+    learnt_form, kept = understood(some, table, wanted_types(columns, table, strict=True), argument)
     return MixedParquet(str(path), learnt_form, kept=some_of(kept, table), argument=argument)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from isthmus.data.arrow import family
 from isthmus.data.coding import Coding
 from isthmus.data.columns import LeftOut
-from isthmus.data.form import Form, cast, plain_dtype
+from isthmus.data.form import Form, cast, is_plain, plain_dtype
 from isthmus.data.packing import pack_text, unpack_text
 from isthmus.data.raw_cells import number_cells
 from isthmus.errors import FileFormatError
@@ -117,19 +117,6 @@ class TableForm(Form):
             raise FileFormatError("the description of the columns is damaged")
         return cls(plain.container, plain.names, plain.dtypes, plain.layout, plain.numbered,
                    codings=codings, left_out=left_out)  # fmt: skip
-
-
-def is_plain(dtype: str) -> bool:
-    """Whether a type name is one of numbers.
-
-    >>> is_plain("Int8"), is_plain("category"), is_plain("datetime64[us]")
-    (True, False, False)
-    """
-    try:
-        plain_dtype(dtype)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def needs_float64(coding: Coding) -> bool:

@@ -13,7 +13,7 @@ from isthmus.checks import did_you_mean, listed
 from isthmus.data.arrays import from_objects, is_number, numeric_text, short, too_large
 from isthmus.data.columns import MIXED_TYPES
 from isthmus.data.decisions import MODES
-from isthmus.data.form import plain_dtype
+from isthmus.data.form import is_plain, plain_dtype
 from isthmus.data.sources import ArraySource
 from isthmus.errors import InputError
 
@@ -129,9 +129,8 @@ def pandas_source(
 ) -> ArraySource:
     """A pandas frame as a source; ``rename`` = () marks a table whose columns have no names."""
     check_single_level(frame, argument)
-    labels = list(frame.columns)
-    numbered = bool(labels) and all(isinstance(x, (int, np.integer)) and not isinstance(x, bool) for x in labels)
-    names = [str(label) for label in labels]
+    numbered = is_numbered(frame.columns)
+    names = [str(label) for label in frame.columns]
     check_distinct(names, argument)
     kept = kept_columns(columns, names, len(names), strict, numbered)
     if not kept.all_of_them:
@@ -143,6 +142,11 @@ def pandas_source(
         container="pandas", index=frame.index, numbered=numbered and rename is None,
         kept=None if kept.all_of_them else kept.positions, argument=argument,
     )  # fmt: skip
+
+
+def is_numbered(labels: Any) -> bool:
+    """Whether all column labels are whole numbers."""
+    return len(labels) > 0 and all(isinstance(x, (int, np.integer)) and not isinstance(x, bool) for x in labels)
 
 
 def pandas_matrix(frame: Any, names: Sequence[str], argument: str) -> tuple[np.ndarray, Sequence[str]]:
@@ -171,7 +175,7 @@ def pandas_column(column: Any, name: str, argument: str) -> tuple[np.ndarray, st
         return column.to_numpy(), dtype.newbyteorder("=").name
     if isinstance(dtype, np.dtype) and dtype.kind == "c":
         raise InputError(f"Complex data not supported: column {name!r} of {argument} has type {dtype}")
-    if pd.api.types.is_numeric_dtype(dtype) and _is_plain(dtype):
+    if pd.api.types.is_numeric_dtype(dtype) and is_plain(str(dtype)):
         return nullable_column(column), str(dtype)
     filled = column.dropna()
     if (
@@ -182,14 +186,6 @@ def pandas_column(column: Any, name: str, argument: str) -> tuple[np.ndarray, st
         values = from_objects(column.to_numpy(), argument, name)
         return values, values.dtype.name
     raise not_numeric(name, argument, filled.iloc[:1_000].tolist(), pandas_kind(column), str(dtype))
-
-
-def _is_plain(dtype: Any) -> bool:
-    try:
-        plain_dtype(str(dtype))
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def nullable_column(column: Any) -> np.ndarray:
@@ -240,11 +236,22 @@ def not_numeric(name: str, argument: str, values: Sequence[Any], kind: str, dtyp
     )
 
 
-def polars_source(frame: Any, argument: str, columns: Mapping[Any, str] | None, strict: bool) -> ArraySource:
-    """A polars frame as a source."""
+def check_polars(frame: Any, argument: str) -> None:
+    """Only whole frames of polars are data."""
     if type(frame).__name__ != "DataFrame":
         advice = "call .collect() on it first" if type(frame).__name__ == "LazyFrame" else "give a DataFrame"
         raise InputError(f"{argument} is a polars {type(frame).__name__}: {advice}")
+
+
+def is_polars_number(dtype: Any) -> bool:
+    """Whether a polars type is one of numbers, or of truth values."""
+    import polars
+
+    return bool(dtype == polars.Boolean or dtype.is_integer() or dtype.is_float())
+
+
+def polars_source(frame: Any, argument: str, columns: Mapping[Any, str] | None, strict: bool) -> ArraySource:
+    """A polars frame as a source."""
     kept = kept_columns(columns, frame.columns, frame.width, strict)
     check_not_empty((frame.height, len(kept.positions)), argument)
     arrays, dtypes = [], []
@@ -263,7 +270,7 @@ def polars_column(column: Any, argument: str) -> tuple[np.ndarray, str]:
     import polars
 
     name = "bool" if column.dtype == polars.Boolean else str(column.dtype).lower()
-    if not (name == "bool" or column.dtype.is_integer() or column.dtype.is_float()):
+    if not is_polars_number(column.dtype):
         filled = column.drop_nulls().head(1_000).to_list()
         raise not_numeric(column.name, argument, filled, polars_kind(column.dtype), str(column.dtype))
     if name in ("int128", "uint128"):
