@@ -22,9 +22,6 @@ LEAST_VARIANCE = 1e-3
 """The least variance, in scaled units, that a column learns: one that is rebuilt exactly gains 3.5 nats, not 7, and
 its gradients stay within 1,000 times those of a column that nothing is known of."""
 
-FEW = 32
-"""Categories of at most this many levels are costed together, whatever their counts: each alone is too little work."""
-
 
 class Block(nn.Module):
     """Columns of one kind; ``out`` is always (n, outputs), ``x`` and what comes back (n, count).
@@ -210,73 +207,3 @@ class Binary(Block):
 
     def errors(self, rebuilt: Tensor, x: Tensor) -> Tensor:
         return (rebuilt != x).to(x.dtype)
-
-
-class Categories(Block):
-    """One of several levels: the outputs are the logits of each column's levels, side by side.
-
-    The last level stands for all values that have no level of their own, which nobody can be told: it is costed, but
-    neither rebuilt nor drawn, unless there is no other.
-    """
-
-    def __init__(self, columns: tuple[Column, ...]) -> None:
-        self.levels = [column.levels for column in columns]
-        super().__init__(columns, sum(self.levels))
-
-    def nats(self, out: Tensor, x: Tensor) -> Tensor:
-        """One cross-entropy for all columns of equally many levels, which lie side by side: levels ascend."""
-        runs = {levels: self.levels.count(levels) for levels in self.levels}
-        outs = out.split([levels * count for levels, count in runs.items()], 1)
-        cells = x.split(list(runs.values()), 1)
-        return torch.cat([cross_entropies(*pair) for pair in zip(outs, cells, runs, strict=True)], 1)
-
-    def named(self, out: Tensor) -> list[Tensor]:
-        """Every column's logits, without those of the level of other values."""
-        return [logits[:, : max(1, logits.shape[1] - 1)] for logits in out.split(self.levels, 1)]
-
-    def mean(self, out: Tensor) -> Tensor:
-        """The most probable level."""
-        return torch.stack([logits.argmax(1) for logits in self.named(out)], 1).to(out.dtype)
-
-    def sample(self, out: Tensor, generator: torch.Generator) -> Tensor:
-        shares = [torch.softmax(logits, 1) for logits in self.named(out)]
-        return torch.cat([torch.multinomial(share, 1, generator=generator) for share in shares], 1).to(out.dtype)
-
-    def shares(self, out: Tensor, place: int) -> Tensor:
-        return torch.softmax(out.split(self.levels, 1)[place], 1)
-
-    def errors(self, rebuilt: Tensor, x: Tensor) -> Tensor:
-        return (rebuilt != x).to(x.dtype)
-
-
-def cross_entropies(logits: Tensor, x: Tensor, levels: int) -> Tensor:
-    """(n, count) of columns that all have so many levels."""
-    return F.cross_entropy(logits.reshape(-1, levels), x.reshape(-1).long(), reduction="none").reshape(x.shape)
-
-
-class FewCategories(Categories):
-    """Categories of few levels, in a number of operations that does not grow with that of the columns.
-
-        nats = log sum exp(out - peak) + peak - out[x],   peak = the greatest of the column's outputs
-
-    All columns' sums at once are a product with ``members`` (outputs, count), 1 where an output is of a column.
-    """
-
-    members: Tensor
-    owner: Tensor
-    first: Tensor
-
-    def __init__(self, columns: tuple[Column, ...]) -> None:
-        super().__init__(columns)
-        levels = torch.tensor(self.levels)
-        owner = torch.repeat_interleave(torch.arange(self.count), levels)
-        self.register_buffer("owner", owner, persistent=False)
-        self.register_buffer("first", levels.cumsum(0) - levels, persistent=False)
-        self.register_buffer("members", F.one_hot(owner, self.count).float(), persistent=False)
-
-    def nats(self, out: Tensor, x: Tensor) -> Tensor:
-        # The peak moves nothing, so that it needs no gradient.
-        peak = torch.stack([logits.amax(1) for logits in out.detach().split(self.levels, 1)], 1)
-        with torch.autocast(out.device.type, enabled=False):  # in bfloat16 sums of probabilities are too coarse
-            total = torch.exp(out - peak[:, self.owner]) @ self.members.to(out.dtype)
-        return torch.log(total) + peak - out.gather(1, x.long() + self.first)

@@ -11,22 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.errors import InputError
-from isthmus.parts.losses.blocks import (
-    FEW,
-    LEAST_VARIANCE,
-    Binary,
-    Block,
-    Categories,
-    Counted,
-    FewCategories,
-    Heavy,
-    Numbers,
-    Spread,
-)
+from isthmus.parts.losses.blocks import LEAST_VARIANCE, Binary, Block, Counted, Heavy, Numbers, Spread
 from isthmus.parts.losses.circular import Circular
 from isthmus.parts.losses.common import follow, known, row_sums
 from isthmus.parts.losses.ordered import Ordinals
 from isthmus.parts.losses.scaled import AbsoluteLoss
+from isthmus.parts.losses.softmax import FEW, Categories, FewCategories
 from isthmus.parts.losses.wide import WIDE, WideCategories
 from isthmus.records import NOWHERE, Column, Context, Layout, Seen, Site, Trace, part
 
