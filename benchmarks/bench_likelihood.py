@@ -67,8 +67,8 @@ SETTINGS = {
         code_size=40,
         published="89.8",
         draws=200,
-        full={"epochs": 300, "batch_size": 250, "learning_rate": 6e-3},
-        quick={"epochs": 300, "batch_size": 250, "learning_rate": 6e-3},
+        full={"epochs": 450, "batch_size": 250, "learning_rate": 6e-3},
+        quick={"epochs": 450, "batch_size": 250, "learning_rate": 6e-3},
         corruption=ist.Mask(0.05),
     ),
     "iwae-5": Setting(
