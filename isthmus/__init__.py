@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         TrainingError,
     )
+    from isthmus.estimators.anomalies import AnomalyDetector
     from isthmus.estimators.autoencoder import Autoencoder
     from isthmus.estimators.citation import citation
     from isthmus.estimators.comparison import compare
@@ -81,6 +82,7 @@ HOMES = {
     "isthmus.composition": "Composition compose",
     "isthmus.diagnostics": "Diagnosis Verdict",
     "isthmus.errors": "CollapseWarning DataWarning FileFormatError InputError MissingExtraError TrainingError",
+    "isthmus.estimators.anomalies": "AnomalyDetector",
     "isthmus.estimators.autoencoder": "Autoencoder",
     "isthmus.estimators.citation": "citation",
     "isthmus.estimators.comparison": "compare",

@@ -24,7 +24,11 @@ from isthmus.recipes import Kind, Parts
 from isthmus.records import Site, built, from_json, to_json
 from isthmus.version import VERSION
 
-HOMES = {"Autoencoder": "isthmus.estimators.files", "Denoiser": "isthmus.estimators.denoiser_files"}
+HOMES = {
+    "Autoencoder": "isthmus.estimators.files",
+    "Denoiser": "isthmus.estimators.denoiser_files",
+    "AnomalyDetector": "isthmus.estimators.anomaly_files",
+}
 """The module of every estimator that a file may hold; ``restored(spec, tensors, composition, network)`` makes it."""
 
 
@@ -147,7 +151,7 @@ def restored(
 
 
 def load(path: str | os.PathLike[str], composition: Composition | None = None, network: Modules | None = None) -> Any:
-    """Load what an estimator's ``save`` wrote, an `Autoencoder` or a `Denoiser`. No code in the file is ever run.
+    """Load what an estimator's ``save`` wrote: an `Autoencoder`, `Denoiser` or `AnomalyDetector`. No code is ever run.
 
     Parameters
     ----------

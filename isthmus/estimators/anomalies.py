@@ -1,0 +1,338 @@
+"""`AnomalyDetector`: learn what is ordinary, tell what is not, how sure, and why."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import _get_feature_names, check_is_fitted
+
+from isthmus import storage
+from isthmus.alarms import RESOLVED, HeldOut, discoveries
+from isthmus.checks import counted
+from isthmus.data import Source, open_source
+from isthmus.errors import DataWarning, InputError
+from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.oddness import CROSS_FITTED, FOLDS, Cells, Making, Numbers, Wholes
+from isthmus.estimators.settings import number, seed_of, warn_of_names, whole
+from isthmus.parts.corruptions import GaussianNoise
+from isthmus.parts.networks.dense import Dense
+from isthmus.recipes import Kind, Parts
+
+MOST_ROWS = 200_000
+"""Rows at most that a fit looks at; of more, so many are drawn at random."""
+
+STEPS, FOLD_STEPS = 2000, 1000
+"""Steps of training, of the one autoencoder of a large table of numbers and of each of a small one's."""
+
+
+class AnomalyDetector(OutlierMixin, BaseEstimator):
+    """Learns from mostly ordinary rows, without labels, which rows are odd; alarms as often as it is told to, and why.
+
+    A row is odd where autoencoders rebuild it badly and where it is far from all others. How odd is ordinary, is learnt
+    from rows that are held out of the fit; so the share of ordinary rows that raise an alarm is what was asked for.
+
+    - Complete tables of numbers: a denoising autoencoder of every column's size and rank, and the distance to the
+      nearest row.
+    - Mixed tables, and such with missing cells: a masked autoencoder that guesses each cell from other columns.
+    - Pictures, series and all else: a denoising autoencoder of whole rows, and the distance to the nearest code.
+
+    Parameters
+    ----------
+    alarm_rate : share of ordinary rows that may raise an alarm, in (0, 1); see also `set_alarm_rate`.
+    autoencoder : a kind that is fitted in place of the usual one, by name or with its knobs; or a fitted `Autoencoder`,
+        which is then not trained: give `fit` ordinary rows that it was not fitted on.
+    distance : whether the distance to the nearest row counts (of mixed tables it never does).
+    columns : what single columns are, as for `Autoencoder`.
+    epochs, batch_size, learning_rate, max_time, device, verbose : as for `Autoencoder`.
+    random_state : int, NumPy generator or None. With an int, two fits on one machine are identical.
+
+    Attributes
+    ----------
+    autoencoders_ : the fitted `Autoencoder` objects: one, or five where rows are few.
+    held_out_ : `HeldOut`, how odd the rows are that were held out, or judged since.
+    offset_ : minus the oddness above which a row alarms; ``decision_function`` is ``score_samples - offset_``.
+    n_features_in_, feature_names_in_ : as in scikit-learn.
+
+    Notes
+    -----
+    Fewer than 1,000 rows are cross-fitted: each fifth is judged by an autoencoder that was fitted to the others, and
+    new rows by all five. Otherwise a fifth of the rows, at most 10,000, is held out of the fit. The rates hold for rows
+    that come from where those of the fit came from; if these hold anomalies, the detector alarms the more rarely.
+
+    References
+    ----------
+    Alain & Bengio 2014, "What regularized auto-encoders learn from the data-generating distribution"; Bates et al.
+    2023, "Testing for outliers with conformal p-values".
+
+    Examples
+    --------
+    >>> import isthmus as ist, numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(300, 4))
+    >>> detector = ist.AnomalyDetector(alarm_rate=0.05, epochs=2, random_state=0).fit(X)
+    >>> detector.predict([[0.1, 0.2, -0.3, 0.1], [9.0, -9.0, 9.0, -9.0]])  # ordinary, odd
+    array([ 1, -1])
+    """
+
+    def __init__(
+        self,
+        alarm_rate: float = 0.01,
+        *,
+        autoencoder: Any = None,
+        distance: bool = True,
+        columns: dict[Any, str] | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        max_time: float | None = None,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.alarm_rate = alarm_rate
+        self.autoencoder = autoencoder
+        self.distance = distance
+        self.columns = columns
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.max_time = max_time
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------ fitting
+
+    def fit(self, X: Any, y: Any = None) -> AnomalyDetector:
+        """Learn what is ordinary.
+
+        Parameters
+        ----------
+        X : rows that are ordinary, but for a few: (n, columns) table, array or frame, a path to one, an array of
+            pictures (n, height, width[, channel]), or a source from ``ist.data``. At least 2; an alarm rate is
+            resolved by 2 / alarm_rate held-out rows.
+        y : ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError : the data or a parameter cannot be used.
+
+        Warns
+        -----
+        DataWarning : too few rows for this alarm rate; rows that are there twice.
+        """
+        check_alarm_rate(self.alarm_rate)
+        given = self.autoencoder if isinstance(self.autoencoder, Autoencoder) else None
+        source = self._opened(X, given)
+        if source.rows < 2:
+            raise InputError(f"X has {counted(source.rows, 'row')}, one sample at most: give at least 2, better 1,000")
+        random = np.random.default_rng(seed_of(self.random_state))
+        rows = random.permutation(source.rows)[:MOST_ROWS]
+        oddness: Numbers | Cells | Wholes
+        if given is not None:
+            oddness, held_out = Wholes.judging(given, source, rows, self.distance)
+        else:
+            way = Wholes if len(source.layout.shape) > 1 else Numbers if source.layout.columns is None else Cells
+            making = self._making(way, source, int(random.integers(2**31)))
+            oddness, held_out = way.fit(source, rows, making, self.distance)
+        self.oddness_ = oddness
+        self.recent_ = held_out
+        self.form_ = source.form
+        self.n_features_in_ = source.layout.features
+        if source.names is not None and not source.numbered:
+            self.feature_names_in_ = np.asarray(source.names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self._level()
+        self._warn_of_rate()
+        return self
+
+    def set_alarm_rate(self, alarm_rate: float) -> AnomalyDetector:
+        """Alarm at another rate from now on, without a new fit. Returns self."""
+        check_is_fitted(self, "oddness_")
+        self.alarm_rate = check_alarm_rate(alarm_rate)
+        self._level()
+        self._warn_of_rate()
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> AnomalyDetector:
+        """Learn from new rows, as they come; the level of alarms follows them.
+
+        The rows are judged first, as they are: their scores take the place of the oldest ones that the level rests on,
+        so that it drifts with the data and the share of alarms stays what was asked for. Then the autoencoders are
+        trained on those that did not alarm, in one pass. The first call is a `fit`. A call that fails leaves the
+        detector as it was. Returns self.
+        """
+        if not hasattr(self, "oddness_"):
+            return self.fit(X)
+        source = self._source(X)
+        odd = self.oddness_(source)
+        oddness = self.oddness_.taught(source, np.flatnonzero(odd <= -self.offset_))
+        self.oddness_ = oddness
+        self.recent_ = np.concatenate([self.recent_, odd])[-len(self.recent_) :]
+        self._level()
+        return self
+
+    def _level(self) -> None:
+        """Set the level of alarms by the rows that were held out, or judged since."""
+        self.held_out_ = HeldOut.of(self.recent_)
+        self.offset_ = -self.held_out_.threshold(check_alarm_rate(self.alarm_rate))
+
+    def _making(self, way: type, source: Source, seed: int) -> Making:
+        """Makes the autoencoder of a fold."""
+        chosen = {name: getattr(self, name) for name in PASSED_ON if getattr(self, name) is not None}
+        kind = self.autoencoder
+        if isinstance(kind, str):
+            kind = Kind(kind)
+        if kind is not None and not isinstance(kind, (Kind, Parts)):
+            raise InputError(f"autoencoder must be a fitted Autoencoder, the name of a kind, or a kind; got {kind!r}")
+        usual: dict[str, Any] = {"columns": self.columns}
+        if way is Numbers:
+            usual = {"scale": "none", **shown_often(source.rows)}
+        if kind is None and way is Numbers:
+            width = 128 if source.rows < CROSS_FITTED else 256
+            kind = Parts(network=Dense((width, width)), corruption=GaussianNoise(1.0))
+            usual["code_size"] = width // 2
+
+        def made(fold: int) -> Autoencoder:
+            return Autoencoder(kind or KINDS[way], random_state=seed + fold, **{**usual, **chosen})
+
+        return made
+
+    def _warn_of_rate(self) -> None:
+        rate = float(self.alarm_rate)
+        if not self.held_out_.resolves(rate):
+            rows = len(self.held_out_)
+            warnings.warn(
+                f"alarm_rate={rate:g} cannot be resolved by {counted(rows, 'held-out row')}: it takes "
+                f"{int(np.ceil(RESOLVED / rate)):,}. A row alarms that is odder than all of them, which may be as "
+                f"often as {1 / (rows + 1):.2g}. Give more rows, or a higher rate",
+                DataWarning,
+                stacklevel=3,
+            )
+
+    # ------------------------------------------------------------------ using
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """(n,) float64: minus how odd each row is, in nats, as in scikit-learn: the lower, the odder."""
+        check_is_fitted(self, "oddness_")
+        return -self.oddness_(self._source(X))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """(n,) float64: `score_samples` from the level of alarms on; rows below 0 alarm."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """(n,) int64: -1 for rows that alarm, 1 for all others."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def p_values(self, X: Any) -> np.ndarray:
+        """(n,) in (0, 1]: how probable it is that an ordinary row is as odd; of ordinary rows, a share of at most r
+        has a p-value of at most r. The least there is, is 1 / (held-out rows + 1)."""
+        return self.held_out_.p_values(-self.score_samples(X))
+
+    def discoveries(self, X: Any, rate: float = 0.1) -> np.ndarray:
+        """(n,) bool: which rows of a batch to call anomalies, so that of those called a share of at most ``rate`` is
+        ordinary, in the mean; see `isthmus.alarms.discoveries`."""
+        check_alarm_rate(rate, "rate")
+        return discoveries(self.p_values(X), rate)
+
+    def explain(self, X: Any, most: int = 3) -> Any:
+        """Why rows are odd: the cells that, were they what the others make expected, would leave the row ordinary.
+
+        A broken cell makes what is expected of others wrong too; here cells are taken out together, so that what is
+        named is what broke, not what it smeared (`isthmus.reasons`).
+
+        Parameters
+        ----------
+        X : rows like those of the fit, best those that alarm.
+        most : the most cells named of a row, >= 1.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Of tables, a line for every reason: ``row`` (its label in the index, or its number), ``rank`` (1 = the most
+            important), ``column``, ``value`` and the ``expected`` one in the table's own units, and ``drop``: by how
+            much the row would be odder if the cell were put back (squared distance in conditional standard deviations,
+            of mixed tables nats).
+        array of the shape of ``X``
+            Of all else, a heat map: the squared error of every cell over the usual one of its place.
+        """
+        from isthmus.estimators.explaining import explained
+
+        check_is_fitted(self, "oddness_")
+        return explained(self, self._source(X), whole("most", most, 1))
+
+    def _opened(self, X: Any, given: Autoencoder | None) -> Source:
+        """The data of a fit."""
+        if given is not None:
+            check_is_fitted(given, "composition_")
+            return given._source(X)
+        source = open_source(X, columns=self.columns, estimator_name="AnomalyDetector")
+        if not isinstance(X, (str, os.PathLike, Source)):
+            _get_feature_names(X)  # refuses names of which only some are text
+        return source
+
+    def _source(self, X: Any) -> Source:
+        """Later data, which must look like those of the fit."""
+        source = open_source(X, columns=self.columns, form=self.form_, estimator_name="AnomalyDetector")
+        if not isinstance(X, (str, os.PathLike, Source)):
+            warn_of_names(source.names is not None and not source.numbered, hasattr(self, "feature_names_in_"))
+        return source
+
+    @property
+    def autoencoders_(self) -> list[Autoencoder]:
+        check_is_fitted(self, "oddness_")
+        return self.oddness_.models
+
+    # ------------------------------------------------------------------ files
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the fitted detector as one ``.safetensors`` file: tensors and JSON, never code; `load` reads it."""
+        from isthmus.estimators.anomaly_files import state_of
+
+        check_is_fitted(self, "oddness_")
+        storage.write(path, *state_of(self))
+        return Path(path)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
+PASSED_ON = ("epochs", "batch_size", "learning_rate", "max_time", "device", "verbose")
+"""Parameters of the detector that are its autoencoders'."""
+
+KINDS: dict[type, Any] = {Cells: "masked", Wholes: "denoising"}
+"""What learns where the user names no kind."""
+
+
+def shown_often(rows: int) -> dict[str, Any]:
+    """How long an autoencoder of so many rows of numbers is trained, and that none of them is held out from it.
+
+    Against noise as large as the data's own spread it cannot learn rows by heart, and short fits tell anomalies worse.
+    """
+    steps = FOLD_STEPS if rows < CROSS_FITTED else STEPS
+    learnt = max(1, min(rows, MOST_ROWS) * (FOLDS - 1) // FOLDS)
+    batch = int(np.clip(learnt // 4, 16, 256))
+    epochs = int(np.clip(steps * batch // learnt, 15, 400))
+    return {"validation_fraction": 0.0, "epochs": epochs, "batch_size": batch}
+
+
+def check_alarm_rate(rate: Any, name: str = "alarm_rate") -> float:
+    found = number(name, rate, 0.0, 1.0, open_low=True)
+    if found == 1.0:
+        raise InputError(f"{name} must be below 1; got {rate!r}")
+    return found

@@ -1,0 +1,151 @@
+"""Why rows are odd: which cells, were they what the others make expected, would leave the row ordinary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.data import Source
+from isthmus.estimators.imputing import unscaled
+from isthmus.estimators.oddness import Cells, Numbers, Wholes, rebuilt_wholes
+from isthmus.reasons import OneByOne, Reasons, hidden_cells, search
+from isthmus.records import EVALUATION, Batch, Seen, replace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from isthmus.estimators.anomalies import AnomalyDetector
+
+ORDINARY = 3.0
+"""Nats: a row needs no more reasons where no cell that is left is odder, as one in twenty of a column's cells is."""
+
+SHORTLIST = 4
+"""Cells that are tried for every reason asked for."""
+
+
+def explained(detector: AnomalyDetector, source: Source, most: int) -> pd.DataFrame | np.ndarray:
+    """What `AnomalyDetector.explain` gives."""
+    odd = detector.oddness_
+    if isinstance(odd, Wholes):
+        return heat(odd, source)
+    raw = np.array(source.read(0, source.rows), dtype=np.float64)
+    found = of_numbers(odd, raw, most, source.argument) if isinstance(odd, Numbers) else of_cells(odd, source, most)
+    expected = raw.copy()
+    rows, slots = np.nonzero(found.columns.numpy() >= 0)
+    columns = found.columns.numpy()[rows, slots]
+    expected[rows, columns] = found.expected.numpy()[rows, slots]
+    return listed(source, rows, columns, slots, expected, found.drop.numpy()[rows, slots])
+
+
+def listed(
+    source: Source, rows: np.ndarray, columns: np.ndarray, slots: np.ndarray, expected: np.ndarray, drop: np.ndarray
+) -> pd.DataFrame:
+    """A line for every reason, in the user's own values."""
+    import pandas as pd
+
+    own, wished = source.wrapped(np.asarray(source.read(0, source.rows))), source.wrapped(expected)
+    names: Any = source.names if source.names is not None else source.kept or range(source.layout.features)
+    label = np.arange(source.rows) if source.index is None else source.index
+    return pd.DataFrame(
+        {
+            "row": pd.Index(label)[rows],
+            "rank": slots + 1,
+            "column": [names[i] for i in columns.tolist()],
+            "value": picked(own, rows, columns),
+            "expected": picked(wished, rows, columns),
+            "drop": drop,
+        }
+    )
+
+
+def picked(table: Any, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(k,) the cells at these places of a table, each of its own type."""
+    found = np.empty(len(rows), dtype=object)
+    for column in np.unique(columns):
+        here = np.flatnonzero(columns == column)
+        if isinstance(table, np.ndarray):
+            values = table[:, column]
+        else:
+            values = table.iloc[:, column] if hasattr(table, "iloc") else table.to_series(int(column))
+            values = np.asarray(values, dtype=object)
+        found[here] = values[rows[here]]
+    return found
+
+
+def of_numbers(odd: Numbers, raw: np.ndarray, most: int, argument: str) -> Reasons:
+    """By the normal model of the columns' sizes; what is expected in the user's units. Cells of constant columns that
+    hold another value come first."""
+    scaling, in_view = odd.view.scaling, torch.from_numpy(odd.view.columns)
+    found = odd.conditional.reasons(odd.view.forward(raw, argument)[:, : len(in_view)], most)
+    at = in_view[found.columns.clamp(min=0)]
+    centre, scale = torch.from_numpy(scaling.centre), torch.from_numpy(scaling.scale)
+    found = Reasons(at.where(found.columns >= 0, -1), centre[at] + scale[at] * found.expected, found.drop)
+    moved = torch.from_numpy(odd.view.moved(raw))
+    if not moved.any():
+        return found
+    most_moved, first = moved.double().sort(dim=1, descending=True, stable=True)
+    first = first.where(most_moved > 0, -1)[:, :most]
+    always = torch.from_numpy(scaling.low)[first.clamp(min=0)]
+    both = Reasons(
+        torch.cat([first, found.columns], 1),
+        torch.cat([always, found.expected], 1),
+        torch.cat([torch.full_like(always, 2 * odd.moved), found.drop], 1),
+    )
+    order = (both.columns < 0).int().argsort(dim=1, stable=True)[:, :most]
+    return Reasons(*(values.gather(1, order) for values in both))
+
+
+def of_cells(odd: Cells, source: Source, most: int) -> Reasons:
+    """By what each cell costs while it is hidden, given those that are not named; what is expected as raw numbers."""
+    found = [of_batch(odd, odd.models[0]._batch(source, rows), most) for rows in stretches(source.rows)]
+    return Reasons(*(torch.cat(values) for values in zip(*found, strict=True)))
+
+
+def stretches(rows: int) -> list[np.ndarray]:
+    """So many rows, in pieces that are explained at once."""
+    return np.array_split(np.arange(rows), max(1, -(-rows // 2048)))
+
+
+def of_batch(odd: Cells, batch: Batch, most: int) -> Reasons:
+    """The same of some rows."""
+    model = odd.models[0]
+    composition = model.composition_
+    known = torch.ones_like(batch.x, dtype=torch.bool) if batch.weight is None else batch.weight > 0
+
+    def out_of(rows: Tensor, hidden: Tensor) -> tuple[Batch, Tensor, Any]:
+        some = replace(batch, x=batch.x[rows], weight=None if batch.weight is None else batch.weight[rows])
+        seen = Seen(some.x, hidden=hidden)
+        context = composition.context(some, EVALUATION, seen)
+        point = composition.encode(some, context, seen)[1].point
+        return some, composition.decode_point(point, context), context
+
+    def saves(rows: Tensor, hidden: Tensor, column: Tensor) -> Tensor:
+        """How odd a cell is, given those that are not hidden."""
+        some, out, _ = out_of(rows, hidden.scatter(1, column[:, None], True))
+        costs = composition.loss.cell_costs(out, some.x).double().cpu().numpy()
+        return torch.from_numpy(odd.surprised(costs)).gather(1, column[:, None])[:, 0]
+
+    def enough(rest: Tensor, cells: Tensor, best: Tensor) -> Tensor:
+        return best < ORDINARY
+
+    with torch.no_grad():
+        judging = OneByOne(saves, known, SHORTLIST * most)
+        energy = judging.alone.where(known, 0.0).sum(1)
+        named, drop = search(judging, known, most, energy, enough)
+        _, out, context = out_of(torch.arange(len(batch)), hidden_cells(named, known.shape[1]))
+        expected = unscaled(model.scaling_, composition.loss.mean(out, context))
+    at = torch.from_numpy(expected).gather(1, named.clamp(min=0))
+    return Reasons(named, at.where(named >= 0, torch.nan), drop)
+
+
+def heat(odd: Wholes, source: Source) -> np.ndarray:
+    """(n, *shape) float32: the squared error of every cell over the usual one of its place."""
+    usual = np.maximum(odd.usual, 1e-3 * odd.usual.mean() + 1e-12)
+    found = np.zeros((source.rows, source.layout.features), dtype=np.float32)
+    for rows in stretches(source.rows):
+        for model in odd.models:
+            found[rows] += rebuilt_wholes(model, source, rows)[0] / usual / len(odd.models)
+    return found.reshape(source.rows, *source.layout.shape)

@@ -1,0 +1,382 @@
+"""What makes a row odd: figures of it by fitted autoencoders and by its nearest neighbour, each as a surprise in nats.
+
+There are three ways, one for each sort of data; all learn from some rows and are judged on others.
+
+    Numbers   complete tables of numbers: every column by its size and by its rank (`Doubled`)
+    Cells     mixed tables and such with gaps: what each cell costs, given cells of other columns
+    Wholes    pictures, series, and whatever a fitted `Autoencoder` of the user's own takes: a row as a whole
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isthmus.alarms import Surprise
+from isthmus.data import Source
+from isthmus.data.doubled import Doubled
+from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.neighbours import nearest
+from isthmus.reasons import Conditional
+from isthmus.records import EVALUATION, Batch, Layout, Seen
+
+CROSS_FITTED = 1000
+"""Tables of fewer rows have no rows to spare: each fifth is judged by a model that was fitted to the others."""
+
+FOLDS = 5
+
+HELD_OUT = 0.2
+"""The share of the rows of larger tables that is held out of the fit, to say how odd ordinary rows are."""
+
+MOST_HELD_OUT = 10_000
+
+REFERENCE = 20_000
+"""Rows at most among which a row's nearest neighbour is sought."""
+
+ODD = 0.05
+"""The share of the rows of the fit, those farthest off, that do not tell what is expected of a column given others."""
+
+ROWS = 8192
+"""Rows that are judged at once."""
+
+GROUPS = 6
+"""Of a mixed table, columns are hidden in so many groups, one after the other."""
+
+SMALLEST = 1e-12
+"""Squared errors and distances below this are one."""
+
+
+def summed(surprises: list[Surprise], figures: np.ndarray) -> np.ndarray:
+    """(n,) nats of (n, figures)."""
+    return np.sum([surprise(figure) for surprise, figure in zip(surprises, figures.T, strict=True)], axis=0)
+
+
+Making = Callable[[int], Autoencoder]
+"""Makes the autoencoder of a fold, by its number, not yet fitted."""
+
+
+def folds(rows: int) -> list[slice]:
+    """Which of so many rows, in random order, are held out together; all of a small table's are, in turns.
+
+    >>> folds(10)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 6, None), slice(6, 8, None), slice(8, 10, None)]
+    >>> folds(100_000)
+    [slice(0, 10000, None)]
+    """
+    if rows >= CROSS_FITTED:
+        return [slice(0, min(MOST_HELD_OUT, int(HELD_OUT * rows)))]
+    edges = np.linspace(0, rows, min(FOLDS, rows) + 1).round().astype(int)
+    return [slice(int(start), int(stop)) for start, stop in itertools.pairwise(edges)]
+
+
+def logs(squares: np.ndarray | Tensor) -> np.ndarray:
+    """Logarithms of squared errors or distances, of 0 too, as float64."""
+    return np.log(np.maximum(np.asarray(squares, dtype=np.float64), SMALLEST))
+
+
+@dataclass
+class Numbers:
+    """How odd rows of a complete table of numbers are.
+
+    A denoising autoencoder is taught to take away noise as large as the columns' own spread, and shown clean rows:
+    those that lie where training rows were stay where they are, others are moved there (Alain & Bengio 2014). How far,
+    is measured in the columns' sizes and in their ranks. Beside it stands the distance to the nearest training row.
+
+    Attributes
+    ----------
+    view : the columns as the autoencoders see them.
+    models : a fitted autoencoder for each fold.
+    reference : (m, view.width) rows among which the nearest is sought; None = the distance is left out.
+    surprises : of each of the figures.
+    conditional : what is expected of a column's size given others, for reasons.
+    moved : nats that a cell is odd by which differs from what its column has always held: more than any row that was
+        held out, so that it alarms, and yet no more than that.
+    """
+
+    view: Doubled
+    models: list[Autoencoder]
+    reference: Tensor | None
+    surprises: list[Surprise]
+    conditional: Conditional
+    moved: float = 0.0
+
+    @classmethod
+    def fit(cls, source: Source, rows: np.ndarray, making: Making, distance: bool) -> tuple[Numbers, np.ndarray]:
+        """From rows in random order; and how odd those are that were held out."""
+        view = Doubled.fit(source, np.sort(rows))
+        stretches = np.array_split(rows, max(1, len(rows) // ROWS))
+        x = torch.cat([view.forward(source.take(some), source.argument) for some in stretches])
+        sizes = x[:REFERENCE, : view.width // 2]
+        made = cls(view, [], x[:REFERENCE].clone() if distance else None, [], Conditional.fitted(sizes, trim=ODD))
+        figures = []
+        for place, held_out in enumerate(folds(len(x))):
+            others = torch.cat([x[: held_out.start], x[held_out.stop :]])
+            made.models.append(making(place).fit(others.numpy()))
+            found = made.rebuilt(x[held_out], made.models[place])
+            figures.append(np.concatenate([found, made.distances(x[held_out], own=held_out.start)], 1))
+        together = np.concatenate(figures)
+        made.surprises = [Surprise.fit(figure) for figure in together.T]
+        odd = summed(made.surprises, together)
+        made.moved = float(odd.max()) + 1.0
+        return made, odd
+
+    def taught(self, source: Source, rows: np.ndarray) -> Numbers:
+        """The same after a pass over some more rows, which take the place of the oldest ones to be near to."""
+        if not len(rows):
+            return self
+        x = self.view.forward(source.take(rows), source.argument)
+        models = [copy.deepcopy(model).partial_fit(x.numpy()) for model in self.models]
+        reference = self.reference
+        if reference is not None:
+            reference = newest(reference, x)
+        return replace(self, models=models, reference=reference)
+
+    @property
+    def halves(self) -> tuple[slice, slice]:
+        """Where in the view the sizes are, and the ranks."""
+        sizes = self.view.width // 2
+        return slice(0, sizes), slice(sizes, self.view.width)
+
+    def rebuilt(self, x: Tensor, model: Autoencoder) -> np.ndarray:
+        """(n, 2) logs of how far the rows are moved, by size and by rank."""
+        found = np.empty((len(x), 2))
+        layout = Layout((self.view.width,), ("column",))
+        with torch.no_grad():
+            for start in range(0, len(x), ROWS):
+                batch = Batch(x[start : start + ROWS].to(model._device), layout)
+                rebuilt = model.composition_.rebuild(
+                    model.composition_.represent(batch), model.composition_.context(batch)
+                )
+                moved = (rebuilt - batch.x).square_()
+                for place, half in enumerate(self.halves):
+                    found[start : start + ROWS, place] = logs(moved[:, half].sum(1).cpu())
+        return found
+
+    def distances(self, x: Tensor, own: int | None = None) -> np.ndarray:
+        """(n, 2) logs of the squared distances to the nearest rows, by size and by rank; (n, 0) where left out."""
+        if self.reference is None:
+            return np.empty((len(x), 0))
+        found = [nearest(x[:, half], self.reference[:, half], own=own) for half in self.halves]
+        return np.stack([logs(distance.square()) for distance in found], 1)
+
+    def __call__(self, source: Source) -> np.ndarray:
+        """(rows,) how odd the rows of a source are, in nats."""
+        found = np.empty(source.rows)
+        for start in range(0, source.rows, ROWS):
+            raw = source.read(start, min(start + ROWS, source.rows))
+            found[start : start + len(raw)] = self.of_raw(raw, source.argument)
+        return found
+
+    def of_raw(self, raw: np.ndarray, argument: str = "X") -> np.ndarray:
+        """(n,) how odd rows in the user's units are, in nats; the mean over the models."""
+        x = self.view.forward(raw, argument)
+        near = self.distances(x)
+        each = [summed(self.surprises, np.concatenate([self.rebuilt(x, model), near], 1)) for model in self.models]
+        odd = np.mean(each, axis=0)
+        return odd + self.moved * self.view.moved(raw).sum(1) if self.view.scaling.constant.any() else odd
+
+
+@dataclass
+class Cells:
+    """How odd rows of a mixed table are: the sum of how odd each known cell is, given cells of other columns.
+
+    An autoencoder that has learnt to fill hidden cells is shown each row `GROUPS` times, each time with other columns
+    hidden: what the true cells cost then, in nats, is compared with what held-out rows' cells of that column cost.
+
+    Attributes
+    ----------
+    models : a fitted autoencoder for each fold.
+    surprises : of the cells of each column.
+    """
+
+    models: list[Autoencoder]
+    surprises: list[Surprise]
+
+    @classmethod
+    def fit(cls, source: Source, rows: np.ndarray, making: Making, distance: bool) -> tuple[Cells, np.ndarray]:
+        """From rows in random order; and how odd those are that were held out."""
+        made, found = cls([], []), []
+        for place, held_out in enumerate(folds(len(rows))):
+            made.models.append(making(place).fit(source, sample_weight=without(source.rows, rows, held_out)))
+            found.append(costs_of(made.models[place], source, rows[held_out]))
+        together = np.concatenate(found)
+        made.surprises = [surprise_of_known(column) for column in together.T]
+        return made, made.added(together)
+
+    def taught(self, source: Source, rows: np.ndarray) -> Cells:
+        """The same after a pass over some more rows."""
+        return replace(self, models=taught(self.models, source, rows)) if len(rows) else self
+
+    def added(self, costs: np.ndarray) -> np.ndarray:
+        """(n,) nats of the costs of rows, (n, columns), NaN = missing."""
+        return np.nansum(self.surprised(costs), axis=1)
+
+    def surprised(self, costs: np.ndarray) -> np.ndarray:
+        """(n, columns) nats of costs of cells."""
+        return np.stack([surprise(cost) for surprise, cost in zip(self.surprises, costs.T, strict=True)], 1)
+
+    def __call__(self, source: Source) -> np.ndarray:
+        """(rows,) how odd the rows of a source are, in nats."""
+        every = np.arange(source.rows)
+        found = np.empty(source.rows)
+        for start in range(0, source.rows, ROWS):
+            rows = every[start : start + ROWS]
+            found[rows] = np.mean([self.added(costs_of(model, source, rows)) for model in self.models], axis=0)
+        return found
+
+
+def newest(reference: Tensor, x: Tensor) -> Tensor:
+    """Rows to be near to: the old ones and new ones, the newest `REFERENCE` of them."""
+    return torch.cat([reference, x])[-REFERENCE:]
+
+
+def taught(models: list[Autoencoder], source: Source, rows: np.ndarray) -> list[Autoencoder]:
+    """The same models after a pass over some more rows."""
+    weight = np.zeros(source.rows)
+    weight[rows] = 1.0
+    return [copy.deepcopy(model).partial_fit(source, sample_weight=weight) for model in models]
+
+
+def without(total: int, rows: np.ndarray, held_out: slice) -> np.ndarray:
+    """(total,) weights: 1 for those of ``rows`` that are not held out, 0 for all others."""
+    weight = np.zeros(total)
+    weight[rows] = 1.0
+    weight[rows[held_out]] = 0.0
+    return weight
+
+
+def surprise_of_known(costs: np.ndarray) -> Surprise:
+    """Of a column's cells, NaN = missing; of a column without known cells none is ever odd."""
+    known = costs[~np.isnan(costs)]
+    return Surprise.fit(known if len(known) else np.zeros(1), least_spread=LEAST_NATS)
+
+
+LEAST_NATS = 0.5
+"""The least spread of a column's costs: cells that cost nearly nothing, all alike, are no reason to shout at one that
+costs a little."""
+
+
+def costs_of(model: Autoencoder, source: Source, rows: np.ndarray) -> np.ndarray:
+    """(n, columns) nats that each cell costs while it is hidden, with others of its group; NaN = missing."""
+    found = []
+    with torch.no_grad():
+        for some in np.array_split(rows, max(1, -(-len(rows) // ROWS))):
+            found.append(hidden_costs(model, model._batch(source, some)))
+    return np.concatenate(found)
+
+
+def hidden_costs(model: Autoencoder, batch: Batch) -> np.ndarray:
+    """The same of a batch."""
+    composition, columns = model.composition_, batch.x.shape[1]
+    costs = torch.empty(batch.x.shape, dtype=torch.float64, device=batch.x.device)
+    for group in range(min(GROUPS, columns)):
+        hidden = torch.zeros_like(batch.x, dtype=torch.bool)
+        hidden[:, group::GROUPS] = True
+        seen = Seen(batch.x, hidden=hidden)
+        context = composition.context(batch, EVALUATION, seen)
+        point = composition.encode(batch, context, seen)[1].point
+        out = composition.decode_point(point, context)
+        costs[:, group::GROUPS] = composition.loss.cell_costs(out, batch.x)[:, group::GROUPS].double()
+    if batch.weight is not None:
+        costs.masked_fill_(batch.weight == 0, torch.nan)
+    return costs.cpu().numpy()
+
+
+@dataclass
+class Wholes:
+    """How odd rows are as wholes: how badly they are rebuilt, and how far their codes are from all others.
+
+    Attributes
+    ----------
+    models : a fitted autoencoder for each fold.
+    references : of each, codes among which the nearest is sought; empty = the distance is left out.
+    usual : (features,) the mean squared error of each cell of rows that were held out.
+    surprises : of each of the figures.
+    """
+
+    models: list[Autoencoder]
+    references: list[Tensor]
+    usual: np.ndarray
+    surprises: list[Surprise]
+
+    @classmethod
+    def judging(cls, model: Autoencoder, source: Source, rows: np.ndarray, distance: bool) -> tuple[Wholes, np.ndarray]:
+        """By an autoencoder that was fitted before, to other rows than these; and how odd they are."""
+        made = cls([], [], np.zeros(source.layout.features), [])
+        figures = made.judged(model, source, rows, slice(0, len(rows)), distance)
+        made.usual /= len(rows)
+        made.surprises = [Surprise.fit(figure) for figure in figures.T]
+        return made, summed(made.surprises, figures)
+
+    @classmethod
+    def fit(cls, source: Source, rows: np.ndarray, making: Making, distance: bool) -> tuple[Wholes, np.ndarray]:
+        """From rows in random order; and how odd those are that were held out."""
+        made = cls([], [], np.zeros(source.layout.features), [])
+        figures, counted = [], 0
+        for place, held_out in enumerate(folds(len(rows))):
+            model = making(place).fit(source, sample_weight=without(source.rows, rows, held_out))
+            figures.append(made.judged(model, source, rows, held_out, distance))
+            counted += held_out.stop - held_out.start
+        made.usual /= counted
+        together = np.concatenate(figures)
+        made.surprises = [Surprise.fit(figure) for figure in together.T]
+        return made, summed(made.surprises, together)
+
+    def taught(self, source: Source, rows: np.ndarray) -> Wholes:
+        """The same after a pass over some more rows, whose codes take the place of the oldest ones to be near to."""
+        if not len(rows):
+            return self
+        models = taught(self.models, source, rows)
+        pairs = zip(self.references, models, strict=False)
+        references = [newest(codes, rebuilt_wholes(model, source, rows)[1]) for codes, model in pairs]
+        return replace(self, models=models, references=references)
+
+    def judged(
+        self, model: Autoencoder, source: Source, rows: np.ndarray, held_out: slice, distance: bool
+    ) -> np.ndarray:
+        """Take in a fitted model; and the figures of its held-out rows."""
+        self.models.append(model)
+        errors, codes = rebuilt_wholes(model, source, rows[held_out])
+        self.usual += errors.sum(0)
+        found = [logs(errors.sum(1))]
+        if distance:
+            reference = codes[:REFERENCE]
+            others = np.delete(rows, np.arange(held_out.start, held_out.stop))[: REFERENCE - len(reference)]
+            if len(others):
+                reference = torch.cat([reference, rebuilt_wholes(model, source, others)[1]])
+            self.references.append(reference)
+            found.append(logs(nearest(codes, reference, own=0).square()))
+        return np.stack(found, 1)
+
+    def __call__(self, source: Source) -> np.ndarray:
+        """(rows,) how odd the rows of a source are, in nats."""
+        found = np.zeros(source.rows)
+        for start in range(0, source.rows, ROWS):
+            rows = np.arange(start, min(start + ROWS, source.rows))
+            for place, model in enumerate(self.models):
+                errors, codes = rebuilt_wholes(model, source, rows)
+                figures = [logs(errors.sum(1))]
+                figures += [logs(nearest(codes, one).square()) for one in self.references[place : place + 1]]
+                found[rows] += summed(self.surprises, np.stack(figures, 1)) / len(self.models)
+        return found
+
+
+def rebuilt_wholes(model: Autoencoder, source: Source, rows: np.ndarray) -> tuple[np.ndarray, Tensor]:
+    """(n, features) squared errors of every cell, 0 where it is missing, and (n, code_size) the codes."""
+    errors, codes = [], []
+    composition = model.composition_
+    with torch.no_grad():
+        for some in np.array_split(rows, max(1, -(-len(rows) // ROWS))):
+            batch = model._batch(source, some)
+            point = composition.represent(batch)
+            off = composition.cell_errors(composition.rebuild(point, composition.context(batch)), batch.x)
+            off = off if batch.weight is None else torch.where(batch.weight > 0, off, 0.0)
+            errors.append(off.flatten(1).double().cpu().numpy())
+            codes.append(point.float().cpu())
+    return np.concatenate(errors), torch.cat(codes)
