@@ -24,8 +24,9 @@ TAIL = 0.1
 FEWEST = 5
 """Rows at least that a tail is told from."""
 
-LEAST_SPREAD = 0.02
-"""The least mean excess that a tail is taken to have."""
+LEAST_SPREAD = 0.25
+"""The least mean excess that a tail is taken to have: one that is told from few rows, or from figures that are bounded,
+must not make a figure that is a little higher outweigh all others."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,8 @@ class Surprise:
     def fit(cls, figures: np.ndarray, least_spread: float = LEAST_SPREAD) -> Surprise:
         """From the figures of held-out rows, (m,), m >= 1.
 
-        ``least_spread`` is the least that the tail is taken to have: where all of it is nearly one figure, one that is
-        higher by 1 is worth 50 nats, not thousands.
+        ``least_spread`` is the least mean excess that the tail is taken to have; with the usual one, a figure that is
+        higher by 1 is worth at most 4 nats more.
         """
         ordered = np.sort(np.asarray(figures, dtype=np.float64))
         rows = len(ordered)

@@ -170,7 +170,7 @@ def warn_of_columns(
     Not for images, nor for nameless columns in one common unit: there a pixel that never changes is no mistake.
     """
     shape, names = source.layout.shape, source.names
-    if len(shape) > 1 or found.rows < 2 or (names is None and mode == "common"):
+    if source.derived or len(shape) > 1 or found.rows < 2 or (names is None and mode == "common"):
         return
     still = np.flatnonzero(constant)
     if len(still):

@@ -39,6 +39,7 @@ class Source:
     per_column : what the user asked for single columns, as given to `open_source`.
     lengths : (rows,) int64, valid steps of each row, where rows are sequences of different lengths.
     said : sentences about a file that was read: its decimal sign, its encoding.
+    derived : the columns were made from the user's, so that no warning is due about them.
     argument : what errors call this data.
     """
 
@@ -55,6 +56,7 @@ class Source:
     per_column: Mapping[str | int, str] = MappingProxyType({})
     lengths: np.ndarray | None = None
     said: tuple[str, ...] = ()
+    derived: bool = False
     argument: str = "X"
 
     def take(self, rows: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from pathlib import Path
@@ -13,12 +14,12 @@ from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
 from isthmus import storage
 from isthmus.alarms import RESOLVED, HeldOut, discoveries
-from isthmus.checks import counted
+from isthmus.checks import counted, is_real
 from isthmus.data import Source, open_source
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.oddness import CROSS_FITTED, FOLDS, Cells, Making, Numbers, Wholes
-from isthmus.estimators.settings import number, seed_of, warn_of_names, whole
+from isthmus.estimators.oddness import CROSS_FITTED, FOLDS, LEAST_ROWS, Cells, Making, Numbers, Wholes
+from isthmus.estimators.settings import seed_of, warn_of_names, whole
 from isthmus.parts.corruptions import GaussianNoise
 from isthmus.parts.networks.dense import Dense
 from isthmus.recipes import Kind, Parts
@@ -26,7 +27,8 @@ from isthmus.recipes import Kind, Parts
 MOST_ROWS = 200_000
 """Rows at most that a fit looks at; of more, so many are drawn at random."""
 
-STEPS, FOLD_STEPS = 2000, 1000
+BATCH, FEW_BATCH = 256, 128
+STEPS, FOLD_STEPS = 2000, 600
 """Steps of training, of the one autoencoder of a large table of numbers and of each of a small one's."""
 
 
@@ -138,9 +140,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         rows = random.permutation(source.rows)[:MOST_ROWS]
         oddness: Numbers | Cells | Wholes
         if given is not None:
-            oddness, held_out = Wholes.judging(given, source, rows, self.distance)
+            oddness, held_out = Wholes.judging(copy.copy(given), source, rows, self.distance)
         else:
-            way = Wholes if len(source.layout.shape) > 1 else Numbers if source.layout.columns is None else Cells
+            row = source.layout
+            way = Wholes if len(row.shape) > 1 or row.sequence else Numbers if row.columns is None else Cells
             making = self._making(way, source, int(random.integers(2**31)))
             oddness, held_out = way.fit(source, rows, making, self.distance)
         self.oddness_ = oddness
@@ -275,6 +278,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """The data of a fit."""
         if given is not None:
             check_is_fitted(given, "composition_")
+            if given.conditions_ is not None:
+                raise InputError(
+                    "autoencoder: this one was fitted with given=, which an AnomalyDetector has no way to take; bring "
+                    "one that was fitted without"
+                )
             return given._source(X)
         source = open_source(X, columns=self.columns, estimator_name="AnomalyDetector")
         if not isinstance(X, (str, os.PathLike, Source)):
@@ -283,6 +291,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _source(self, X: Any) -> Source:
         """Later data, which must look like those of the fit."""
+        if isinstance(self.oddness_, Wholes):
+            return self.autoencoders_[0]._source(X)  # which knows what it left out, and what lengths it takes
         source = open_source(X, columns=self.columns, form=self.form_, estimator_name="AnomalyDetector")
         if not isinstance(X, (str, os.PathLike, Source)):
             warn_of_names(source.names is not None and not source.numbered, hasattr(self, "feature_names_in_"))
@@ -324,15 +334,13 @@ def shown_often(rows: int) -> dict[str, Any]:
 
     Against noise as large as the data's own spread it cannot learn rows by heart, and short fits tell anomalies worse.
     """
-    steps = FOLD_STEPS if rows < CROSS_FITTED else STEPS
-    learnt = max(1, min(rows, MOST_ROWS) * (FOLDS - 1) // FOLDS)
-    batch = int(np.clip(learnt // 4, 16, 256))
-    epochs = int(np.clip(steps * batch // learnt, 15, 400))
-    return {"validation_fraction": 0.0, "epochs": epochs, "batch_size": batch}
+    few = rows < CROSS_FITTED
+    batch, steps = (FEW_BATCH, FOLD_STEPS) if few else (BATCH, STEPS)
+    learnt = max(LEAST_ROWS, min(rows, MOST_ROWS) * (FOLDS - 1) // FOLDS)
+    return {"validation_fraction": 0.0, "epochs": max(15, steps * batch // learnt), "batch_size": batch}
 
 
 def check_alarm_rate(rate: Any, name: str = "alarm_rate") -> float:
-    found = number(name, rate, 0.0, 1.0, open_low=True)
-    if found == 1.0:
-        raise InputError(f"{name} must be below 1; got {rate!r}")
-    return found
+    if not is_real(rate) or not 0 < rate < 1:
+        raise InputError(f"{name} must be a number above 0 and below 1, a share of the rows; got {rate!r}")
+    return float(rate)

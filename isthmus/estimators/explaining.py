@@ -143,9 +143,12 @@ def of_batch(odd: Cells, batch: Batch, most: int) -> Reasons:
 
 def heat(odd: Wholes, source: Source) -> np.ndarray:
     """(n, *shape) float32: the squared error of every cell over the usual one of its place."""
-    usual = np.maximum(odd.usual, 1e-3 * odd.usual.mean() + 1e-12)
+    shape, usual = source.layout.shape, odd.usual
+    if source.layout.sequence:  # of any length; late steps, which few rows have, are as usual as others
+        usual = np.tile(usual.reshape(-1, int(np.prod(shape[1:]))).mean(0), shape[0])
+    usual = np.maximum(usual, 1e-3 * usual.mean() + 1e-12)
     found = np.zeros((source.rows, source.layout.features), dtype=np.float32)
     for rows in stretches(source.rows):
         for model in odd.models:
             found[rows] += rebuilt_wholes(model, source, rows)[0] / usual / len(odd.models)
-    return found.reshape(source.rows, *source.layout.shape)
+    return found.reshape(source.rows, *shape)

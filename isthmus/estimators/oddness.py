@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -19,10 +20,12 @@ import torch
 from torch import Tensor
 
 from isthmus.alarms import Surprise
-from isthmus.data import Source
+from isthmus.checks import counted, listed
+from isthmus.data import ArraySource, Source
 from isthmus.data.doubled import Doubled
+from isthmus.errors import DataWarning
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.neighbours import nearest
+from isthmus.neighbours import nearest, nearest_other
 from isthmus.reasons import Conditional
 from isthmus.records import EVALUATION, Batch, Layout, Seen
 
@@ -36,6 +39,9 @@ HELD_OUT = 0.2
 
 MOST_HELD_OUT = 10_000
 
+LEAST_ROWS = 2048
+"""Of fewer rows, copies are made: each meets noise of its own, and large batches take hardly longer than small ones."""
+
 REFERENCE = 20_000
 """Rows at most among which a row's nearest neighbour is sought."""
 
@@ -44,6 +50,12 @@ ODD = 0.05
 
 ROWS = 8192
 """Rows that are judged at once."""
+
+LEAST_AT_ONCE = 16
+"""Fewer are filled up: products of few rows are summed in another order, and a row's score would depend on others."""
+
+TWINS = 0.05
+"""The share of rows with an equal twin above which a fit warns."""
 
 GROUPS = 6
 """Of a mixed table, columns are hidden in so many groups, one after the other."""
@@ -59,6 +71,40 @@ def summed(surprises: list[Surprise], figures: np.ndarray) -> np.ndarray:
 
 Making = Callable[[int], Autoencoder]
 """Makes the autoencoder of a fold, by its number, not yet fitted."""
+
+
+def warn_of_twins(x: Tensor, argument: str) -> None:
+    """Say so where many rows of a view have an equal twin; rows are told apart by a hash of their bytes."""
+    words = x.numpy().view(np.uint64)  # a view has an even number of columns of float32
+    odd = np.random.default_rng(0).integers(2**63, size=words.shape[1], dtype=np.uint64) * 2 + 1
+    _, counts = np.unique((words * odd).sum(1, dtype=np.uint64), return_counts=True)
+    twins = int(counts[counts > 1].sum())
+    if twins > TWINS * len(x):
+        warnings.warn(
+            f"{argument}: {twins:,} of {counted(len(x), 'row')} ({twins / len(x):.0%}) have an equal twin. Where one "
+            "is held out, the other makes it look ordinary, so new rows may alarm more often than asked for. "
+            "Unless rows may be equal by chance, drop the copies (pandas: drop_duplicates)",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_empty(empty: list[int], source: Source) -> None:
+    """Say so where rows have no known cell."""
+    if empty:
+        warnings.warn(
+            f"{source.argument}: {counted(len(empty), 'row')} without any known cell (row {listed(empty, 5)}): nothing "
+            "tells whether they are odd, so they are scored 0, as ordinary as a row can be",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def of_view(x: Tensor) -> ArraySource:
+    """Rows of a view as data to be fitted to."""
+    source = ArraySource(x.numpy())
+    source.derived = True
+    return source
 
 
 def folds(rows: int) -> list[slice]:
@@ -112,12 +158,13 @@ class Numbers:
         view = Doubled.fit(source, np.sort(rows))
         stretches = np.array_split(rows, max(1, len(rows) // ROWS))
         x = torch.cat([view.forward(source.take(some), source.argument) for some in stretches])
+        warn_of_twins(x, source.argument)
         sizes = x[:REFERENCE, : view.width // 2]
         made = cls(view, [], x[:REFERENCE].clone() if distance else None, [], Conditional.fitted(sizes, trim=ODD))
         figures = []
         for place, held_out in enumerate(folds(len(x))):
             others = torch.cat([x[: held_out.start], x[held_out.stop :]])
-            made.models.append(making(place).fit(others.numpy()))
+            made.models.append(making(place).fit(of_view(others.repeat(-(-LEAST_ROWS // len(others)), 1))))
             found = made.rebuilt(x[held_out], made.models[place])
             figures.append(np.concatenate([found, made.distances(x[held_out], own=held_out.start)], 1))
         together = np.concatenate(figures)
@@ -131,7 +178,7 @@ class Numbers:
         if not len(rows):
             return self
         x = self.view.forward(source.take(rows), source.argument)
-        models = [copy.deepcopy(model).partial_fit(x.numpy()) for model in self.models]
+        models = [copy.deepcopy(model).partial_fit(of_view(x)) for model in self.models]
         reference = self.reference
         if reference is not None:
             reference = newest(reference, x)
@@ -145,6 +192,9 @@ class Numbers:
 
     def rebuilt(self, x: Tensor, model: Autoencoder) -> np.ndarray:
         """(n, 2) logs of how far the rows are moved, by size and by rank."""
+        rows = len(x)
+        if rows < LEAST_AT_ONCE:
+            x = torch.cat([x, x.new_zeros(LEAST_AT_ONCE - rows, x.shape[1])])
         found = np.empty((len(x), 2))
         layout = Layout((self.view.width,), ("column",))
         with torch.no_grad():
@@ -156,13 +206,15 @@ class Numbers:
                 moved = (rebuilt - batch.x).square_()
                 for place, half in enumerate(self.halves):
                     found[start : start + ROWS, place] = logs(moved[:, half].sum(1).cpu())
-        return found
+        return found[:rows]
 
     def distances(self, x: Tensor, own: int | None = None) -> np.ndarray:
         """(n, 2) logs of the squared distances to the nearest rows, by size and by rank; (n, 0) where left out."""
         if self.reference is None:
             return np.empty((len(x), 0))
-        found = [nearest(x[:, half], self.reference[:, half], own=own) for half in self.halves]
+        pairs = [(x[:, half], self.reference[:, half]) for half in self.halves]
+        # Rows of the fit may come again: they are judged as they were while they were held out, without themselves.
+        found = [nearest_other(*pair) if own is None else nearest(*pair, own=own) for pair in pairs]
         return np.stack([logs(distance.square()) for distance in found], 1)
 
     def __call__(self, source: Source) -> np.ndarray:
@@ -218,16 +270,19 @@ class Cells:
         return np.nansum(self.surprised(costs), axis=1)
 
     def surprised(self, costs: np.ndarray) -> np.ndarray:
-        """(n, columns) nats of costs of cells."""
-        return np.stack([surprise(cost) for surprise, cost in zip(self.surprises, costs.T, strict=True)], 1)
+        """(n, columns) nats of costs of cells, `MOST_NATS` at most."""
+        every = [surprise(cost) for surprise, cost in zip(self.surprises, costs.T, strict=True)]
+        return np.minimum(np.stack(every, 1), MOST_NATS)
 
     def __call__(self, source: Source) -> np.ndarray:
         """(rows,) how odd the rows of a source are, in nats."""
-        every = np.arange(source.rows)
-        found = np.empty(source.rows)
+        found, empty = np.empty(source.rows), list[int]()
         for start in range(0, source.rows, ROWS):
-            rows = every[start : start + ROWS]
-            found[rows] = np.mean([self.added(costs_of(model, source, rows)) for model in self.models], axis=0)
+            rows = np.arange(start, min(start + ROWS, source.rows))
+            costs = [costs_of(model, source, rows) for model in self.models]
+            found[rows] = np.mean([self.added(one) for one in costs], axis=0)
+            empty += rows[np.isnan(costs[0]).all(1)].tolist()
+        warn_of_empty(empty, source)
         return found
 
 
@@ -260,6 +315,10 @@ def surprise_of_known(costs: np.ndarray) -> Surprise:
 LEAST_NATS = 0.5
 """The least spread of a column's costs: cells that cost nearly nothing, all alike, are no reason to shout at one that
 costs a little."""
+
+
+MOST_NATS = 100.0
+"""No cell is odder: nothing that was held out tells of probabilities below exp(-100)."""
 
 
 def costs_of(model: Autoencoder, source: Source, rows: np.ndarray) -> np.ndarray:
@@ -318,12 +377,12 @@ class Wholes:
     def fit(cls, source: Source, rows: np.ndarray, making: Making, distance: bool) -> tuple[Wholes, np.ndarray]:
         """From rows in random order; and how odd those are that were held out."""
         made = cls([], [], np.zeros(source.layout.features), [])
-        figures, counted = [], 0
+        figures, seen = [], 0
         for place, held_out in enumerate(folds(len(rows))):
             model = making(place).fit(source, sample_weight=without(source.rows, rows, held_out))
             figures.append(made.judged(model, source, rows, held_out, distance))
-            counted += held_out.stop - held_out.start
-        made.usual /= counted
+            seen += held_out.stop - held_out.start
+        made.usual /= seen
         together = np.concatenate(figures)
         made.surprises = [Surprise.fit(figure) for figure in together.T]
         return made, summed(made.surprises, together)
@@ -356,14 +415,18 @@ class Wholes:
 
     def __call__(self, source: Source) -> np.ndarray:
         """(rows,) how odd the rows of a source are, in nats."""
-        found = np.zeros(source.rows)
+        found, empty = np.zeros(source.rows), list[int]()
         for start in range(0, source.rows, ROWS):
             rows = np.arange(start, min(start + ROWS, source.rows))
+            weight = source.weight(rows)
+            empty += [] if weight is None else rows[~weight.reshape(len(rows), -1).any(1)].tolist()
             for place, model in enumerate(self.models):
                 errors, codes = rebuilt_wholes(model, source, rows)
                 figures = [logs(errors.sum(1))]
-                figures += [logs(nearest(codes, one).square()) for one in self.references[place : place + 1]]
+                figures += [logs(nearest_other(codes, one).square()) for one in self.references[place : place + 1]]
                 found[rows] += summed(self.surprises, np.stack(figures, 1)) / len(self.models)
+        found[empty] = 0.0
+        warn_of_empty(empty, source)
         return found
 
 
