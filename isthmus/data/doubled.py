@@ -83,6 +83,8 @@ class Doubled:
         """(n, all columns) finite numbers -> (n, width) float32."""
         if not np.isfinite(raw).all():
             self.scaling.forward(raw, argument)  # which says what is wrong, and where
+        if self.scaling.constant.all():
+            return torch.zeros(len(raw), self.width)
         columns, every = self.columns, len(self.columns) == raw.shape[1]
         cells = torch.from_numpy(np.array(raw if every else raw[:, columns], dtype=np.float64))
         view = torch.empty(len(raw), self.width)
@@ -99,7 +101,8 @@ class Doubled:
         in the usual distance of its points: near the middle they are 1/1000 of it apart, and none is beyond the last.
         """
         table, middle, spread, first = self._table
-        z = (cells - middle).mul_(1 / spread).float()  # in float64 until here: a cell at the middle must be there
+        # In float64 until it is a distance: a cell at the middle must be there; what is beyond float32 is at the end.
+        z = (cells - middle).mul_(1 / spread).clamp_(-1e30, 1e30).float()
         place = z.div_(z.abs().add_(1.0)).add_(1.0).mul_(STEPS / 2)
         step = place.floor().clamp_(max=STEPS - 1)
         share, at = place.sub_(step), step.to(torch.int64).add_(first)

@@ -19,6 +19,7 @@ from isthmus.data import Source, open_source
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.oddness import CROSS_FITTED, FOLDS, LEAST_ROWS, Cells, Making, Numbers, Wholes
+from isthmus.estimators.oddness_of_steps import Steps, series_source
 from isthmus.estimators.settings import seed_of, warn_of_names, whole
 from isthmus.parts.corruptions import GaussianNoise
 from isthmus.parts.networks.dense import Dense
@@ -41,14 +42,16 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     - Complete tables of numbers: a denoising autoencoder of every column's size and rank, and the distance to the
       nearest row.
     - Mixed tables, and such with missing cells: a masked autoencoder that guesses each cell from other columns.
-    - Pictures, series and all else: a denoising autoencoder of whole rows, and the distance to the nearest code.
+    - Series (``data="series"``): a linear autoencoder of the window before each step, channel by channel.
+    - Pictures and all else: a denoising autoencoder of whole rows, and the distance to the nearest code.
 
     Parameters
     ----------
     alarm_rate : share of ordinary rows that may raise an alarm, in (0, 1); see also `set_alarm_rate`.
     autoencoder : a kind that is fitted in place of the usual one, by name or with its knobs; or a fitted `Autoencoder`,
         which is then not trained: give `fit` ordinary rows that it was not fitted on.
-    distance : whether the distance to the nearest row counts (of mixed tables it never does).
+    distance : whether the distance to the nearest row counts (of mixed tables and series it never does).
+    data : ``"auto"``, or ``"series"``: rows are the steps of one series, and each is judged by those before it alone.
     columns : what single columns are, as for `Autoencoder`.
     epochs, batch_size, learning_rate, max_time, device, verbose : as for `Autoencoder`.
     random_state : int, NumPy generator or None. With an int, two fits on one machine are identical.
@@ -86,6 +89,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         *,
         autoencoder: Any = None,
         distance: bool = True,
+        data: str = "auto",
         columns: dict[Any, str] | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -98,6 +102,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.alarm_rate = alarm_rate
         self.autoencoder = autoencoder
         self.distance = distance
+        self.data = data
         self.columns = columns
         self.epochs = epochs
         self.batch_size = batch_size
@@ -138,9 +143,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             raise InputError(f"X has {counted(source.rows, 'row')}, one sample at most: give at least 2, better 1,000")
         random = np.random.default_rng(seed_of(self.random_state))
         rows = random.permutation(source.rows)[:MOST_ROWS]
-        oddness: Numbers | Cells | Wholes
+        oddness: Numbers | Cells | Wholes | Steps
         if given is not None:
             oddness, held_out = Wholes.judging(copy.copy(given), source, rows, self.distance)
+        elif self.data == "series":
+            oddness, held_out = Steps.fit(source)
         else:
             row = source.layout
             way = Wholes if len(row.shape) > 1 or row.sequence else Numbers if row.columns is None else Cells
@@ -240,7 +247,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def p_values(self, X: Any) -> np.ndarray:
         """(n,) in (0, 1]: how probable it is that an ordinary row is as odd; of ordinary rows, a share of at most r
         has a p-value of at most r. The least there is, is 1 / (held-out rows + 1)."""
-        return self.held_out_.p_values(-self.score_samples(X))
+        scores = self.score_samples(X)
+        return self.held_out_.p_values(-scores)
 
     def discoveries(self, X: Any, rate: float = 0.1) -> np.ndarray:
         """(n,) bool: which rows of a batch to call anomalies, so that of those called a share of at most ``rate`` is
@@ -284,6 +292,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                     "one that was fitted without"
                 )
             return given._source(X)
+        if self.data not in ("auto", "series"):
+            raise InputError(f"data must be 'auto' or 'series'; got {self.data!r}")
+        if self.data == "series":
+            return series_source(X)
         source = open_source(X, columns=self.columns, estimator_name="AnomalyDetector")
         if not isinstance(X, (str, os.PathLike, Source)):
             _get_feature_names(X)  # refuses names of which only some are text
@@ -291,6 +303,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _source(self, X: Any) -> Source:
         """Later data, which must look like those of the fit."""
+        if isinstance(self.oddness_, Steps):
+            return series_source(X, self.form_.names)
         if isinstance(self.oddness_, Wholes):
             return self.autoencoders_[0]._source(X)  # which knows what it left out, and what lengths it takes
         source = open_source(X, columns=self.columns, form=self.form_, estimator_name="AnomalyDetector")

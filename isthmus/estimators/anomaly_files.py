@@ -14,10 +14,11 @@ from isthmus.estimators import files
 from isthmus.estimators.anomalies import AnomalyDetector
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.oddness import Cells, Numbers, Wholes
+from isthmus.estimators.oddness_of_steps import Steps
 from isthmus.reasons import Conditional
 from isthmus.records import from_json, to_json
 
-WAYS: dict[str, type] = {"numbers": Numbers, "cells": Cells, "wholes": Wholes}
+WAYS: dict[str, type] = {"numbers": Numbers, "cells": Cells, "wholes": Wholes, "steps": Steps}
 
 
 def state_of(detector: AnomalyDetector) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -49,6 +50,8 @@ def state_of(detector: AnomalyDetector) -> tuple[dict[str, Any], dict[str, Any]]
         tensors |= {f"view.{k}": v for k, v in view.items()}
         tensors |= {} if odd.reference is None else {"reference": odd.reference}
         tensors |= {"reasons.mean": odd.conditional.mean, "reasons.covariance": odd.conditional.covariance}
+    if isinstance(odd, Steps):
+        tensors |= {f"steps.{k}": v for k, v in odd.state().items()}
     if isinstance(odd, Wholes):
         tensors |= {f"reference{i}": one for i, one in enumerate(odd.references)} | {"usual": odd.usual}
     return spec, tensors
@@ -81,6 +84,8 @@ def restored(
         detector.oddness_ = Numbers(view, models, tensors.get("reference"), surprises, conditional, spec["moved"])
     elif spec["way"] == "cells":
         detector.oddness_ = Cells(models, surprises)
+    elif spec["way"] == "steps":
+        detector.oddness_ = Steps.restore(arrays("steps."))
     else:
         references = [tensors[f"reference{i}"] for i in range(len(models)) if f"reference{i}" in tensors]
         detector.oddness_ = Wholes(models, references, tensors["usual"].numpy(), surprises)

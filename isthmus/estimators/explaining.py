@@ -11,6 +11,7 @@ from torch import Tensor
 from isthmus.data import Source
 from isthmus.estimators.imputing import unscaled
 from isthmus.estimators.oddness import Cells, Numbers, Wholes, rebuilt_wholes
+from isthmus.estimators.oddness_of_steps import Steps
 from isthmus.reasons import OneByOne, Reasons, hidden_cells, search
 from isthmus.records import EVALUATION, Batch, Seen, replace
 
@@ -31,6 +32,8 @@ def explained(detector: AnomalyDetector, source: Source, most: int) -> pd.DataFr
     odd = detector.oddness_
     if isinstance(odd, Wholes):
         return heat(odd, source)
+    if isinstance(odd, Steps):
+        return of_steps(odd, source, most)
     raw = np.array(source.read(0, source.rows), dtype=np.float64)
     found = of_numbers(odd, raw, most, source.argument) if isinstance(odd, Numbers) else of_cells(odd, source, most)
     expected = raw.copy()
@@ -59,6 +62,18 @@ def listed(
             "drop": drop,
         }
     )
+
+
+def of_steps(odd: Steps, source: Source, most: int) -> pd.DataFrame:
+    """The channels that surprise most at each step, beside what the steps before made expected."""
+    x = source.read(0, source.rows)
+    surprise = odd.model.surprise(x)
+    columns = np.argsort(-surprise, axis=1, kind="stable")[:, :most]
+    rows, slots = np.indices(columns.shape).reshape(2, -1)
+    columns = columns.reshape(-1)
+    expected = odd.model.expected(x)
+    expected = np.where(np.isnan(expected), odd.model.middle, expected)
+    return listed(source, rows, columns, slots, expected, surprise[rows, columns])
 
 
 def picked(table: Any, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from isthmus.errors import DataWarning
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.neighbours import nearest, nearest_other
 from isthmus.reasons import Conditional
+from isthmus.recipes import Parts
 from isthmus.records import EVALUATION, Batch, Layout, Seen
 
 CROSS_FITTED = 1000
@@ -56,6 +57,9 @@ LEAST_AT_ONCE = 16
 
 TWINS = 0.05
 """The share of rows with an equal twin above which a fit warns."""
+
+SLOWER = 0.1
+"""Of the learning rate of the fit, the share that passes over later rows have."""
 
 GROUPS = 6
 """Of a mixed table, columns are hidden in so many groups, one after the other."""
@@ -178,7 +182,7 @@ class Numbers:
         if not len(rows):
             return self
         x = self.view.forward(source.take(rows), source.argument)
-        models = [copy.deepcopy(model).partial_fit(of_view(x)) for model in self.models]
+        models = [after_pass(model, of_view(x)) for model in self.models]
         reference = self.reference
         if reference is not None:
             reference = newest(reference, x)
@@ -266,13 +270,12 @@ class Cells:
         return replace(self, models=taught(self.models, source, rows)) if len(rows) else self
 
     def added(self, costs: np.ndarray) -> np.ndarray:
-        """(n,) nats of the costs of rows, (n, columns), NaN = missing."""
-        return np.nansum(self.surprised(costs), axis=1)
+        """(n,) nats of the costs of rows, (n, columns), NaN = missing; of a cell `MOST_NATS` at most."""
+        return np.nansum(np.minimum(self.surprised(costs), MOST_NATS), axis=1)
 
     def surprised(self, costs: np.ndarray) -> np.ndarray:
-        """(n, columns) nats of costs of cells, `MOST_NATS` at most."""
-        every = [surprise(cost) for surprise, cost in zip(self.surprises, costs.T, strict=True)]
-        return np.minimum(np.stack(every, 1), MOST_NATS)
+        """(n, columns) nats of costs of cells."""
+        return np.stack([surprise(cost) for surprise, cost in zip(self.surprises, costs.T, strict=True)], 1)
 
     def __call__(self, source: Source) -> np.ndarray:
         """(rows,) how odd the rows of a source are, in nats."""
@@ -295,7 +298,18 @@ def taught(models: list[Autoencoder], source: Source, rows: np.ndarray) -> list[
     """The same models after a pass over some more rows."""
     weight = np.zeros(source.rows)
     weight[rows] = 1.0
-    return [copy.deepcopy(model).partial_fit(source, sample_weight=weight) for model in models]
+    return [after_pass(model, source, weight) for model in models]
+
+
+def after_pass(model: Autoencoder, source: Source, weight: np.ndarray | None = None) -> Autoencoder:
+    """A copy of a model after a pass over some rows, slowly: at the rate of its fit, which ended at a rate of 0, a pass
+    would throw it far off its optimum, and every row would look odd until it had come back."""
+    learner, asked = copy.deepcopy(model), model.learning_rate
+    usual = getattr(model.parts_, "learning_rate", Parts.learning_rate) if asked is None else asked
+    learner.learning_rate = SLOWER * usual
+    learner.partial_fit(source, sample_weight=weight)
+    learner.learning_rate = asked
+    return learner
 
 
 def without(total: int, rows: np.ndarray, held_out: slice) -> np.ndarray:
@@ -318,7 +332,7 @@ costs a little."""
 
 
 MOST_NATS = 100.0
-"""No cell is odder: nothing that was held out tells of probabilities below exp(-100)."""
+"""No cell counts for more: nothing that was held out tells of probabilities below exp(-100)."""
 
 
 def costs_of(model: Autoencoder, source: Source, rows: np.ndarray) -> np.ndarray:
