@@ -5,12 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-CELLS = 2**22
-"""Distances that are held at once, of one block of rows to one block of reference rows."""
-
-REFERENCE = 4096
-"""Reference rows in a block."""
-
+ROWS, REFERENCE = 256, 1024
+"""Rows, and reference rows, that are compared at once: as many as a core keeps at hand."""
 
 ROUNDING = 1e-5
 """Rows no farther apart than this share of their length are equal but for rounding."""
@@ -67,28 +63,37 @@ def apart(x: Tensor, reference: Tensor, at: Tensor) -> Tensor:
 
 
 def closest(x: Tensor, reference: Tensor, hidden: Tensor | None = None) -> Tensor:
-    """(n,) int64, the numbers of the nearest reference rows, those of ``hidden``, one for each row, left out."""
-    found = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    """(n,) int64, the numbers of the nearest reference rows, those of ``hidden``, one for each row, left out.
+
+    First which block of reference rows the nearest is in, by maxima alone, which are found three times as fast as where
+    they are; then where in that block.
+    """
     centre = reference.mean(0)  # far from the origin the product has no digits left for small distances
     blocks = [block - centre for block in reference.split(REFERENCE)]
     halves = [block.square().sum(1) / 2 for block in blocks]
-    size = max(1, CELLS // min(REFERENCE, len(reference)))
-    for start in range(0, len(x), size):
-        some = x[start : start + size] - centre
-        best = x.new_full((len(some),), -torch.inf)
-        for place, (block, half) in enumerate(zip(blocks, halves, strict=True)):
-            # x r - |r|^2 / 2 is greatest where the distance is least.
-            near = torch.addmm(half, some, block.T, beta=-1.0)
-            if hidden is not None:
-                hide(near, hidden[start : start + size] - place * REFERENCE)
-            top, at = near.max(1)
-            here = found[start : start + size]
-            torch.where(top > best, at + place * REFERENCE, here, out=here)
-            torch.maximum(best, top, out=best)
+    found = torch.empty(len(x), dtype=torch.int64, device=x.device)
+    for start in range(0, len(x), ROWS):
+        some = x[start : start + ROWS] - centre
+        own = None if hidden is None else hidden[start : start + ROWS]
+        pairs = enumerate(zip(blocks, halves, strict=True))
+        tops = torch.stack([near(some, *pair, own, place).amax(1) for place, pair in pairs], 1)
+        best = tops.argmax(1)
+        for place in best.unique().tolist():
+            rows = torch.nonzero(best == place)[:, 0]
+            alone = near(some[rows], blocks[place], halves[place], None if own is None else own[rows], place)
+            found[start + rows] = alone.argmax(1) + place * REFERENCE
     return found
 
 
-def hide(near: Tensor, at: Tensor) -> None:
+def near(x: Tensor, block: Tensor, half: Tensor, hidden: Tensor | None, place: int) -> Tensor:
+    """(n, block) x r - |r|^2 / 2, which is greatest where the distance is least; minus infinity for hidden rows."""
+    found = torch.addmm(half, x, block.T, beta=-1.0)
+    if hidden is not None:
+        hide(found, hidden - place * REFERENCE)
+    return found
+
+
+def hide(found: Tensor, at: Tensor) -> None:
     """Rule out, in place, that row i is nearest to row ``at[i]`` of this block, where it has such a row."""
-    rows = torch.nonzero((at >= 0) & (at < near.shape[1]))[:, 0]
-    near[rows, at[rows]] = -torch.inf
+    rows = torch.nonzero((at >= 0) & (at < found.shape[1]))[:, 0]
+    found[rows, at[rows]] = -torch.inf

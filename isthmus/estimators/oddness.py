@@ -207,9 +207,8 @@ class Numbers:
                 rebuilt = model.composition_.rebuild(
                     model.composition_.represent(batch), model.composition_.context(batch)
                 )
-                moved = (rebuilt - batch.x).square_()
-                for place, half in enumerate(self.halves):
-                    found[start : start + ROWS, place] = logs(moved[:, half].sum(1).cpu())
+                moved = (rebuilt - batch.x).square_().reshape(len(rebuilt), 2, -1).sum(2)
+                found[start : start + ROWS] = logs(moved.cpu())
         return found[:rows]
 
     def distances(self, x: Tensor, own: int | None = None) -> np.ndarray:

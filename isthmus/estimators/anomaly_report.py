@@ -1,0 +1,174 @@
+"""A page about what an `AnomalyDetector` makes of some rows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isthmus.checks import counted
+from isthmus.data import Source
+from isthmus.estimators.anomaly_drift import Moved, moved_columns, percent
+from isthmus.estimators.anomaly_verdicts import verdicts_of
+from isthmus.estimators.anomaly_words import Chosen, Reason, Scored, reasons_of
+from isthmus.estimators.oddness import CROSS_FITTED, Cells, Numbers, Wholes
+from isthmus.estimators.oddness_of_steps import Steps
+from isthmus.report import anomalies
+from isthmus.report.figures import shown
+
+if TYPE_CHECKING:
+    from isthmus.estimators.anomalies import AnomalyDetector
+
+ODDEST, REASONS = 20, 3
+"""Rows that are named, and the reasons for each."""
+
+COLUMNS = 30
+"""Columns that are told of, the most moved ones."""
+
+WAYS: dict[type, str] = {
+    Numbers: "a table of numbers",
+    Cells: "a mixed table",
+    Wholes: "whole rows",
+    Steps: "steps of a series",
+}
+
+
+def write_report(detector: AnomalyDetector, path: str | os.PathLike[str], X: Any) -> Path:
+    """Write what the detector makes of rows as one HTML file: verdicts, the oddest rows with reasons, calibration and
+    drift.
+
+    Parameters
+    ----------
+    path : the .html file.
+    X : (n, ...) rows as `AnomalyDetector.score_samples` takes them; best new ones, as those of the fit may
+        look more ordinary than others.
+
+    Raises
+    ------
+    InputError : the rows cannot be used, or the file cannot be written.
+    """
+    source = detector._source(X)
+    return write_page(detector, path, source, Scored.by(detector, source))
+
+
+def write_page(
+    detector: AnomalyDetector,
+    path: str | os.PathLike[str],
+    source: Source,
+    scored: Scored,
+    names: list[str] | None = None,
+) -> Path:
+    """The same of rows that are scored already; ``names`` are what they are called, such as the files of pictures,
+    None = by their labels in the index, or their numbers."""
+    moved = moved_columns(detector, source, scored)
+    anomalies.write(
+        path,
+        anomalies.Anomalies(
+            title="Anomalies",
+            about=about(detector, source),
+            key=key_figures(detector, scored),
+            verdicts=verdicts_of(detector, scored, moved),
+            oddest=odd_rows(detector, source, scored, names),
+            scores=scored.odd,
+            p_values=scored.p_values,
+            alarms=scored.alarms,
+            held_out=detector.held_out_.scores,
+            level=-detector.offset_,
+            rate=float(detector.alarm_rate),
+            columns=[in_cells(one) for one in moved[:COLUMNS]],
+            columns_of=len(moved),
+            ends=ends_of(source),
+            details=details(detector),
+        ),
+    )
+    return Path(path)
+
+
+def about(detector: AnomalyDetector, source: Source) -> str:
+    """What was scored, by what."""
+    shape = source.layout.shape
+    each = counted(shape[0], "column") if len(shape) == 1 else " x ".join(map(str, shape))
+    count = len(detector.autoencoders_)
+    if isinstance(detector.oddness_, Steps):
+        return f"{counted(source.rows, 'step')} of {counted(shape[0], 'channel')}, each judged by the steps before it"
+    judges = f"{count} autoencoders, each fitted to other rows" if count > 1 else "one autoencoder"
+    return f"{counted(source.rows, 'row')} of {each}, scored by {judges}"
+
+
+def key_figures(detector: AnomalyDetector, scored: Scored) -> list[tuple[str, str]]:
+    """What stands under the title."""
+    rate, share = percent(float(detector.alarm_rate)), percent(float(scored.alarms.mean()))
+    return [
+        ("rows", f"{len(scored.odd):,}"),
+        ("alarms", f"{int(scored.alarms.sum()):,}: {share}, {rate} asked for"),
+        ("level of alarms", f"{shown(-detector.offset_)} nats"),
+        ("held-out rows", f"{len(detector.held_out_):,}"),
+    ]
+
+
+def row_names(source: Source, names: list[str] | None) -> list[str]:
+    """What each row is called."""
+    if names is not None:
+        return names
+    return [str(label) for label in (range(source.rows) if source.index is None else source.index)]
+
+
+def odd_rows(
+    detector: AnomalyDetector, source: Source, scored: Scored, names: list[str] | None
+) -> list[anomalies.OddRow]:
+    """The oddest rows, with reasons; of pictures with heat maps."""
+    rows = scored.oddest(ODDEST)
+    called = row_names(source, names)
+    images = pictures(detector, source, rows)
+    why = reasons_of(detector, source, rows, REASONS)
+    return [
+        anomalies.OddRow(
+            called[row],
+            float(scored.odd[row]),
+            float(scored.p_values[row]),
+            bool(scored.alarms[row]),
+            tuple(triple(one) for one in why[place]),
+            None if images is None else images[place],
+        )
+        for place, row in enumerate(rows.tolist())
+    ]
+
+
+def triple(reason: Reason) -> tuple[str, str, str]:
+    return reason.column, reason.value, reason.expected
+
+
+def pictures(detector: AnomalyDetector, source: Source, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """Of pictures, each with its heat map; None of all else."""
+    if source.layout.axes[0] != "height":
+        return None
+    heat = detector.explain(Chosen(source, rows), 1)
+    heat = heat.mean(axis=-1) if source.layout.axes[-1] == "channel" else heat
+    return list(zip(source.take(rows), np.maximum(heat - 1.0, 0.0), strict=True))
+
+
+def ends_of(source: Source) -> tuple[float, float]:
+    """Black and white of pictures."""
+    if source.layout.axes[0] != "height":
+        return 0.0, 1.0
+    if source.dtype.kind in "ui":
+        return 0.0, float(np.iinfo(source.dtype).max if source.dtype.itemsize < 4 else 255)
+    some = source.read(0, min(source.rows, 1000))
+    return float(np.nanmin(some)), float(np.nanmax(some))
+
+
+def in_cells(one: Moved) -> tuple[str, str, str, str, bool]:
+    return one.column, one.then, one.now, one.how, one.drifted
+
+
+def details(detector: AnomalyDetector) -> list[tuple[str, str]]:
+    """How the detector was made."""
+    chosen = {name: value for name, value in detector.get_params(deep=False).items() if value is not None}
+    facts = {"taken for": WAYS[type(detector.oddness_)]}
+    if models := detector.autoencoders_:
+        few = f"{len(models)}: fewer than {CROSS_FITTED:,} rows are cross-fitted"
+        facts["autoencoders"] = few if len(models) > 1 else "1"
+        facts["network"] = repr(getattr(models[0].parts_, "network", "modules of your own"))
+    return [*facts.items(), *((name, repr(value)) for name, value in chosen.items())]
