@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from isthmus.cli_anomalies import anomalies
 from isthmus.cli_denoise import denoise
 from isthmus.cli_messages import explained, notes, say
 from isthmus.cli_options import (
@@ -109,6 +110,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(denoise)
+app.add_typer(anomalies)
 
 
 def main() -> None:

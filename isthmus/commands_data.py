@@ -18,22 +18,35 @@ from isthmus.data.excel import read_excel
 from isthmus.data.form import Form
 from isthmus.data.paths import known_texts
 from isthmus.errors import InputError
+from isthmus.estimators.anomalies import AnomalyDetector
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.files import load
 
 EXCEL = (".xlsx", ".xlsm")
 
 
+OWN = {"Denoiser": "denoise apply", "AnomalyDetector": "anomalies score"}
+"""The commands that use a task's model."""
+
+
+def with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+
+
 def autoencoder_at(path: str) -> Autoencoder:
     """The model of a file that is no task's."""
     model = load(path)
     if not isinstance(model, Autoencoder):
-        raise InputError(f"{path!r} holds a {type(model).__name__}, which has its own command: isthmus denoise apply")
+        name = type(model).__name__
+        raise InputError(f"{path!r} holds {with_article(name)}, which has its own command: isthmus {OWN[name]}")
     return model
 
 
 def matching(
-    model: Autoencoder, data: str, columns: dict[str | int, str], options: Mapping[str, str] | None = None
+    model: Autoencoder | AnomalyDetector,
+    data: str,
+    columns: dict[str | int, str],
+    options: Mapping[str, str] | None = None,
 ) -> Source:
     """The data as the model expects it.
 

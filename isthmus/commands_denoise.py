@@ -10,6 +10,7 @@ import numpy as np
 
 from isthmus.checks import counted, listed
 from isthmus.commands import line, say_next, size_of
+from isthmus.commands_data import with_article
 from isthmus.data import read_image, read_images_of_any_size, write_image, write_table
 from isthmus.data.images import image_files
 from isthmus.data.paths import path_source
@@ -71,7 +72,8 @@ def apply(model_path: str, data: str, output: str, skip: bool, quiet: bool) -> N
     """Clean a folder of images, one image, or an array."""
     model = load(model_path)
     if not isinstance(model, Denoiser):
-        raise InputError(f"{model_path!r} holds an Autoencoder, not a Denoiser; isthmus denoise fit makes one")
+        held = with_article(type(model).__name__)
+        raise InputError(f"{model_path!r} holds {held}, not a Denoiser; isthmus denoise fit makes one")
     if Path(data).is_dir():
         apply_to_folder(model, Path(data), Path(output), skip, quiet)
         return

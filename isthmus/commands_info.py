@@ -14,6 +14,7 @@ from isthmus.data import Scaling, digest, split
 from isthmus.data.decisions import MODES
 from isthmus.data.table_form import TableForm
 from isthmus.estimators import comparison
+from isthmus.estimators.anomalies import AnomalyDetector
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.denoiser import Denoiser, tiles_with
 from isthmus.estimators.files import load
@@ -51,6 +52,11 @@ def info_of_model(path: str, every: bool) -> None:
         line("denoiser", f"of {'-'.join(model.axes_)} data, noise {model.noise!r}, level {model.level!r}")
         line("takes", "any size" if tiled else f"the size {' x '.join(map(str, model.grid_ or ()))}")
         model = model.autoencoder_
+    if isinstance(model, AnomalyDetector):
+        say_detector(model)
+        if not model.autoencoders_:
+            return
+        model = model.autoencoders_[0]
     line("kind", kind_in_words(model.method))
     replaced = [name for name in ("bottleneck", "loss", "corruption", "penalties") if getattr(model, name) is not None]
     if replaced:
@@ -79,6 +85,16 @@ def info_of_model(path: str, every: bool) -> None:
     line("data digest", str(getattr(model, "data_digest_", None) or "unknown"))
     line("file digest", about["sha256_tensors"])
     line("file", f"{path} ({size_in_words(about['bytes'])}, format {about['format_version']})")
+
+
+def say_detector(detector: AnomalyDetector) -> None:
+    """What is judged, by how many autoencoders, and how well the rate of alarms is known."""
+    of = detector.form_.names or range(detector.n_features_in_)
+    rows, models = len(detector.held_out_), len(detector.autoencoders_)
+    line("detector", f"of anomalies, alarm rate {detector.alarm_rate:g}, told by {counted(rows, 'held-out row')}")
+    what = "steps of a series" if detector.data == "series" else "rows"
+    by = counted(models, "autoencoder") if models else "a linear autoencoder of windows"
+    line("judges", f"{what} of {counted(len(of), 'column')}, by {by}")
 
 
 def info_of_data(path: str, columns: dict[str | int, str], every: bool) -> None:

@@ -284,6 +284,13 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _opened(self, X: Any, given: Autoencoder | None) -> Source:
         """The data of a fit."""
+        if self.data not in ("auto", "series"):
+            raise InputError(f"data must be 'auto' or 'series'; got {self.data!r}")
+        if self.data == "series" and self.autoencoder is not None:
+            raise InputError(
+                "autoencoder: a series is judged by a linear autoencoder of its own; leave it out, or cut windows of "
+                "the series and give them as rows, without data='series'"
+            )
         if given is not None:
             check_is_fitted(given, "composition_")
             if given.conditions_ is not None:
@@ -292,8 +299,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                     "one that was fitted without"
                 )
             return given._source(X)
-        if self.data not in ("auto", "series"):
-            raise InputError(f"data must be 'auto' or 'series'; got {self.data!r}")
         if self.data == "series":
             return series_source(X)
         source = open_source(X, columns=self.columns, estimator_name="AnomalyDetector")
@@ -309,13 +314,22 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             return self.autoencoders_[0]._source(X)  # which knows what it left out, and what lengths it takes
         source = open_source(X, columns=self.columns, form=self.form_, estimator_name="AnomalyDetector")
         if not isinstance(X, (str, os.PathLike, Source)):
-            warn_of_names(source.names is not None and not source.numbered, hasattr(self, "feature_names_in_"))
+            named = source.names is not None and not source.numbered
+            warn_of_names(named, hasattr(self, "feature_names_in_"), "AnomalyDetector")
         return source
 
     @property
     def autoencoders_(self) -> list[Autoencoder]:
         check_is_fitted(self, "oddness_")
         return self.oddness_.models
+
+    def report(self, path: str | os.PathLike[str], X: Any) -> Path:
+        """Write one self-contained HTML page: verdicts on alarms and drift, the oddest rows of ``X`` with their
+        reasons, calibration, and how columns have moved since the fit."""
+        from isthmus.estimators.anomaly_report import write_report
+
+        check_is_fitted(self, "oddness_")
+        return write_report(self, path, X)
 
     # ------------------------------------------------------------------ files
 

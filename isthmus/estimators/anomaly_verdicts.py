@@ -9,7 +9,7 @@ from scipy.stats import betabinom
 
 from isthmus.alarms import RESOLVED, HeldOut
 from isthmus.checks import counted
-from isthmus.estimators.anomaly_drift import OFF_BULK, SIGMAS, Moved, bulk_of, percent
+from isthmus.estimators.anomaly_drift import MANY, OFF_BULK, SIGMAS, Moved, bulk_of, percent
 from isthmus.estimators.anomaly_words import Scored
 from isthmus.verdicts import Verdict
 
@@ -57,14 +57,18 @@ def alarms_verdict(scored: Scored, held_out: HeldOut, rate: float, threshold: fl
         f"ordinary rows makes {low:,} to {high:,}."
     )
     if alarms > high:
-        lost, _ = bulk_of(scored, held_out, rate)
-        why = (
-            "Most of the other rows look odder than those of the fit too: the data have drifted."
-            if lost
-            else "Most of the other rows look as ordinary as those of the fit: it is single rows that are odd."
-        )
-        advice = "partial_fit with recent rows, or a new fit." if lost else ""
-        return Verdict("alarms", "bad" if lost else "note", f"{said} {why}", share, advice)
+        lost = bulk_of(scored, held_out, rate)[0]
+        if lost:
+            why = "Most of the other rows look odder than those of the fit too: the data have drifted."
+        elif share > MANY:
+            why = (
+                "The other rows look as ordinary as those of the fit, but so many are no exceptions: the data changed."
+            )
+        else:
+            why = "Most of the other rows look as ordinary as those of the fit: it is single rows that are odd."
+        changed = lost or share > MANY
+        advice = "partial_fit with recent rows, or a new fit, if these are ordinary now." if changed else ""
+        return Verdict("alarms", "bad" if changed else "note", f"{said} {why}", share, advice)
     if alarms < low:
         return Verdict("alarms", "note", f"{said} These rows are less odd than those that were held out.", share)
     return Verdict("alarms", "good", said, share)

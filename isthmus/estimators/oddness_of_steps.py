@@ -134,7 +134,6 @@ def series_source(X: Any, names: tuple[str, ...] | None = None) -> ArraySource:
         raise InputError(f"X must be a series, (steps,) or (steps, channels); got the shape {x.shape}")
     if np.isinf(x).any():
         step, channel = np.argwhere(np.isinf(x))[0]
-        raise InputError(
-            f"X holds infinity at step {step}, channel {channel if own is None else own[channel]!r}; gaps are NaN"
-        )
+        which = int(channel) if own is None else repr(own[channel])
+        raise InputError(f"X holds infinity at step {step}, channel {which}: it must hold numbers, or NaN for gaps")
     return ArraySource(np.ascontiguousarray(x), names=own, index=index, container="numpy")

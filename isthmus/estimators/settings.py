@@ -66,15 +66,15 @@ def row_weights(sample_weight: Any, rows: int) -> np.ndarray:
     return weight
 
 
-def warn_of_names(named: bool, fitted_with_names: bool) -> None:
+def warn_of_names(named: bool, fitted_with_names: bool, estimator_name: str = "Autoencoder") -> None:
     """Names on one side only, in scikit-learn's words: then columns are matched by position."""
     if named and not fitted_with_names:
         warnings.warn(
-            "X has feature names, but Autoencoder was fitted without feature names", UserWarning, stacklevel=5
+            f"X has feature names, but {estimator_name} was fitted without feature names", UserWarning, stacklevel=5
         )
     if fitted_with_names and not named:
         warnings.warn(
-            "X does not have valid feature names, but Autoencoder was fitted with feature names",
+            f"X does not have valid feature names, but {estimator_name} was fitted with feature names",
             UserWarning,
             stacklevel=5,
         )
