@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,8 @@ from common import anonymous_megabytes, row, watched
 
 import isthmus as ist
 from isthmus.data import open_source
-from isthmus.estimators.oddness import ROWS, Numbers
+from isthmus.estimators.oddness import ROWS
+from isthmus.estimators.oddness_of_numbers import Numbers
 from isthmus.records import Batch, Layout
 
 COLUMNS, CAUSES, TRAIN = 30, 10, 20_000
@@ -70,7 +70,7 @@ def main() -> None:
     detector = ist.AnomalyDetector(random_state=0).fit(piece(TRAIN, random))
     print(f"fitted to {TRAIN:,} rows of {COLUMNS} columns in {time.perf_counter() - start:.1f} s")
     odd = detector.oddness_
-    alone = replace(odd, reference=None, surprises=odd.surprises[:2])
+    alone = odd.without_distance()
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         path = Path(folder) / "rows.npy"
         write(path, chosen.rows, random)

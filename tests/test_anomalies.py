@@ -22,8 +22,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import isthmus as ist
 from isthmus.alarms import discoveries
 from isthmus.errors import DataWarning, InputError
-from isthmus.estimators import anomalies, oddness
-from isthmus.estimators.oddness import MOST_NATS, Cells, Numbers, Wholes
+from isthmus.estimators import anomalies, oddness_of_numbers
+from isthmus.estimators.oddness import MOST_NATS, Cells, Wholes
+from isthmus.estimators.oddness_of_numbers import Numbers
 
 NAMES = ["a", "b", "c", "d", "e"]
 QUICK = {"epochs": 1, "batch_size": 512, "random_state": 0}
@@ -33,7 +34,7 @@ QUICK = {"epochs": 1, "batch_size": 512, "random_state": 0}
 def _few_copies() -> Iterator[None]:
     """Small tables are learnt from fewer copies of their rows than usual, which changes nothing but the time."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(oddness, "LEAST_ROWS", 256)
+        patched.setattr(oddness_of_numbers, "LEAST_ROWS", 256)
         patched.setattr(anomalies, "LEAST_ROWS", 256)
         yield
 
@@ -368,10 +369,10 @@ def test_rows_are_judged_before_they_are_learnt_from(make: Any) -> None:
         for old, model in zip(weights, detector.autoencoders_, strict=True)
     )
     if make is rows:  # what alarmed is not learnt
-        reference = detector.oddness_.reference
-        learnt = detector.oddness_.view.forward(make(30, 1)[before >= offset])
-        np.testing.assert_array_equal(reference[-len(learnt) :], learnt)
-        assert len(reference) == 100 + len(learnt)
+        for member in detector.oddness_.members:
+            learnt = member.view.forward(make(30, 1)[before >= offset])
+            np.testing.assert_array_equal(member.reference[-len(learnt) :], learnt)
+            assert len(member.reference) == 80 + len(learnt)
         assert 0 < len(learnt) < 30
 
 

@@ -34,7 +34,7 @@ def test_a_step_that_breaks_the_rhythm_alarms_where_its_value_alone_would_not(de
     later.loc[trough, "load"] = 60.0  # an ordinary value at the wrong hour
     assert detector.predict(later)[trough] == -1
     reason = detector.explain(later, most=1).iloc[trough]
-    assert reason["column"] == "load" and reason["value"] == 60.0
+    assert (reason["column"], reason["value"]) == ("load", 60.0)
     assert reason["expected"] == pytest.approx(40.0, abs=4.0)
 
 
@@ -44,9 +44,12 @@ def test_steps_are_judged_by_earlier_ones_alone(detector: Any) -> None:
     np.testing.assert_array_equal(detector.score_samples(later[:200]), whole[:200])
 
 
-def test_alarms_come_about_as_often_as_was_asked_for(detector: Any) -> None:
-    shares = [(detector.predict(series(5000, seed)) < 0).mean() for seed in (1, 2)]
-    assert 0.005 < np.mean(shares) < 0.04
+def test_alarms_come_about_as_often_as_was_asked_for() -> None:
+    shares = []
+    for seed in range(6):  # 500 held-out steps each, that say what 2 % is to within 0.6 %
+        fitted = ist.AnomalyDetector(0.02, data="series").fit(series(1000, 10 + seed))
+        shares.append((fitted.predict(series(2000, 20 + seed)) < 0).mean())
+    assert 0.01 < np.mean(shares) < 0.035
 
 
 def test_gaps_are_no_anomalies_and_never_make_a_score_nan(detector: Any) -> None:

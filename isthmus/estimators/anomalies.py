@@ -18,7 +18,8 @@ from isthmus.checks import counted, is_real
 from isthmus.data import Source, open_source
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.oddness import CROSS_FITTED, FOLDS, LEAST_ROWS, Cells, Making, Numbers, Wholes
+from isthmus.estimators.oddness import CROSS_FITTED, FOLDS, LEAST_ROWS, Cells, Making, Wholes
+from isthmus.estimators.oddness_of_numbers import Numbers
 from isthmus.estimators.oddness_of_steps import Steps, series_source
 from isthmus.estimators.settings import seed_of, warn_of_names, whole
 from isthmus.parts.corruptions import GaussianNoise

@@ -13,7 +13,8 @@ from isthmus.data.doubled import Doubled
 from isthmus.estimators import files
 from isthmus.estimators.anomalies import AnomalyDetector
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.oddness import Cells, Numbers, Wholes
+from isthmus.estimators.oddness import Cells, Wholes
+from isthmus.estimators.oddness_of_numbers import Member, Numbers
 from isthmus.estimators.oddness_of_steps import Steps
 from isthmus.reasons import Conditional
 from isthmus.records import from_json, to_json
@@ -45,10 +46,12 @@ def state_of(detector: AnomalyDetector) -> tuple[dict[str, Any], dict[str, Any]]
     tensors |= {f"form.{k}": v for k, v in form_tensors.items()}
     tensors["recent"] = detector.recent_
     if isinstance(odd, Numbers):
-        spec["view"], view = odd.view.state()
-        spec["moved"] = odd.moved
-        tensors |= {f"view.{k}": v for k, v in view.items()}
-        tensors |= {} if odd.reference is None else {"reference": odd.reference}
+        spec["moved"], spec["views"] = odd.moved, []
+        for i, member in enumerate(odd.members):
+            view, view_tensors = member.view.state()
+            spec["views"].append(view)
+            tensors |= {f"view{i}.{k}": v for k, v in view_tensors.items()}
+            tensors |= {} if member.reference is None else {f"reference{i}": member.reference}
         tensors |= {"reasons.mean": odd.conditional.mean, "reasons.covariance": odd.conditional.covariance}
     if isinstance(odd, Steps):
         tensors |= {f"steps.{k}": v for k, v in odd.state().items()}
@@ -79,9 +82,12 @@ def restored(
     detector.form_ = form = Form.restore(spec["form"], arrays("form."))
     surprises = [Surprise.restore(tensors[f"surprise{i}"].numpy()) for i in range(spec["surprises"])]
     if spec["way"] == "numbers":
-        view = Doubled.restore(spec["view"], arrays("view."), form.names)
+        members = [
+            Member(Doubled.restore(body, arrays(f"view{i}."), form.names), model, tensors.get(f"reference{i}"))
+            for i, (body, model) in enumerate(zip(spec["views"], models, strict=True))
+        ]
         conditional = Conditional.of(tensors["reasons.mean"], tensors["reasons.covariance"])
-        detector.oddness_ = Numbers(view, models, tensors.get("reference"), surprises, conditional, spec["moved"])
+        detector.oddness_ = Numbers(members, surprises, conditional, spec["moved"])
     elif spec["way"] == "cells":
         detector.oddness_ = Cells(models, surprises)
     elif spec["way"] == "steps":

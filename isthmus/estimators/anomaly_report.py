@@ -13,7 +13,8 @@ from isthmus.data import Source
 from isthmus.estimators.anomaly_drift import Moved, moved_columns, percent
 from isthmus.estimators.anomaly_verdicts import verdicts_of
 from isthmus.estimators.anomaly_words import Chosen, Reason, Scored, reasons_of
-from isthmus.estimators.oddness import CROSS_FITTED, Cells, Numbers, Wholes
+from isthmus.estimators.oddness import CROSS_FITTED, Cells, Wholes
+from isthmus.estimators.oddness_of_numbers import Numbers
 from isthmus.estimators.oddness_of_steps import Steps
 from isthmus.report import anomalies
 from isthmus.report.figures import shown

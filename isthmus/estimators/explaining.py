@@ -10,7 +10,8 @@ from torch import Tensor
 
 from isthmus.data import Source
 from isthmus.estimators.imputing import unscaled
-from isthmus.estimators.oddness import Cells, Numbers, Wholes, rebuilt_wholes
+from isthmus.estimators.oddness import Cells, Wholes, rebuilt_wholes
+from isthmus.estimators.oddness_of_numbers import Numbers
 from isthmus.estimators.oddness_of_steps import Steps
 from isthmus.reasons import OneByOne, Reasons, hidden_cells, search
 from isthmus.records import EVALUATION, Batch, Seen, replace

@@ -2,7 +2,7 @@
 
 There are three ways, one for each sort of data; all learn from some rows and are judged on others.
 
-    Numbers   complete tables of numbers: every column by its size and by its rank (`Doubled`)
+    Numbers   complete tables of numbers: every column by its size and by its rank (`oddness_of_numbers`)
     Cells     mixed tables and such with gaps: what each cell costs, given cells of other columns
     Wholes    pictures, series, and whatever a fitted `Autoencoder` of the user's own takes: a row as a whole
 """
@@ -21,14 +21,12 @@ from torch import Tensor
 
 from isthmus.alarms import Surprise
 from isthmus.checks import counted, listed
-from isthmus.data import ArraySource, Source
-from isthmus.data.doubled import Doubled
+from isthmus.data import Source
 from isthmus.errors import DataWarning
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.neighbours import nearest, nearest_other
-from isthmus.reasons import Conditional
 from isthmus.recipes import Parts
-from isthmus.records import EVALUATION, Batch, Layout, Seen
+from isthmus.records import EVALUATION, Batch, Seen
 
 CROSS_FITTED = 1000
 """Tables of fewer rows have no rows to spare: each fifth is judged by a model that was fitted to the others."""
@@ -46,17 +44,8 @@ LEAST_ROWS = 2048
 REFERENCE = 20_000
 """Rows at most among which a row's nearest neighbour is sought."""
 
-ODD = 0.05
-"""The share of the rows of the fit, those farthest off, that do not tell what is expected of a column given others."""
-
 ROWS = 8192
 """Rows that are judged at once."""
-
-LEAST_AT_ONCE = 16
-"""Fewer are filled up: products of few rows are summed in another order, and a row's score would depend on others."""
-
-TWINS = 0.05
-"""The share of rows with an equal twin above which a fit warns."""
 
 SLOWER = 0.1
 """Of the learning rate of the fit, the share that passes over later rows have."""
@@ -77,22 +66,6 @@ Making = Callable[[int], Autoencoder]
 """Makes the autoencoder of a fold, by its number, not yet fitted."""
 
 
-def warn_of_twins(x: Tensor, argument: str) -> None:
-    """Say so where many rows of a view have an equal twin; rows are told apart by a hash of their bytes."""
-    words = x.numpy().view(np.uint64)  # a view has an even number of columns of float32
-    odd = np.random.default_rng(0).integers(2**63, size=words.shape[1], dtype=np.uint64) * 2 + 1
-    _, counts = np.unique((words * odd).sum(1, dtype=np.uint64), return_counts=True)
-    twins = int(counts[counts > 1].sum())
-    if twins > TWINS * len(x):
-        warnings.warn(
-            f"{argument}: {twins:,} of {counted(len(x), 'row')} ({twins / len(x):.0%}) have an equal twin. Where one "
-            "is held out, the other makes it look ordinary, so new rows may alarm more often than asked for. "
-            "Unless rows may be equal by chance, drop the copies (pandas: drop_duplicates)",
-            DataWarning,
-            stacklevel=4,
-        )
-
-
 def warn_of_empty(empty: list[int], source: Source) -> None:
     """Say so where rows have no known cell."""
     if empty:
@@ -102,13 +75,6 @@ def warn_of_empty(empty: list[int], source: Source) -> None:
             DataWarning,
             stacklevel=4,
         )
-
-
-def of_view(x: Tensor) -> ArraySource:
-    """Rows of a view as data to be fitted to."""
-    source = ArraySource(x.numpy())
-    source.derived = True
-    return source
 
 
 def folds(rows: int) -> list[slice]:
@@ -128,113 +94,6 @@ def folds(rows: int) -> list[slice]:
 def logs(squares: np.ndarray | Tensor) -> np.ndarray:
     """Logarithms of squared errors or distances, of 0 too, as float64."""
     return np.log(np.maximum(np.asarray(squares, dtype=np.float64), SMALLEST))
-
-
-@dataclass
-class Numbers:
-    """How odd rows of a complete table of numbers are.
-
-    A denoising autoencoder is taught to take away noise as large as the columns' own spread, and shown clean rows:
-    those that lie where training rows were stay where they are, others are moved there (Alain & Bengio 2014). How far,
-    is measured in the columns' sizes and in their ranks. Beside it stands the distance to the nearest training row.
-
-    Attributes
-    ----------
-    view : the columns as the autoencoders see them.
-    models : a fitted autoencoder for each fold.
-    reference : (m, view.width) rows among which the nearest is sought; None = the distance is left out.
-    surprises : of each of the figures.
-    conditional : what is expected of a column's size given others, for reasons.
-    moved : nats that a cell is odd by which differs from what its column has always held: more than any row that was
-        held out, so that it alarms, and yet no more than that.
-    """
-
-    view: Doubled
-    models: list[Autoencoder]
-    reference: Tensor | None
-    surprises: list[Surprise]
-    conditional: Conditional
-    moved: float = 0.0
-
-    @classmethod
-    def fit(cls, source: Source, rows: np.ndarray, making: Making, distance: bool) -> tuple[Numbers, np.ndarray]:
-        """From rows in random order; and how odd those are that were held out."""
-        view = Doubled.fit(source, np.sort(rows))
-        stretches = np.array_split(rows, max(1, len(rows) // ROWS))
-        x = torch.cat([view.forward(source.take(some), source.argument) for some in stretches])
-        warn_of_twins(x, source.argument)
-        sizes = x[:REFERENCE, : view.width // 2]
-        made = cls(view, [], x[:REFERENCE].clone() if distance else None, [], Conditional.fitted(sizes, trim=ODD))
-        figures = []
-        for place, held_out in enumerate(folds(len(x))):
-            others = torch.cat([x[: held_out.start], x[held_out.stop :]])
-            made.models.append(making(place).fit(of_view(others.repeat(-(-LEAST_ROWS // len(others)), 1))))
-            found = made.rebuilt(x[held_out], made.models[place])
-            figures.append(np.concatenate([found, made.distances(x[held_out], own=held_out.start)], 1))
-        together = np.concatenate(figures)
-        made.surprises = [Surprise.fit(figure) for figure in together.T]
-        odd = summed(made.surprises, together)
-        made.moved = float(odd.max()) + 1.0
-        return made, odd
-
-    def taught(self, source: Source, rows: np.ndarray) -> Numbers:
-        """The same after a pass over some more rows, which take the place of the oldest ones to be near to."""
-        if not len(rows):
-            return self
-        x = self.view.forward(source.take(rows), source.argument)
-        models = [after_pass(model, of_view(x)) for model in self.models]
-        reference = self.reference
-        if reference is not None:
-            reference = newest(reference, x)
-        return replace(self, models=models, reference=reference)
-
-    @property
-    def halves(self) -> tuple[slice, slice]:
-        """Where in the view the sizes are, and the ranks."""
-        sizes = self.view.width // 2
-        return slice(0, sizes), slice(sizes, self.view.width)
-
-    def rebuilt(self, x: Tensor, model: Autoencoder) -> np.ndarray:
-        """(n, 2) logs of how far the rows are moved, by size and by rank."""
-        rows = len(x)
-        if rows < LEAST_AT_ONCE:
-            x = torch.cat([x, x.new_zeros(LEAST_AT_ONCE - rows, x.shape[1])])
-        found = np.empty((len(x), 2))
-        layout = Layout((self.view.width,), ("column",))
-        with torch.no_grad():
-            for start in range(0, len(x), ROWS):
-                batch = Batch(x[start : start + ROWS].to(model._device), layout)
-                rebuilt = model.composition_.rebuild(
-                    model.composition_.represent(batch), model.composition_.context(batch)
-                )
-                moved = (rebuilt - batch.x).square_().reshape(len(rebuilt), 2, -1).sum(2)
-                found[start : start + ROWS] = logs(moved.cpu())
-        return found[:rows]
-
-    def distances(self, x: Tensor, own: int | None = None) -> np.ndarray:
-        """(n, 2) logs of the squared distances to the nearest rows, by size and by rank; (n, 0) where left out."""
-        if self.reference is None:
-            return np.empty((len(x), 0))
-        pairs = [(x[:, half], self.reference[:, half]) for half in self.halves]
-        # Rows of the fit may come again: they are judged as they were while they were held out, without themselves.
-        found = [nearest_other(*pair) if own is None else nearest(*pair, own=own) for pair in pairs]
-        return np.stack([logs(distance.square()) for distance in found], 1)
-
-    def __call__(self, source: Source) -> np.ndarray:
-        """(rows,) how odd the rows of a source are, in nats."""
-        found = np.empty(source.rows)
-        for start in range(0, source.rows, ROWS):
-            raw = source.read(start, min(start + ROWS, source.rows))
-            found[start : start + len(raw)] = self.of_raw(raw, source.argument)
-        return found
-
-    def of_raw(self, raw: np.ndarray, argument: str = "X") -> np.ndarray:
-        """(n,) how odd rows in the user's units are, in nats; the mean over the models."""
-        x = self.view.forward(raw, argument)
-        near = self.distances(x)
-        each = [summed(self.surprises, np.concatenate([self.rebuilt(x, model), near], 1)) for model in self.models]
-        odd = np.mean(each, axis=0)
-        return odd + self.moved * self.view.moved(raw).sum(1) if self.view.scaling.constant.any() else odd
 
 
 @dataclass
