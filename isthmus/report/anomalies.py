@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from isthmus.files import written_whole
-from isthmus.report import plots
+from isthmus.report import frame, plots
 from isthmus.report.elements import Markup, figure, paragraph, picture, section, table
 from isthmus.report.figures import shown
 from isthmus.report.page import verdict
-from isthmus.report.style import STYLE
 from isthmus.verdicts import Verdict
 
 DRAWN = 3000
@@ -88,15 +86,11 @@ class Anomalies:
 
 def write(path: str | os.PathLike[str], data: Anomalies) -> None:
     """Write the page to ``path``, whole or not at all."""
-    text = render(data)
-    with written_whole(path) as beside:
-        beside.write_bytes(text.encode("utf-8", errors="replace"))
+    frame.write(path, render(data))
 
 
 def render(data: Anomalies) -> str:
     """The whole page as text."""
-    title = escape(data.title)
-    key = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in data.key)
     parts = [
         judged(data),
         oddest(data),
@@ -105,17 +99,7 @@ def render(data: Anomalies) -> str:
         section("details", "How it was made", "<details><summary>Settings</summary>\n"
                 f"{table(('name', 'value'), data.details, 'Details', words=(0, 1))}</details>"),
     ]  # fmt: skip
-    head = [
-        "<!DOCTYPE html>",
-        '<html lang="en">',
-        '<head><meta charset="utf-8"><meta name="color-scheme" content="light dark">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{title}: anomaly report</title>",
-        f"<style>{STYLE}{LOOK}</style></head>",
-        '<body><header><p class="over">isthmus &middot; anomaly report</p>',
-        f'<h1>{title}</h1><p class="what">{escape(data.about)}</p><dl class="key">{key}</dl></header>',
-    ]
-    return "\n".join([*head, "<main>", *filter(None, parts), "</main></body></html>", ""])
+    return frame.page(data.title, "anomaly report", data.about, parts, data.key, LOOK)
 
 
 def judged(data: Anomalies) -> str:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 
-from isthmus.files import written_whole
-from isthmus.report import plots
+from isthmus.report import frame, plots
 from isthmus.report.page import figure, paragraph, picture, section, table
-from isthmus.report.style import STYLE
 
 LOOK = """
 .triples { list-style: none; margin: 0; padding: 0; display: grid; gap: 1.2rem;
@@ -55,14 +52,11 @@ class Cleaned:
 
 def write(path: str | os.PathLike[str], data: Cleaned) -> None:
     """Write the page to ``path``, whole or not at all."""
-    text = render(data)
-    with written_whole(path) as beside:
-        beside.write_bytes(text.encode("utf-8", errors="replace"))
+    frame.write(path, render(data))
 
 
 def render(data: Cleaned) -> str:
     """The whole page as text."""
-    title = escape(data.title)
     parts = [
         section("beside", "Beside what needs no learning", paragraph(f"{data.best} {data.fitted}"),
                 table(data.heads, data.rows, "The higher the better, but for flicker.")),
@@ -70,15 +64,7 @@ def render(data: Cleaned) -> str:
         section("details", "How it was made", "<details><summary>Network and settings</summary>\n"
                 f"{table(('name', 'value'), data.details, 'Details', words=(0, 1))}</details>"),
     ]  # fmt: skip
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{title}: report</title>\n<style>\n{STYLE}{LOOK}</style>\n</head>\n<body>\n"
-        f'<header>\n<p class="over">isthmus &middot; denoiser report</p>\n<h1>{title}</h1>\n'
-        f'<p class="what">{escape(data.about)}</p>\n</header>\n<main>\n' + "\n".join(filter(None, parts))
-        + "\n</main>\n</body>\n</html>\n"
-    )  # fmt: skip
+    return frame.page(data.title, "denoiser report", data.about, parts, look=LOOK)
 
 
 def pictures(data: Cleaned) -> str:

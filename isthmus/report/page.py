@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.files import written_whole
-from isthmus.report import plots
-from isthmus.report.elements import figure, honest, paragraph, picture, section, table
+from isthmus.report import frame, plots
+from isthmus.report.elements import Markup, figure, honest, paragraph, picture, section, table
 from isthmus.report.figures import ReportData, shown
 from isthmus.report.sequence_page import oddest_runs, some_runs, steps
-from isthmus.report.style import STYLE
 from isthmus.report.table_page import odd_rows, table_columns
 from isthmus.verdicts import Verdict
 
@@ -28,17 +26,8 @@ SIGNS = {"good": "M4 10.5 8 14.5 16 5.5", "note": "M10 9v6M10 5v.5", "bad": "M10
 
 
 def write(path: str | os.PathLike[str], data: ReportData) -> None:
-    """Write the report to ``path``, whole or not at all.
-
-    Raises
-    ------
-    InputError
-        The file cannot be written there; the message says why.
-    """
-    text = render(data)
-    with written_whole(path) as beside:
-        # A lone surrogate in a column's name must not cost the report.
-        beside.write_bytes(text.encode("utf-8", errors="replace"))
+    """Write the report to ``path``, whole or not at all; see `frame.write`."""
+    frame.write(path, render(data))
 
 
 def render(data: ReportData) -> str:
@@ -52,23 +41,8 @@ def render(data: ReportData) -> str:
         f'<div class="pair">{sizes(data)}{learning(data)}</div>',
         details(data),
     ]
-    title = escape(data.title)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{title}: autoencoder report</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
-        f"{header(data)}\n<main>\n" + "\n".join(part for part in sections if part) + "\n</main>\n</body>\n</html>\n"
-    )
-
-
-def header(data: ReportData) -> str:
-    figures = "\n".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in data.key_figures)
-    return (
-        f'<header>\n<p class="over">isthmus &middot; autoencoder report</p>\n<h1>{escape(data.title)}</h1>\n'
-        f'<p class="what"><b>{escape(data.kind)}</b> on {escape(data.data)}</p>\n'
-        f'<dl class="key">\n{figures}\n</dl>\n</header>'
-    )
+    about = Markup(f"<b>{escape(data.kind)}</b> on {escape(data.data)}")
+    return frame.page(data.title, "autoencoder report", about, sections, data.key_figures)
 
 
 def middle(data: ReportData) -> list[str]:
