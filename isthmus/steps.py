@@ -191,10 +191,16 @@ class StepModel:
     offset: np.ndarray
     tails: tuple[tuple[Tail, Tail], ...]
 
-    def surprise(self, series: np.ndarray, start: int = 0) -> np.ndarray:
+    def surprise(self, series: np.ndarray, start: int = 0, seen: np.ndarray | None = None) -> np.ndarray:
         """Nats by which each step from ``start`` on surprises, by the steps before it: (steps, channels) -> (steps -
-        start, channels). The first steps of all, which have no whole window before them, are judged by value alone."""
-        return self._surprise(self.errors(series, start))
+        start, channels). The first steps of all, which have no whole window before them, are judged by value alone.
+        ``seen`` is what windows show, such as the series `mended`; None = the series."""
+        errors = self.errors(series, start)
+        if seen is not None:
+            errors[0] = np.abs(
+                self._scaled(series)[start:] - _told(self._scaled(seen), self.weights, self.offset, start)
+            )
+        return self._surprise(errors)
 
     def expected(self, series: np.ndarray, start: int = 0) -> np.ndarray:
         """(steps - start, channels): what each step was expected to be by the window before it, in the series' units;
@@ -205,6 +211,41 @@ class StepModel:
         """(2, steps - start, channels): how far each step is from what the window before it tells, NaN where there is
         none, and from the middle, NaN where there is a gap; in standard deviations of the training steps."""
         return _errors(self._scaled(series), self.weights, self.offset, start)
+
+    def mended(self, series: np.ndarray) -> np.ndarray:
+        """(steps, channels): the series with what was expected in place of gaps, and of steps that surprise by more
+        than 20 nats: in the windows of later steps a spike makes each of these look odd, as gaps do.
+
+        A step is mended by earlier ones alone. At most a quarter of a window is mended for its surprise: after that,
+        the series is taken for what it has become.
+
+        Examples
+        --------
+        >>> wave = np.sin(2 * np.pi * np.arange(400) / 25) + 0.1 * np.random.default_rng(0).normal(size=400)
+        >>> odd = wave.copy()
+        >>> odd[306] = 50.0
+        >>> model = fit_steps(wave[:200])
+        >>> before, after = model.surprise(odd), model.surprise(odd, seen=model.mended(odd))
+        >>> (before > 10).sum(), (after > 10).sum()
+        (np.int64(24), np.int64(1))
+        """
+        x, window = self._scaled(series), len(self.weights)
+        mended = np.isnan(x)
+        for channel in range(x.shape[1]):
+            own, told, tail = x[:, channel], mended[:, channel], self.tails[channel][0]
+            weights, offset = self.weights[:, channel, None], self.offset[channel, None]
+            for _ in range(window // 4 + 1):
+                own[:window][told[:window]] = 0.0  # the middle: no whole window tells of these
+                for step in window + np.flatnonzero(told[window:]):  # few, each told by those before it
+                    own[step] = own[step - window : step] @ weights[:, 0] + offset[0]
+                error = np.abs(own - _told(own[:, None], weights, offset, 0)[:, 0])
+                far = np.flatnonzero((tail.surprise(error) > FAR) & ~told)
+                # The first within a window's reach: those behind it may be odd because of it.
+                first = far[np.diff(far, prepend=-window - 1) > window]
+                if not len(first):
+                    break
+                told[first] = True
+        return np.where(mended, x * self.scale + self.middle, _columns(series))
 
     def _scaled(self, series: np.ndarray) -> np.ndarray:
         x = _columns(series)

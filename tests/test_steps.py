@@ -229,3 +229,26 @@ def test_bad_input_is_refused_in_words() -> None:
     with pytest.raises(InputError, match="growth: must be above 1"):
         surprises(noise(500), 100, growth=1.0)
     assert isinstance(fit_steps(noise(64)), StepModel)
+
+
+def test_a_spike_and_a_gap_do_not_make_the_steps_behind_them_odd() -> None:
+    t = np.arange(2000)
+    wave = np.sin(2 * np.pi * t / 25) + 0.1 * np.random.default_rng(0).normal(size=2000)
+    x = wave.copy()
+    x[1306], x[1700], x[1500:1520] = 50.0, 5.0, np.nan
+    model = fit_steps(wave[:1000])
+    mended = model.mended(x)
+    same = ~np.isin(t, [1306, 1700, *range(1500, 1520)])
+    np.testing.assert_array_equal(mended[same, 0], x[same])
+    np.testing.assert_allclose(mended[~same, 0], np.sin(2 * np.pi * t[~same] / 25), atol=0.3)
+    assert np.flatnonzero(model.surprise(x, seen=mended)[:, 0] > 10).tolist() == [1306, 1700]
+    assert (model.surprise(x)[:, 0] > 10).sum() > 20
+
+
+def test_mending_looks_at_earlier_steps_alone_and_leaves_a_new_level_as_it_is() -> None:
+    x = np.random.default_rng(0).normal(size=(1500, 2))
+    x[900, 0], x[1200:] = 60.0, x[1200:] + 40.0
+    model = fit_steps(x[:800])
+    whole = model.mended(x)
+    np.testing.assert_array_equal(model.mended(x[:1000]), whole[:1000])
+    np.testing.assert_array_equal(whole[1300:], x[1300:])

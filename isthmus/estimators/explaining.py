@@ -68,11 +68,11 @@ def listed(
 def of_steps(odd: Steps, source: Source, most: int) -> pd.DataFrame:
     """The channels that surprise most at each step, beside what the steps before made expected."""
     x = source.read(0, source.rows)
-    surprise = odd.model.surprise(x)
+    surprise = odd.surprise(x)
     columns = np.argsort(-surprise, axis=1, kind="stable")[:, :most]
     rows, slots = np.indices(columns.shape).reshape(2, -1)
     columns = columns.reshape(-1)
-    expected = odd.model.expected(x)
+    expected = odd.model.expected(odd.model.mended(x))
     expected = np.where(np.isnan(expected), odd.model.middle, expected)
     return listed(source, rows, columns, slots, expected, surprise[rows, columns])
 

@@ -63,7 +63,11 @@ class Steps:
 
     def __call__(self, source: Source) -> np.ndarray:
         """(steps,) how odd each step is."""
-        return self.model.surprise(source.read(0, source.rows)).max(1)
+        return self.surprise(source.read(0, source.rows)).max(1)
+
+    def surprise(self, x: np.ndarray) -> np.ndarray:
+        """(steps, channels) how odd each step is, in windows without gaps and spikes."""
+        return self.model.surprise(x, seen=self.model.mended(x))
 
     def state(self) -> dict[str, np.ndarray]:
         """All of it as named arrays."""
