@@ -48,9 +48,7 @@ def fit(
 ) -> None:
     """Fit, save, report, and say how sure the level of alarms is."""
     if settings["data"] == "series":
-        if columns:
-            raise InputError("--column: every column of numbers is a channel of a series; take others out of the file")
-        detector = AnomalyDetector(**settings).fit(data)
+        detector = AnomalyDetector(columns=columns or None, **settings).fit(data)
         source = detector._source(data)
     else:
         source = say_opened(data, columns, quiet)

@@ -54,9 +54,8 @@ def info_of_model(path: str, every: bool) -> None:
         model = model.autoencoder_
     if isinstance(model, AnomalyDetector):
         say_detector(model)
-        if not model.autoencoders_:
-            return
-        model = model.autoencoders_[0]
+        say_file(path, about)
+        return
     line("kind", kind_in_words(model.method))
     replaced = [name for name in ("bottleneck", "loss", "corruption", "penalties") if getattr(model, name) is not None]
     if replaced:
@@ -81,8 +80,13 @@ def info_of_model(path: str, every: bool) -> None:
     if isinstance(model.form_, TableForm):
         say_table(model.form_, None if every else all_of(path), option="")
     say_columns(model.form_, model.scaling_, every)
-    line("written by", ", ".join(f"{name} {version}" for name, version in about["versions"].items()))
     line("data digest", str(getattr(model, "data_digest_", None) or "unknown"))
+    say_file(path, about)
+
+
+def say_file(path: str, about: dict[str, Any]) -> None:
+    """What wrote a model's file, and how large it is."""
+    line("written by", ", ".join(f"{name} {version}" for name, version in about["versions"].items()))
     line("file digest", about["sha256_tensors"])
     line("file", f"{path} ({size_in_words(about['bytes'])}, format {about['format_version']})")
 
@@ -95,6 +99,12 @@ def say_detector(detector: AnomalyDetector) -> None:
     what = "steps of a series" if detector.data == "series" else "rows"
     by = counted(models, "autoencoder") if models else "a linear autoencoder of windows"
     line("judges", f"{what} of {counted(len(of), 'column')}, by {by}")
+    if models:
+        inner = detector.autoencoders_[0]
+        width = entry_width(inner.form_.layout)
+        line("network", network_in_words(inner.parts_, width, inner.code_size_))
+    if isinstance(detector.form_, TableForm):
+        say_table(detector.form_, None, option="")
 
 
 def info_of_data(path: str, columns: dict[str | int, str], every: bool) -> None:

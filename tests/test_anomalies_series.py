@@ -99,6 +99,17 @@ def test_columns_without_numbers_are_left_out_with_a_word() -> None:
     assert len(fitted.score_samples(frame)) == 1500
 
 
+def test_a_column_that_always_rises_is_named_and_may_be_left_out() -> None:
+    frame = series().assign(second=np.arange(1500.0))
+    with pytest.warns(DataWarning, match=r"always rising.*second.*'ignore'"):
+        ist.AnomalyDetector(data="series").fit(frame)
+    fitted = ist.AnomalyDetector(data="series", columns={"second": "ignore"}).fit(frame)
+    plain = ist.AnomalyDetector(data="series").fit(series())
+    np.testing.assert_array_equal(fitted.score_samples(frame), plain.score_samples(series()))
+    with pytest.raises(InputError, match="can only be left out"):
+        ist.AnomalyDetector(data="series", columns={"load": "log"}).fit(frame)
+
+
 @pytest.mark.parametrize(
     ("X", "words"),
     [

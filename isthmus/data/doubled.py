@@ -126,7 +126,7 @@ class Doubled:
 
     def moved(self, raw: np.ndarray) -> np.ndarray:
         """(n, columns) bool: cells of constant columns that hold another value."""
-        tolerance = 1e-6 * np.maximum(np.abs(self.scaling.low), 1e-30)  # of float32 and float64 of one number
+        tolerance = 2e-7 * np.maximum(np.abs(self.scaling.low), 1e-30)  # of float32 and float64 of one number
         return self.scaling.constant & (np.abs(raw - self.scaling.low) > tolerance)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -281,7 +281,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         from isthmus.estimators.explaining import explained
 
         check_is_fitted(self, "oddness_")
-        return explained(self, self._source(X), whole("most", most, 1))
+        return explained(self, self._source(X), whole("most", most, 1), X)
 
     def _opened(self, X: Any, given: Autoencoder | None) -> Source:
         """The data of a fit."""
@@ -301,7 +301,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 )
             return given._source(X)
         if self.data == "series":
-            return series_source(X)
+            return series_source(X, columns=self.columns)
         source = open_source(X, columns=self.columns, estimator_name="AnomalyDetector")
         if not isinstance(X, (str, os.PathLike, Source)):
             _get_feature_names(X)  # refuses names of which only some are text
@@ -310,7 +310,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def _source(self, X: Any) -> Source:
         """Later data, which must look like those of the fit."""
         if isinstance(self.oddness_, Steps):
-            return series_source(X, self.form_.names)
+            return series_source(X, self.form_.names, self.columns)
         if isinstance(self.oddness_, Wholes):
             return self.autoencoders_[0]._source(X)  # which knows what it left out, and what lengths it takes
         source = open_source(X, columns=self.columns, form=self.form_, estimator_name="AnomalyDetector")

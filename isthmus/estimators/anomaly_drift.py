@@ -37,6 +37,9 @@ MANY = 0.2
 SAMPLE = 20_000
 """Rows at most that columns are compared by."""
 
+FEWEST_ROWS = 100
+"""Rows of a mixed table by which its columns are judged; a rare level among fewer is no drift."""
+
 FEWEST = 10
 """Cells at least by which the spread of a column is judged."""
 
@@ -94,7 +97,7 @@ def moved_columns(detector: AnomalyDetector, source: Source, scored: Scored) -> 
     some = Chosen(source, rows[spread_rows(len(rows), SAMPLE)])
     if isinstance(odd, Numbers):
         made = moved_numbers(odd, some)
-    elif isinstance(odd, Cells):
+    elif isinstance(odd, Cells) and some.rows >= FEWEST_ROWS:
         made = moved_cells(odd, some, len(detector.held_out_))
     else:
         made = []
@@ -153,7 +156,7 @@ def moved_cells(odd: Cells, source: Source, held_out: int) -> list[Moved]:
     raw = np.asarray(source.read(0, source.rows), dtype=np.float64)
     usual = float(np.exp(-ODD_CELL))
     made = []
-    surprised = odd.surprised(costs_of(model, source, np.arange(source.rows)))
+    surprised = odd.surprised(*costs_of(model, source, np.arange(source.rows)))
     scaled = model.scaling_.forward(raw).numpy().astype(np.float64).clip(-FAR, FAR)
     known = ~np.isnan(raw)
     codings = source.form.codings if isinstance(source.form, TableForm) else ()

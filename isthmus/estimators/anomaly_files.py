@@ -53,6 +53,10 @@ def state_of(detector: AnomalyDetector) -> tuple[dict[str, Any], dict[str, Any]]
             tensors |= {f"view{i}.{k}": v for k, v in view_tensors.items()}
             tensors |= {} if member.reference is None else {f"reference{i}": member.reference}
         tensors |= {"reasons.mean": odd.conditional.mean, "reasons.covariance": odd.conditional.covariance}
+    if isinstance(odd, Cells):
+        spec["new"] = odd.new
+        tensors |= {f"far{i}": one.state() for i, one in enumerate(odd.far)}
+        tensors |= {f"total{i}": one.state() for i, one in enumerate(odd.totals)}
     if isinstance(odd, Steps):
         tensors |= {f"steps.{k}": v for k, v in odd.state().items()}
     if isinstance(odd, Wholes):
@@ -89,7 +93,11 @@ def restored(
         conditional = Conditional.of(tensors["reasons.mean"], tensors["reasons.covariance"])
         detector.oddness_ = Numbers(members, surprises, conditional, spec["moved"])
     elif spec["way"] == "cells":
-        detector.oddness_ = Cells(models, surprises)
+        far, totals = (
+            [Surprise.restore(tensors[f"{name}{i}"].numpy()) for i in range(count)]
+            for name, count in (("far", len(surprises)), ("total", 2))
+        )
+        detector.oddness_ = Cells(models, surprises, far, totals, float(spec["new"]))
     elif spec["way"] == "steps":
         detector.oddness_ = Steps.restore(arrays("steps."))
     else:

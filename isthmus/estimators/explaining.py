@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from isthmus.data import Source
+from isthmus.data.tables import library_of
 from isthmus.estimators.imputing import unscaled
-from isthmus.estimators.oddness import Cells, Wholes, rebuilt_wholes
+from isthmus.estimators.oddness import MOST_NATS, Cells, Wholes, cells_of, rebuilt_wholes
 from isthmus.estimators.oddness_of_numbers import Numbers
 from isthmus.estimators.oddness_of_steps import Steps
 from isthmus.reasons import OneByOne, Reasons, hidden_cells, search
@@ -28,8 +29,9 @@ SHORTLIST = 4
 """Cells that are tried for every reason asked for."""
 
 
-def explained(detector: AnomalyDetector, source: Source, most: int) -> pd.DataFrame | np.ndarray:
-    """What `AnomalyDetector.explain` gives."""
+def explained(detector: AnomalyDetector, source: Source, most: int, X: Any = None) -> pd.DataFrame | np.ndarray:
+    """What `AnomalyDetector.explain` gives; of a pandas frame ``X`` cells are shown as they stand there, those too that
+    the detector has no words for."""
     odd = detector.oddness_
     if isinstance(odd, Wholes):
         return heat(odd, source)
@@ -41,7 +43,12 @@ def explained(detector: AnomalyDetector, source: Source, most: int) -> pd.DataFr
     rows, slots = np.nonzero(found.columns.numpy() >= 0)
     columns = found.columns.numpy()[rows, slots]
     expected[rows, columns] = found.expected.numpy()[rows, slots]
-    return listed(source, rows, columns, slots, expected, found.drop.numpy()[rows, slots])
+    told = listed(source, rows, columns, slots, expected, found.drop.numpy()[rows, slots])
+    if library_of(X) == "pandas" and hasattr(X, "columns"):
+        places = X.columns.get_indexer(told["column"]) if len(told) else np.zeros(0, dtype=np.int64)
+        if (places >= 0).all():
+            told["value"] = picked(X, rows, places)
+    return told
 
 
 def listed(
@@ -142,7 +149,7 @@ def of_batch(odd: Cells, batch: Batch, most: int) -> Reasons:
         """How odd a cell is, given those that are not hidden."""
         some, out, _ = out_of(rows, hidden.scatter(1, column[:, None], True))
         costs = composition.loss.cell_costs(out, some.x).double().cpu().numpy()
-        return torch.from_numpy(odd.surprised(costs)).gather(1, column[:, None])[:, 0]
+        return torch.from_numpy(odd.surprised(costs, cells_of(some))).gather(1, column[:, None])[:, 0]
 
     def enough(rest: Tensor, cells: Tensor, best: Tensor) -> Tensor:
         return best < ORDINARY
@@ -153,8 +160,10 @@ def of_batch(odd: Cells, batch: Batch, most: int) -> Reasons:
         named, drop = search(judging, known, most, energy, enough)
         _, out, context = out_of(torch.arange(len(batch)), hidden_cells(named, known.shape[1]))
         expected = unscaled(model.scaling_, composition.loss.mean(out, context))
+    constant = odd.constant
+    expected[:, constant] = model.scaling_.low[constant]
     at = torch.from_numpy(expected).gather(1, named.clamp(min=0))
-    return Reasons(named, at.where(named >= 0, torch.nan), drop)
+    return Reasons(named, at.where(named >= 0, torch.nan), drop.clamp(max=MOST_NATS))
 
 
 def heat(odd: Wholes, source: Source) -> np.ndarray:

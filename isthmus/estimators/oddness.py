@@ -98,51 +98,93 @@ def logs(squares: np.ndarray | Tensor) -> np.ndarray:
 
 @dataclass
 class Cells:
-    """How odd rows of a mixed table are: the sum of how odd each known cell is, given cells of other columns.
+    """How odd rows of a mixed table are: by the sum of how odd each known cell is, and by the oddest of them.
 
     An autoencoder that has learnt to fill hidden cells is shown each row `GROUPS` times, each time with other columns
-    hidden: what the true cells cost then, in nats, is compared with what held-out rows' cells of that column cost.
+    hidden: what the true cells cost then, in nats, is compared with what held-out rows' cells of that column cost. A
+    number is as odd as that, or as its distance from the middle, whichever is odder: what no row comes near is odd
+    whatever the others say. So is a level that the fit never met, and another value in a column that was constant.
 
     Attributes
     ----------
     models : a fitted autoencoder for each fold.
-    surprises : of the cells of each column.
+    surprises : of the costs of the cells of each column.
+    far : of the distances from the middle, of each column; of those that hold no numbers, of nothing.
+    totals : of a row's sum, and of its oddest cell.
+    new : nats that a cell of a level which the fit never met is odd at least.
     """
 
     models: list[Autoencoder]
     surprises: list[Surprise]
+    far: list[Surprise]
+    totals: list[Surprise]
+    new: float
 
     @classmethod
     def fit(cls, source: Source, rows: np.ndarray, making: Making, distance: bool) -> tuple[Cells, np.ndarray]:
         """From rows in random order; and how odd those are that were held out."""
-        made, found = cls([], []), []
+        made, found = cls([], [], [], [], float(np.log(len(rows) + 1))), []
         for place, held_out in enumerate(folds(len(rows))):
             made.models.append(making(place).fit(source, sample_weight=without(source.rows, rows, held_out)))
             found.append(costs_of(made.models[place], source, rows[held_out]))
-        together = np.concatenate(found)
-        made.surprises = [surprise_of_known(column) for column in together.T]
-        return made, made.added(together)
+        costs, x = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        made.surprises = [surprise_of_known(column) for column in costs.T]
+        made.far = [surprise_of_known(column) for column in made.distances(x).T]
+        made.totals = [Surprise.fit(figure, least_spread=LEAST_NATS) for figure in made.figures(costs, x).T]
+        return made, made.added(costs, x)
 
     def taught(self, source: Source, rows: np.ndarray) -> Cells:
         """The same after a pass over some more rows."""
         return replace(self, models=taught(self.models, source, rows)) if len(rows) else self
 
-    def added(self, costs: np.ndarray) -> np.ndarray:
-        """(n,) nats of the costs of rows, (n, columns), NaN = missing; of a cell `MOST_NATS` at most."""
-        return np.nansum(np.minimum(self.surprised(costs), MOST_NATS), axis=1)
+    def added(self, costs: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """(n,) nats of rows by the costs of their cells and by the cells, both (n, columns), NaN = missing."""
+        return summed(self.totals, self.figures(costs, x))
 
-    def surprised(self, costs: np.ndarray) -> np.ndarray:
-        """(n, columns) nats of costs of cells."""
-        return np.stack([surprise(cost) for surprise, cost in zip(self.surprises, costs.T, strict=True)], 1)
+    def figures(self, costs: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """(n, 2) the sum over a row's cells, of each `MOST_NATS` at most, and the oddest of them; 0 where all are
+        missing."""
+        each = np.nan_to_num(np.minimum(self.surprised(costs, x), MOST_NATS))
+        return np.stack([each.sum(1), each.max(1)], 1)
+
+    def distances(self, x: np.ndarray) -> np.ndarray:
+        """(n, columns) distances of numbers from the middle, in scaled units; NaN = missing, and 0 for all else."""
+        return np.where(self._layout_says[0], np.abs(x), np.where(np.isnan(x), np.nan, 0.0))
+
+    def surprised(self, costs: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """(n, columns) nats of cells."""
+        _, unseen, constant, tolerance = self._layout_says
+        given = np.stack([surprise(cost) for surprise, cost in zip(self.surprises, costs.T, strict=True)], 1)
+        alone = np.stack([surprise(far) for surprise, far in zip(self.far, self.distances(x).T, strict=True)], 1)
+        # The smaller of two probabilities is below p with a probability of up to 2 p.
+        found = np.where(alone > given + np.log(2), alone - np.log(2), given)
+        found = np.where((unseen >= 0) & (x == unseen), np.maximum(found, self.new), found)
+        return np.where(constant, np.where(np.abs(x) > tolerance, MOVED, np.where(np.isnan(x), np.nan, 0.0)), found)
+
+    @property
+    def _layout_says(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(columns,) each: whether a column holds numbers; the number of its level that stands for values which the fit
+        never met, -1 = none; whether it was constant; and how far from its value rounding leads, in scaled units."""
+        columns, scaling = self.models[0].form_.layout.columns or (), self.models[0].scaling_
+        numeric = np.array([column.numeric for column in columns])
+        unseen = [one.levels - 1 if one.kind == "category" and not one.rare else -1 for one in columns]
+        constant = numeric & scaling.constant
+        return numeric & ~constant, np.array(unseen), constant, 2e-7 * np.abs(scaling.low / scaling.scale)
+
+    @property
+    def constant(self) -> np.ndarray:
+        """(columns,) bool, of numbers that are always the same."""
+        return self._layout_says[2]
 
     def __call__(self, source: Source) -> np.ndarray:
         """(rows,) how odd the rows of a source are, in nats."""
         found, empty = np.empty(source.rows), list[int]()
         for start in range(0, source.rows, ROWS):
             rows = np.arange(start, min(start + ROWS, source.rows))
-            costs = [costs_of(model, source, rows) for model in self.models]
-            found[rows] = np.mean([self.added(one) for one in costs], axis=0)
-            empty += rows[np.isnan(costs[0]).all(1)].tolist()
+            each = [costs_of(model, source, rows) for model in self.models]
+            found[rows] = np.mean([self.added(*one) for one in each], axis=0)
+            empty += rows[np.isnan(each[0][0]).all(1)].tolist()
+        found[empty] = 0.0
         warn_of_empty(empty, source)
         return found
 
@@ -189,17 +231,29 @@ LEAST_NATS = 0.5
 costs a little."""
 
 
+MOVED = 1e30
+"""Nats of a cell that holds another value than its column always did: no other cell is ever odder because of it."""
+
 MOST_NATS = 100.0
 """No cell counts for more: nothing that was held out tells of probabilities below exp(-100)."""
 
 
-def costs_of(model: Autoencoder, source: Source, rows: np.ndarray) -> np.ndarray:
-    """(n, columns) nats that each cell costs while it is hidden, with others of its group; NaN = missing."""
-    found = []
+def costs_of(model: Autoencoder, source: Source, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n, columns) nats that each cell costs while it is hidden, with others of its group; and (n, columns) the scaled
+    cells; NaN = missing in both."""
+    costs, cells = [], []
     with torch.no_grad():
         for some in np.array_split(rows, max(1, -(-len(rows) // ROWS))):
-            found.append(hidden_costs(model, model._batch(source, some)))
-    return np.concatenate(found)
+            batch = model._batch(source, some)
+            costs.append(hidden_costs(model, batch))
+            cells.append(cells_of(batch))
+    return np.concatenate(costs), np.concatenate(cells)
+
+
+def cells_of(batch: Batch) -> np.ndarray:
+    """(n, columns) float64, scaled, NaN = missing."""
+    x = batch.x.double()
+    return (x if batch.weight is None else x.masked_fill(batch.weight == 0, torch.nan)).cpu().numpy()
 
 
 def hidden_costs(model: Autoencoder, batch: Batch) -> np.ndarray:

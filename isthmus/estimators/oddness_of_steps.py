@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,12 +91,31 @@ class Steps:
         return cls(StepModel(**parts, tails=tails), tensors["past"])
 
 
+def say_channels(table: Any, numbers: Any, columns: Mapping[Any, str]) -> None:
+    """Say which columns are no channels, and which had better be none."""
+    left_out = [str(name) for name in table.columns if name not in set(numbers.columns) | set(columns)]
+    if left_out:
+        warnings.warn(f"X: columns without numbers are no channels: {', '.join(left_out)}", DataWarning, stacklevel=5)
+    rising = [
+        str(name) for name in numbers.columns if len(numbers) > 2 and (np.diff(numbers[name].to_numpy()) > 0).all()
+    ]
+    if rising:
+        warnings.warn(
+            f"X: always rising, as times and row numbers do: {', '.join(rising)}. Every later step lies beyond what was "
+            f"seen there; leave it out with columns={{'{rising[0]}': 'ignore'}}",
+            DataWarning,
+            stacklevel=5,
+        )
+
+
 def tail_of(state: np.ndarray) -> Tail:
     """A tail as `Steps.state` wrote it."""
     return Tail(state[:-2], float(state[-2]), float(state[-1]))
 
 
-def series_source(X: Any, names: tuple[str, ...] | None = None) -> ArraySource:
+def series_source(
+    X: Any, names: tuple[str, ...] | None = None, columns: Mapping[Any, str] | None = None
+) -> ArraySource:
     """A series as (steps, channels) numbers, NaN where there is a gap.
 
     Parameters
@@ -103,7 +123,12 @@ def series_source(X: Any, names: tuple[str, ...] | None = None) -> ArraySource:
     X : (steps,) or (steps, channels) array, pandas or polars frame or Series, or a path to a table, a row for each
         step. Of frames, columns that hold no numbers (times, words) are left out.
     names : of the channels, where a fit has settled them.
+    columns : ``{"time": "ignore"}`` leaves columns of a frame out.
     """
+    if any(wanted != "ignore" for wanted in (columns or {}).values()):
+        raise InputError(
+            f"columns: of a series, columns can only be left out, such as {{'time': 'ignore'}}; got {columns!r}"
+        )
     if isinstance(X, (str, os.PathLike)):
         found = open_source(X)
         X = found.wrapped(np.asarray(found.read(0, found.rows)))
@@ -114,6 +139,7 @@ def series_source(X: Any, names: tuple[str, ...] | None = None) -> ArraySource:
     if hasattr(X, "columns"):
         table = X.to_pandas() if library_of(X) == "polars" else X
         numbers = table.select_dtypes(include="number")
+        numbers = numbers[[name for name in numbers.columns if name not in (columns or {})]]
         own = tuple(map(str, numbers.columns)) if names is None else names
         missing = [name for name in own if name not in set(map(str, numbers.columns))]
         if missing or not own:
@@ -121,11 +147,8 @@ def series_source(X: Any, names: tuple[str, ...] | None = None) -> ArraySource:
                 f"X must hold numbers in the columns {', '.join(own) or '(none does)'}; "
                 f"missing: {', '.join(missing) or 'all'}"
             )
-        left_out = [str(name) for name in table.columns if name not in set(numbers.columns)]
-        if left_out and names is None:
-            warnings.warn(
-                f"X: columns without numbers are no channels: {', '.join(left_out)}", DataWarning, stacklevel=4
-            )
+        if names is None:
+            say_channels(table, numbers, columns or {})
         X = numbers.rename(columns=str)[list(own)].to_numpy(dtype=np.float64, na_value=np.nan)
     try:
         x = np.asarray(X, dtype=np.float64)
