@@ -101,8 +101,8 @@ def say_channels(table: Any, numbers: Any, columns: Mapping[Any, str]) -> None:
     ]
     if rising:
         warnings.warn(
-            f"X: always rising, as times and row numbers do: {', '.join(rising)}. Every later step lies beyond what was "
-            f"seen there; leave it out with columns={{'{rising[0]}': 'ignore'}}",
+            f"X: always rising, as times and row numbers do: {', '.join(rising)}. Every later step lies beyond what "
+            f"was seen there; leave it out with columns={{'{rising[0]}': 'ignore'}}",
             DataWarning,
             stacklevel=5,
         )
