@@ -6,7 +6,7 @@ linear filter of 7 x 7, and the published figures: BM3D 28.57, DnCNN 29.23 (some
 
 ``--full`` is the recipe for a GPU: wider maps, and as many steps as DnCNN was given.
 
-    python benchmarks/bench_photographs.py [--minutes 30] [--sigma 25] [--full] [--ssim]
+    python benchmarks/bench_photographs.py [--minutes 30] [--epochs 60] [--sigma 25] [--full] [--ssim]
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from isthmus.data.table_form import TableForm
 from isthmus.data.text_cells import text_cells
 from isthmus.errors import InputError
 from isthmus.estimators.anomalies import AnomalyDetector
-from isthmus.estimators.anomaly_drift import moved_columns, percent
+from isthmus.estimators.anomaly_drift import Moved, moved_columns, percent
 from isthmus.estimators.anomaly_report import row_names, write_page
 from isthmus.estimators.anomaly_verdicts import verdicts_of
 from isthmus.estimators.anomaly_words import Scored, reasons_of
@@ -56,14 +56,15 @@ def fit(
     written = {path: Path(path).exists() for path in (output, report) if path is not None}
     detector.save(output)
     if report is not None:
-        write_page(detector, report, source, Scored.by(detector, source), files_of(data))
+        scored = Scored.by(detector, source)
+        write_page(detector, report, source, scored, moved_columns(detector, source, scored), files_of(data))
     if not quiet:
         say_fitted(detector, source)
         say_written(written)
         ending = Path(data).suffix.lower()
         later = "new/" if Path(data).is_dir() else f"new{ending}"
-        scored = f"scored{ending if ending in PLAIN else '.csv'}"
-        say_next(["anomalies", "score", output, later, "-o", scored, "--explain", "3"])
+        made = f"scored{ending if ending in PLAIN else '.csv'}"
+        say_next(["anomalies", "score", output, later, "-o", made, "--explain", "3"])
 
 
 def say_opened(data: str, columns: dict[str | int, str], quiet: bool) -> Source:
@@ -119,10 +120,13 @@ def score(
     scored = Scored.by(detector, source)
     made = new_columns(detector, source, scored, explain)
     write(output, data, frame, made)
+    if report is None and quiet:
+        return
+    moved, files = moved_columns(detector, source, scored), files_of(data)
     if report is not None:
-        write_page(detector, report, source, scored, files_of(data))
+        write_page(detector, report, source, scored, moved, files)
     if not quiet:
-        say_scored(detector, source, scored, files_of(data))
+        say_scored(detector, source, scored, moved, files)
         say_written(written)
 
 
@@ -208,12 +212,14 @@ def say_written(written: dict[str, bool]) -> None:
     line("written", ", ".join(f"{path} ({size_of(path, replaced)})" for path, replaced in written.items()))
 
 
-def say_scored(detector: AnomalyDetector, source: Source, scored: Scored, files: list[str] | None) -> None:
+def say_scored(
+    detector: AnomalyDetector, source: Source, scored: Scored, moved: list[Moved], files: list[str] | None
+) -> None:
     """How many rows alarm beside what was asked for, the oddest ones with reasons, and what has drifted."""
     rate, count = float(detector.alarm_rate), int(scored.alarms.sum())
     line("rows", f"{source.rows:,}")
     line("alarms", f"{count:,}, {percent(count / source.rows)} of the rows; {percent(rate)} was asked for")
-    for verdict in verdicts_of(detector, scored, moved_columns(detector, source, scored)):
+    for verdict in verdicts_of(detector, scored, moved):
         if verdict.name in SAID and verdict.level != "good":
             line("verdict", verdict.sentence + (f" Try: {verdict.advice}" if verdict.advice else ""))
     rows = scored.oddest(ODDEST)

@@ -23,8 +23,9 @@ import isthmus as ist
 from isthmus.alarms import discoveries
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators import anomalies, oddness_of_numbers
-from isthmus.estimators.oddness import MOST_NATS, Cells, Wholes
+from isthmus.estimators.oddness_of_cells import MOST_NATS, Cells
 from isthmus.estimators.oddness_of_numbers import Numbers
+from isthmus.estimators.oddness_of_wholes import Wholes
 
 NAMES = ["a", "b", "c", "d", "e"]
 QUICK = {"epochs": 1, "batch_size": 512, "random_state": 0}

@@ -22,6 +22,9 @@ FARTHEST = 1000.0
 REACH = 6.0
 """Normal scores beyond which a cell is only said to be beyond nearly all that were seen."""
 
+ROUNDING = 2e-7
+"""No further apart, as a share of their size, are one number in float32 and in float64."""
+
 STEPS = 2048
 """Even steps of the table that ranks are looked up in."""
 
@@ -126,7 +129,7 @@ class Doubled:
 
     def moved(self, raw: np.ndarray) -> np.ndarray:
         """(n, columns) bool: cells of constant columns that hold another value."""
-        tolerance = 2e-7 * np.maximum(np.abs(self.scaling.low), 1e-30)  # of float32 and float64 of one number
+        tolerance = ROUNDING * np.maximum(np.abs(self.scaling.low), 1e-30)
         return self.scaling.constant & (np.abs(raw - self.scaling.low) > tolerance)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -18,10 +18,12 @@ from isthmus.checks import counted, is_real
 from isthmus.data import Source, open_source
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.oddness import CROSS_FITTED, FOLDS, LEAST_ROWS, Cells, Making, Wholes
+from isthmus.estimators.oddness import CROSS_FITTED, FOLDS, LEAST_ROWS, Making
+from isthmus.estimators.oddness_of_cells import Cells
 from isthmus.estimators.oddness_of_numbers import Numbers
 from isthmus.estimators.oddness_of_steps import Steps, series_source
-from isthmus.estimators.settings import seed_of, warn_of_names, whole
+from isthmus.estimators.oddness_of_wholes import Wholes
+from isthmus.estimators.settings import name_features, names_of, seed_of, warn_of_names, whole
 from isthmus.parts.corruptions import GaussianNoise
 from isthmus.parts.networks.dense import Dense
 from isthmus.recipes import Kind, Parts
@@ -158,10 +160,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.recent_ = held_out
         self.form_ = source.form
         self.n_features_in_ = source.layout.features
-        if source.names is not None and not source.numbered:
-            self.feature_names_in_ = np.asarray(source.names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        name_features(self, names_of(source))
         self._level()
         self._warn_of_rate()
         return self
@@ -208,10 +207,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         usual: dict[str, Any] = {"columns": self.columns}
         if way is Numbers:
             usual = {"scale": "none", **shown_often(source.rows)}
-        if kind is None and way is Numbers:
-            width = 128 if source.rows < CROSS_FITTED else 256
-            kind = Parts(network=Dense((width, width)), corruption=GaussianNoise(1.0))
-            usual["code_size"] = width // 2
+            if kind is None:
+                width = 128 if source.rows < CROSS_FITTED else 256
+                kind = Parts(network=Dense((width, width)), corruption=GaussianNoise(1.0))
+                usual["code_size"] = width // 2
 
         def made(fold: int) -> Autoencoder:
             return Autoencoder(kind or KINDS[way], random_state=seed + fold, **{**usual, **chosen})
@@ -314,9 +313,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         if isinstance(self.oddness_, Wholes):
             return self.autoencoders_[0]._source(X)  # which knows what it left out, and what lengths it takes
         source = open_source(X, columns=self.columns, form=self.form_, estimator_name="AnomalyDetector")
-        if not isinstance(X, (str, os.PathLike, Source)):
-            named = source.names is not None and not source.numbered
-            warn_of_names(named, hasattr(self, "feature_names_in_"), "AnomalyDetector")
+        warn_of_names(self, X, source)
         return source
 
     @property

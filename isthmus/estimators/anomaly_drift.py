@@ -13,7 +13,7 @@ from isthmus.data import Source
 from isthmus.data.sources import spread_rows
 from isthmus.data.table_form import TableForm
 from isthmus.estimators.anomaly_words import Chosen, Scored
-from isthmus.estimators.oddness import Cells, costs_of
+from isthmus.estimators.oddness_of_cells import Cells, costs_of
 from isthmus.estimators.oddness_of_numbers import Numbers
 from isthmus.report.columns import number
 from isthmus.report.figures import shown

@@ -13,9 +13,11 @@ from isthmus.data import Source
 from isthmus.estimators.anomaly_drift import Moved, moved_columns, percent
 from isthmus.estimators.anomaly_verdicts import verdicts_of
 from isthmus.estimators.anomaly_words import Chosen, Reason, Scored, reasons_of
-from isthmus.estimators.oddness import CROSS_FITTED, Cells, Wholes
+from isthmus.estimators.oddness import CROSS_FITTED
+from isthmus.estimators.oddness_of_cells import Cells
 from isthmus.estimators.oddness_of_numbers import Numbers
 from isthmus.estimators.oddness_of_steps import Steps
+from isthmus.estimators.oddness_of_wholes import Wholes
 from isthmus.report import anomalies
 from isthmus.report.figures import shown
 
@@ -51,7 +53,8 @@ def write_report(detector: AnomalyDetector, path: str | os.PathLike[str], X: Any
     InputError : the rows cannot be used, or the file cannot be written.
     """
     source = detector._source(X)
-    return write_page(detector, path, source, Scored.by(detector, source))
+    scored = Scored.by(detector, source)
+    return write_page(detector, path, source, scored, moved_columns(detector, source, scored))
 
 
 def write_page(
@@ -59,11 +62,11 @@ def write_page(
     path: str | os.PathLike[str],
     source: Source,
     scored: Scored,
+    moved: list[Moved],
     names: list[str] | None = None,
 ) -> Path:
-    """The same of rows that are scored already; ``names`` are what they are called, such as the files of pictures,
-    None = by their labels in the index, or their numbers."""
-    moved = moved_columns(detector, source, scored)
+    """The same of rows that are scored already, and whose columns are compared with those of the fit; ``names`` are
+    what the rows are called, such as the files of pictures, None = by their labels in the index, or their numbers."""
     anomalies.write(
         path,
         anomalies.Anomalies(

@@ -45,7 +45,16 @@ from isthmus.estimators.fitting import (
 )
 from isthmus.estimators.generative import GenerativeMixin
 from isthmus.estimators.imputing import ImputingMixin
-from isthmus.estimators.settings import check_folder, held_out_share, plan_for, row_weights, seed_of, warn_of_names
+from isthmus.estimators.settings import (
+    check_folder,
+    held_out_share,
+    name_features,
+    names_of,
+    plan_for,
+    row_weights,
+    seed_of,
+    warn_of_names,
+)
 from isthmus.parts.activations import REACH
 from isthmus.parts.losses.categories import Categorical
 from isthmus.recipes import Kind, Parts
@@ -392,10 +401,7 @@ class Autoencoder(
         self.form_, self.scaling_, self.conditions_ = source.form, scaling, conditions
         self.classes_, self.prior_, self.prior_part_ = classes, None, None
         self.n_features_in_ = source.layout.features
-        if source.names is not None and not source.numbered:
-            self.feature_names_in_ = np.asarray(source.names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        name_features(self, names_of(source))
 
     # ------------------------------------------------------------------ using
 
@@ -546,8 +552,7 @@ class Autoencoder(
 
     def _source(self, X: Any) -> Source:
         source = open_source(X, columns=self.columns, form=self.form_, estimator_name="Autoencoder")
-        if not isinstance(X, (str, os.PathLike, Source)):
-            warn_of_names(source.names is not None and not source.numbered, hasattr(self, "feature_names_in_"))
+        warn_of_names(self, X, source)
         own = isinstance(self.parts_, Parts) and not any_length(self.parts_)
         return of_one_length(source, self.form_.layout.shape[0]) if own and source.layout.sequence else source
 

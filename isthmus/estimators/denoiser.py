@@ -22,7 +22,7 @@ from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.noise import FOUND, Noisy, check_noise, corrupted, corruption_of, kept_share
 from isthmus.estimators.patches import Patches, large_enough, patch_size
-from isthmus.estimators.settings import seed_of
+from isthmus.estimators.settings import name_features, seed_of
 from isthmus.estimators.signals import AXES, NOUNS, Range, Signals, check_not_colour, signals
 from isthmus.estimators.tiles import PLACES, Cut, cleaned, up
 from isthmus.parts.augmentations import Flip
@@ -188,10 +188,7 @@ class Denoiser(TransformerMixin, BaseEstimator):
         self.noise_, self.clips_ = corruption, clips
         if clean.kind == "table":
             self.n_features_in_ = clean.wholes[0].shape[0]
-        if clean.kind == "table" and clean.names is not None:
-            self.feature_names_in_ = np.array(clean.names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+        name_features(self, clean.names if clean.kind == "table" else None)
         return self
 
     def _kind(self) -> str:

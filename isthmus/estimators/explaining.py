@@ -11,11 +11,12 @@ from torch import Tensor
 from isthmus.data import Source
 from isthmus.data.tables import library_of
 from isthmus.estimators.imputing import unscaled
-from isthmus.estimators.oddness import MOST_NATS, Cells, Wholes, cells_of, rebuilt_wholes
+from isthmus.estimators.oddness_of_cells import MOST_NATS, Cells, cells_of, out_of
 from isthmus.estimators.oddness_of_numbers import Numbers
 from isthmus.estimators.oddness_of_steps import Steps
+from isthmus.estimators.oddness_of_wholes import Wholes, rebuilt_wholes
 from isthmus.reasons import OneByOne, Reasons, hidden_cells, search
-from isthmus.records import EVALUATION, Batch, Seen, replace
+from isthmus.records import Batch, replace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,11 +76,12 @@ def listed(
 def of_steps(odd: Steps, source: Source, most: int) -> pd.DataFrame:
     """The channels that surprise most at each step, beside what the steps before made expected."""
     x = source.read(0, source.rows)
-    surprise = odd.surprise(x)
+    mended = odd.model.mended(x)
+    surprise = odd.model.surprise(x, seen=mended)
     columns = np.argsort(-surprise, axis=1, kind="stable")[:, :most]
     rows, slots = np.indices(columns.shape).reshape(2, -1)
     columns = columns.reshape(-1)
-    expected = odd.model.expected(odd.model.mended(x))
+    expected = odd.model.expected(mended)
     expected = np.where(np.isnan(expected), odd.model.middle, expected)
     return listed(source, rows, columns, slots, expected, surprise[rows, columns])
 
@@ -138,16 +140,10 @@ def of_batch(odd: Cells, batch: Batch, most: int) -> Reasons:
     composition = model.composition_
     known = torch.ones_like(batch.x, dtype=torch.bool) if batch.weight is None else batch.weight > 0
 
-    def out_of(rows: Tensor, hidden: Tensor) -> tuple[Batch, Tensor, Any]:
-        some = replace(batch, x=batch.x[rows], weight=None if batch.weight is None else batch.weight[rows])
-        seen = Seen(some.x, hidden=hidden)
-        context = composition.context(some, EVALUATION, seen)
-        point = composition.encode(some, context, seen)[1].point
-        return some, composition.decode_point(point, context), context
-
     def saves(rows: Tensor, hidden: Tensor, column: Tensor) -> Tensor:
         """How odd a cell is, given those that are not hidden."""
-        some, out, _ = out_of(rows, hidden.scatter(1, column[:, None], True))
+        some = replace(batch, x=batch.x[rows], weight=None if batch.weight is None else batch.weight[rows])
+        out, _ = out_of(composition, some, hidden.scatter(1, column[:, None], True))
         costs = composition.loss.cell_costs(out, some.x).double().cpu().numpy()
         return torch.from_numpy(odd.surprised(costs, cells_of(some))).gather(1, column[:, None])[:, 0]
 
@@ -158,9 +154,9 @@ def of_batch(odd: Cells, batch: Batch, most: int) -> Reasons:
         judging = OneByOne(saves, known, SHORTLIST * most)
         energy = judging.alone.where(known, 0.0).sum(1)
         named, drop = search(judging, known, most, energy, enough)
-        _, out, context = out_of(torch.arange(len(batch)), hidden_cells(named, known.shape[1]))
+        out, context = out_of(composition, batch, hidden_cells(named, known.shape[1]))
         expected = unscaled(model.scaling_, composition.loss.mean(out, context))
-    constant = odd.constant
+    constant = odd.layout.constant
     expected[:, constant] = model.scaling_.low[constant]
     at = torch.from_numpy(expected).gather(1, named.clamp(min=0))
     return Reasons(named, at.where(named >= 0, torch.nan), drop.clamp(max=MOST_NATS))

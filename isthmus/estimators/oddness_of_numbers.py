@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from isthmus.alarms import Surprise
 from isthmus.checks import counted
-from isthmus.data import ArraySource, Source
+from isthmus.data import ArraySource, Form, Source
 from isthmus.data.doubled import Doubled
 from isthmus.errors import DataWarning
 from isthmus.estimators.autoencoder import Autoencoder
@@ -21,10 +22,14 @@ from isthmus.estimators.oddness import (
     ROWS,
     Making,
     after_pass,
+    fitted_surprises,
     folds,
     logs,
     newest,
+    others,
+    states,
     summed,
+    surprises_from,
 )
 from isthmus.neighbours import nearest, nearest_other
 from isthmus.reasons import Conditional
@@ -133,13 +138,12 @@ class Numbers:
         rows = rows[: max(LEAST_ROWS, MOST_NUMBERS // (2 * source.layout.features))]
         members, figures, moved = [], [], []
         for place, held_out in enumerate(folds(len(rows))):
-            others = np.concatenate([rows[: held_out.start], rows[held_out.stop :]])
-            members.append(Member.fit(source, others, making(place), distance))
+            members.append(Member.fit(source, others(rows, held_out), making(place), distance))
             raw = source.take(rows[held_out])
             figures.append(members[-1].figures(raw, source.argument, new=True))
             moved.append(members[-1].view.moved(raw).sum(1))
         together = np.concatenate(figures)
-        surprises = [Surprise.fit(figure) for figure in together.T]
+        surprises = fitted_surprises(together)
         odd = summed(surprises, together)
         view = members[0].view
         raw = source.take(rows[:REFERENCE])
@@ -184,6 +188,30 @@ class Numbers:
         """(n,) how odd they are to one member."""
         odd = summed(self.surprises, member.figures(raw, argument))
         return odd + self.moved * member.view.moved(raw).sum(1) if member.view.scaling.constant.any() else odd
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """JSON data and named tensors, without the models."""
+        tensors: dict[str, Any] = dict(states("surprise", self.surprises))
+        tensors |= {"reasons.mean": self.conditional.mean, "reasons.covariance": self.conditional.covariance}
+        views = []
+        for i, member in enumerate(self.members):
+            view, own = member.view.state()
+            views.append(view)
+            tensors |= {f"view{i}.{k}": v for k, v in own.items()}
+            tensors |= {} if member.reference is None else {f"reference{i}": member.reference}
+        return {"moved": self.moved, "views": views}, tensors
+
+    @classmethod
+    def restore(
+        cls, body: dict[str, Any], tensors: dict[str, Tensor], models: list[Autoencoder], form: Form
+    ) -> Numbers:
+        """The inverse of `state`."""
+        members = []
+        for i, (view, model) in enumerate(zip(body["views"], models, strict=True)):
+            own = {k.removeprefix(f"view{i}."): v.numpy() for k, v in tensors.items() if k.startswith(f"view{i}.")}
+            members.append(Member(Doubled.restore(view, own, form.names), model, tensors.get(f"reference{i}")))
+        conditional = Conditional.of(tensors["reasons.mean"], tensors["reasons.covariance"])
+        return cls(members, surprises_from("surprise", tensors), conditional, body["moved"])
 
 
 def pieces(rows: np.ndarray) -> int:

@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
-from isthmus.alarms import Surprise
 from isthmus.checks import counted
-from isthmus.data import ArraySource, Source, open_source
+from isthmus.data import ArraySource, Form, Source, open_source
 from isthmus.data.tables import library_of
 from isthmus.errors import DataWarning, FileFormatError, InputError
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.steps import FEWEST, StepModel, Tail, fit_steps, surprises
+
+PARTS = ("middle", "scale", "weights", "offset")
+"""The arrays of a `StepModel`."""
 
 MOST_STEPS = 50_000
 """The newest steps of a series, which are kept to learn from when it goes on."""
@@ -40,11 +43,6 @@ class Steps:
         """None: the linear autoencoder of a series is a formula."""
         return []
 
-    @property
-    def surprises(self) -> list[Surprise]:
-        """None: they are in the model."""
-        return []
-
     @classmethod
     def fit(cls, source: Source) -> tuple[Steps, np.ndarray]:
         """From a series; and how odd its second half is to models of the steps before."""
@@ -64,31 +62,27 @@ class Steps:
 
     def __call__(self, source: Source) -> np.ndarray:
         """(steps,) how odd each step is."""
-        return self.surprise(source.read(0, source.rows)).max(1)
+        x = source.read(0, source.rows)
+        return self.model.surprise(x, seen=self.model.mended(x)).max(1)
 
-    def surprise(self, x: np.ndarray) -> np.ndarray:
-        """(steps, channels) how odd each step is, in windows without gaps and spikes."""
-        return self.model.surprise(x, seen=self.model.mended(x))
-
-    def state(self) -> dict[str, np.ndarray]:
-        """All of it as named arrays."""
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """JSON data and named tensors."""
         model = self.model
-        tensors = {"past": self.past}
-        tensors |= {name: getattr(model, name) for name in ("middle", "scale", "weights", "offset")}
+        tensors = {name: getattr(model, name) for name in PARTS} | {"past": self.past}
         for channel, tails in enumerate(model.tails):
             for which, tail in enumerate(tails):
                 tensors[f"tail{channel}.{which}"] = np.array([*tail.rungs, tail.level, tail.excess])
-        return tensors
+        return {}, tensors
 
     @classmethod
-    def restore(cls, tensors: dict[str, np.ndarray]) -> Steps:
+    def restore(cls, body: dict[str, Any], tensors: dict[str, Tensor], models: list[Autoencoder], form: Form) -> Steps:
         """The inverse of `state`."""
-        channels = len(tensors["middle"])
-        tails = tuple((tail_of(tensors[f"tail{c}.0"]), tail_of(tensors[f"tail{c}.1"])) for c in range(channels))
-        if tensors["past"].shape[1:] != (channels,) or tensors["weights"].shape[1:] != (channels,):
+        kept = {name: values.numpy() for name, values in tensors.items()}
+        channels = len(kept["middle"])
+        tails = tuple((tail_of(kept[f"tail{c}.0"]), tail_of(kept[f"tail{c}.1"])) for c in range(channels))
+        if kept["past"].shape[1:] != (channels,) or kept["weights"].shape[1:] != (channels,):
             raise FileFormatError("the description of the series is damaged")
-        parts = {name: tensors[name] for name in ("middle", "scale", "weights", "offset")}
-        return cls(StepModel(**parts, tails=tails), tensors["past"])
+        return cls(StepModel(**{name: kept[name] for name in PARTS}, tails=tails), kept["past"])
 
 
 def say_channels(table: Any, numbers: Any, columns: Mapping[Any, str]) -> None:

@@ -6,6 +6,7 @@ import math
 import os
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 
 from isthmus.checkpoints import Plan
 from isthmus.checks import is_whole
+from isthmus.data import Source
 from isthmus.data.arrays import short
 from isthmus.errors import InputError
 from isthmus.files import cannot_write
@@ -66,8 +68,26 @@ def row_weights(sample_weight: Any, rows: int) -> np.ndarray:
     return weight
 
 
-def warn_of_names(named: bool, fitted_with_names: bool, estimator_name: str = "Autoencoder") -> None:
-    """Names on one side only, in scikit-learn's words: then columns are matched by position."""
+def name_features(estimator: Any, names: Sequence[str] | None) -> None:
+    """Set ``feature_names_in_``, or take it away where columns have no names, as scikit-learn has it."""
+    if names is not None:
+        estimator.feature_names_in_ = np.asarray(names, dtype=object)
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+
+
+def names_of(source: Source) -> tuple[str, ...] | None:
+    """The names of columns as scikit-learn counts them: numbers of a frame's columns are none."""
+    return None if source.numbered else source.names
+
+
+def warn_of_names(estimator: Any, X: Any, source: Source) -> None:
+    """Names on one side only, in scikit-learn's words: then columns are matched by position. Of files nothing is said,
+    whose columns always have names."""
+    if isinstance(X, (str, os.PathLike, Source)):
+        return
+    named, fitted_with_names = names_of(source) is not None, hasattr(estimator, "feature_names_in_")
+    estimator_name = type(estimator).__name__
     if named and not fitted_with_names:
         warnings.warn(
             f"X has feature names, but {estimator_name} was fitted without feature names", UserWarning, stacklevel=5
