@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
+
+from isthmus.errors import InputError
 
 ROWS, REFERENCE = 256, 1024
 """Rows, and reference rows, that are compared at once: as many as a core keeps at hand."""
@@ -54,6 +59,75 @@ def nearest_other(x: Tensor, reference: Tensor) -> Tensor:
         some = x[same]
         distances[same] = apart(some, reference, closest(some, reference, found[same]))
     return distances
+
+
+def kth_distances(x: Tensor, reference: Tensor, k: int, *, own: int | None = None) -> Tensor:
+    """Euclidean distances to the k-th nearest reference row; `nearest` is k = 1, and faster.
+
+    Parameters
+    ----------
+    x, reference : (n, features) and (m, features), of one float type; reference rows that are equal count one by one.
+    k : 1 <= k <= m; with ``own``, k < m.
+    own : as in `nearest`.
+
+    Returns
+    -------
+    Tensor
+        (n,) of that type. Memory beside it grows with neither n nor m, but for a copy of the reference rows.
+
+    Examples
+    --------
+    >>> points = torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 4.5]])
+    >>> kth_distances(torch.tensor([[3.0, 4.0]]), points, 2), kth_distances(points, points, 2, own=0)
+    (tensor([0.5000]), tensor([5.4083, 5.0000, 5.4083]))
+    """
+    centre = reference.mean(0)
+    blocks = [(block, block.square().sum(1) / 2) for block in (reference - centre).split(REFERENCE)]
+    found = torch.empty(len(x), dtype=torch.int64, device=x.device)
+    for start in range(0, len(x), ROWS):
+        some = x[start : start + ROWS] - centre
+        hidden = None if own is None else torch.arange(start, start + len(some), device=x.device) + own
+        tops, places = [], []
+        for place, (block, half) in enumerate(blocks):
+            top, at = near(some, block, half, hidden, place).topk(min(k, len(block)), dim=1)
+            tops.append(top)
+            places.append(at + place * REFERENCE)
+        last = torch.cat(tops, 1).topk(k, dim=1).indices[:, -1:]
+        found[start : start + ROWS] = torch.cat(places, 1).gather(1, last)[:, 0]
+    return apart(x, reference, found)
+
+
+def row_sets(least: int, **sets: Any) -> list[Tensor]:
+    """Sets of rows (n, *shape) as (n, features) in float64, refused in words where they cannot be compared.
+
+    The sets have to have as many features each, ``least`` rows, and finite numbers only.
+
+    >>> [rows.shape for rows in row_sets(1, real=[[[1, 2], [3, 4]]], drawn=[[1.5, 2, 3, 4], [5, 6, 7, 8]])]
+    [torch.Size([1, 4]), torch.Size([2, 4])]
+    """
+    ready: list[Tensor] = []
+    for name, values in sets.items():
+        try:
+            rows = torch.from_numpy(np.array(values, dtype=np.float64))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name} must be rows of numbers, all of one length; {error}") from None
+        if rows.ndim < 2 or len(rows) < least or not rows[:1].numel():
+            raise InputError(
+                f"{name} must be (rows, features) with {least} rows or more; got shape {tuple(rows.shape)}"
+            )
+        rows = rows.flatten(1)
+        if unusable := int((~rows.isfinite()).any(1).sum()):
+            raise InputError(
+                f"{name} must be finite numbers; {unusable:,} of its {len(rows):,} rows hold NaN or infinity: "
+                "leave these out, or fill them in"
+            )
+        if ready and ready[0].shape[1] != rows.shape[1]:
+            raise InputError(
+                f"{' and '.join(sets)} must have the same features; {next(iter(sets))} has {ready[0].shape[1]:,}, "
+                f"{name} {rows.shape[1]:,}"
+            )
+        ready.append(rows)
+    return ready
 
 
 def apart(x: Tensor, reference: Tensor, at: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ import torch
 from scipy.spatial import cKDTree
 
 from isthmus import neighbours
-from isthmus.neighbours import hide, nearest, nearest_other
+from isthmus.errors import InputError
+from isthmus.neighbours import hide, kth_distances, nearest, nearest_other, row_sets
 
 
 def points(rows: int, features: int, seed: int = 0, scale: float = 1.0) -> torch.Tensor:
@@ -123,3 +124,42 @@ def test_a_crowd_far_from_the_origin_is_told_apart() -> None:
     known, x = points(300, 4, scale=0.05) + 5000.0, points(100, 4, 1, scale=0.05) + 5000.0
     np.testing.assert_allclose(nearest(x, known), plain(x, known), rtol=1e-6)
     assert not nearest(known[:50].clone(), known).any()
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("k", [1, 2, 5, 20])
+@pytest.mark.parametrize("own", [None, 0, 13])
+def test_the_kth_distance_is_that_of_all_distances_in_order(k: int, own: int | None) -> None:
+    known = points(50, 3).double()
+    known[30] = known[2]
+    x = points(20, 3, 1).double() if own is None else known[own : own + 20]
+    apart = torch.cdist(x, known, compute_mode="donot_use_mm_for_euclid_dist").numpy()
+    if own is not None:
+        apart[np.arange(20), np.arange(20) + own] = np.inf
+    found = kth_distances(x, known, k, own=own)
+    assert found.dtype == torch.float64
+    np.testing.assert_allclose(found, np.sort(apart, axis=1)[:, k - 1], rtol=1e-9)
+
+
+def test_the_first_of_the_kth_is_the_nearest_and_the_last_is_the_farthest() -> None:
+    x, known = points(30, 4), points(40, 4, 1)
+    torch.testing.assert_close(kth_distances(x, known, 1), nearest(x, known))
+    torch.testing.assert_close(kth_distances(x, known, 40), torch.cdist(x, known).amax(1))
+    assert not kth_distances(known.repeat(3, 1), known.repeat(3, 1), 2, own=0).any()  # two twins each
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        ({"real": np.zeros((2, 3))}, r"real must be \(rows, features\) with 3 rows or more; got shape \(2, 3\)"),
+        ({"real": np.zeros(9)}, r"real must be \(rows, features\) .* got shape \(9,\)"),
+        ({"real": np.zeros((9, 0))}, r"got shape \(9, 0\)"),
+        ({"real": np.zeros((9, 2)), "drawn": np.full((5, 2), np.nan)}, "drawn must be finite numbers; 5 of its 5 rows"),
+        ({"real": np.zeros((9, 2)), "drawn": np.zeros((5, 3))}, "same features; real has 2, drawn 3"),
+        ({"real": [[1.0], [2.0, 3.0]]}, "real must be rows of numbers, all of one length"),
+        ({"real": [["a"], ["b"], ["c"]]}, "real must be rows of numbers"),
+    ],
+)
+def test_sets_that_cannot_be_compared_are_refused(sets: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        row_sets(3, **sets)
