@@ -66,9 +66,10 @@ class HeldOut:
         return len(self.scores)
 
     def p_values(self, scores: np.ndarray) -> np.ndarray:
-        """(n,) in [1 / (m + 1), 1]: how probable so high a score is for an ordinary row."""
-        below = np.searchsorted(self.scores, np.asarray(scores, dtype=np.float64), side="left")
-        return (1 + len(self) - below) / (len(self) + 1)
+        """(n,) in [1 / (m + 1), 1]: how probable so high a score is for an ordinary row; NaN of a score that is NaN."""
+        scores = np.asarray(scores, dtype=np.float64)
+        below = np.searchsorted(self.scores, scores, side="left")
+        return np.where(np.isnan(scores), np.nan, (1 + len(self) - below) / (len(self) + 1))
 
     def threshold(self, rate: float) -> float:
         """The score above which a row's p-value is at most ``rate``, in (0, 1); of a rate that is too low for any row
@@ -89,7 +90,7 @@ def discoveries(p_values: np.ndarray, rate: float) -> np.ndarray:
 
     Parameters
     ----------
-    p_values : (n,) in [0, 1].
+    p_values : (n,) in [0, 1]; NaN = nothing is known of the row, which is then no part of the batch.
     rate : share of false ones among those called, in (0, 1).
 
     Returns
@@ -105,9 +106,9 @@ def discoveries(p_values: np.ndarray, rate: float) -> np.ndarray:
     >>> discoveries(np.array([0.01, 0.2, 0.03, 0.9]), 0.1)
     array([ True, False,  True, False])
     """
-    if not len(p_values):
-        return np.zeros(0, dtype=bool)
-    ordered = np.sort(p_values)
+    ordered = np.sort(p_values[~np.isnan(p_values)])
+    if not len(ordered):
+        return np.zeros(len(p_values), dtype=bool)
     good = np.flatnonzero(ordered <= rate * np.arange(1, len(ordered) + 1) / len(ordered))
     return p_values <= (ordered[good[-1]] if len(good) else -1.0)
 

@@ -47,6 +47,14 @@ def fit(
         str,
         typer.Option("--data", help="What the data are: auto; or series, whose rows are the steps of one, in order."),
     ] = "auto",
+    cascade: Annotated[
+        int,
+        typer.Option(
+            metavar="STAGES",
+            help="More than 1: rows that one autoencoder rebuilds badly go to the next. For pictures, and for tables "
+            "of numbers, with several kinds of ordinary rows.",
+        ),
+    ] = 1,
     column: Columns = None,
     report: Annotated[
         str | None,
@@ -88,6 +96,7 @@ def fit(
         "alarm_rate": alarm_rate,
         "distance": distance,
         "data": kind,
+        "cascade": cascade,
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -107,7 +116,8 @@ def score(
         int,
         typer.Option(
             metavar="K",
-            help="Also write up to K reasons, for rows that alarm: which columns, and what was expected there.",
+            help="Also write up to K reasons for rows that alarm: which columns, and what was expected there. Where "
+            "fewer than K rows alarm, the K oddest have some too, marked as no alarm; all other rows have none.",
         ),
     ] = 0,
     alarm_rate: Annotated[
@@ -118,6 +128,14 @@ def score(
     report: Annotated[
         str | None, typer.Option(metavar="FILE", help="Also write a report, an .html file, about these rows.")
     ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad",
+            help="Leave rows without a score that hold a cell which cannot be read, such as text among numbers; "
+            "otherwise the first such cell is an error.",
+        ),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Write the table with a score, a p-value and an alarm for every row; arrays and images have these columns alone.
@@ -142,7 +160,7 @@ def score(
     from isthmus import commands_anomalies
     from isthmus.commands_tables import columns_asked
 
-    commands_anomalies.score(model, data, output, explain, alarm_rate, columns_asked(column), report, quiet)
+    commands_anomalies.score(model, data, output, explain, alarm_rate, columns_asked(column), report, skip_bad, quiet)
 
 
 def check_rate(rate: float) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from isthmus.checks import counted, listed
-from isthmus.commands_data import is_text_table, matching
+from isthmus.commands_bad_cells import check_channels, readable
+from isthmus.commands_data import is_text_table
 from isthmus.commands_impute import TEXT, frame_of, whole_again
 from isthmus.commands_info import all_of
 from isthmus.commands_lines import line, say_next, size_of
@@ -21,9 +26,10 @@ from isthmus.data.text_cells import text_cells
 from isthmus.errors import InputError
 from isthmus.estimators.anomalies import AnomalyDetector
 from isthmus.estimators.anomaly_drift import Moved, moved_columns, percent
-from isthmus.estimators.anomaly_report import row_names, write_page
+from isthmus.estimators.anomaly_report import ODDEST as ON_THE_PAGE
+from isthmus.estimators.anomaly_report import drawn, row_names, told_of, write_page
 from isthmus.estimators.anomaly_verdicts import verdicts_of
-from isthmus.estimators.anomaly_words import Scored, reasons_of
+from isthmus.estimators.anomaly_words import SEARCHED, Scored, Told
 from isthmus.estimators.files import load
 from isthmus.report.anomalies import p_in_words
 from isthmus.report.figures import shown
@@ -47,17 +53,20 @@ def fit(
     quiet: bool,
 ) -> None:
     """Fit, save, report, and say how sure the level of alarms is."""
+    detector = AnomalyDetector(columns=columns or None, **settings)
     if settings["data"] == "series":
-        detector = AnomalyDetector(columns=columns or None, **settings).fit(data)
-        source = detector._source(data)
+        check_channels(data, columns)
+        source = detector.fit(data)._source(data)
     else:
         source = say_opened(data, columns, quiet)
-        detector = AnomalyDetector(columns=columns or None, **settings).fit(source)
+        with said_once():
+            detector.fit(source)
     written = {path: Path(path).exists() for path in (output, report) if path is not None}
     detector.save(output)
     if report is not None:
         scored = Scored.by(detector, source)
-        write_page(detector, report, source, scored, moved_columns(detector, source, scored), files_of(data))
+        told = told_of(detector, source, scored, frame_of(data, detector.form_))
+        write_page(detector, report, source, scored, moved_columns(detector, source, scored), told, files_of(data))
     if not quiet:
         say_fitted(detector, source)
         say_written(written)
@@ -65,6 +74,22 @@ def fit(
         later = "new/" if Path(data).is_dir() else f"new{ending}"
         made = f"scored{ending if ending in PLAIN else '.csv'}"
         say_next(["anomalies", "score", output, later, "-o", made, "--explain", "3"])
+
+
+@contextmanager
+def said_once() -> Iterator[None]:
+    """Show warnings once that differ in numbers alone, as those of five autoencoders do, each fitted to other rows."""
+    with warnings.catch_warnings():
+        show, said = warnings.showwarning, set[str]()
+
+        def once(message: Warning | str, *where: Any, **more: Any) -> None:
+            text = re.sub(r"\d[\d.,]*", "0", str(message))
+            if text not in said:
+                said.add(text)
+                show(message, *where, **more)
+
+        warnings.showwarning = once
+        yield
 
 
 def say_opened(data: str, columns: dict[str | int, str], quiet: bool) -> Source:
@@ -82,6 +107,8 @@ def say_fitted(detector: AnomalyDetector, source: Source) -> None:
     """What was fitted, and what the level of alarms rests on."""
     count, held_out = len(detector.autoencoders_), len(detector.held_out_)
     judges = f"{count} autoencoders, each fitted to other rows" if count > 1 else "one autoencoder"
+    if detector.cascade > 1:
+        judges = f"{count} autoencoders in {detector.cascade} stages, each fitted to what the one before rebuilds badly"
     line("fitted", f"{judges}, to {counted(source.rows, 'row')}")
     line(
         "alarms",
@@ -98,6 +125,7 @@ def score(
     alarm_rate: float | None,
     columns: dict[str | int, str],
     report: str | None,
+    skip_bad: bool,
     quiet: bool,
 ) -> None:
     """Score, write, report, and say what alarms."""
@@ -109,25 +137,39 @@ def score(
         )
     if alarm_rate is not None:
         detector.set_alarm_rate(alarm_rate)
-    series = detector.data == "series"
-    source = detector._source(data) if series else matching(detector, data, columns)
+    source, unread = readable(detector, data, columns, skip_bad)
     frame = frame_of(data, detector.form_)
-    if frame is not None and (taken := [name for name in frame.columns if str(name) in new_names(explain)]):
-        raise InputError(
-            f"{data!r} has a column {listed(map(str, taken))} already, which would be written; rename or drop it"
-        )
+    if frame is not None:
+        check_room(output, data, frame, explain)
     written = {path: Path(path).exists() for path in (output, report) if path is not None}
-    scored = Scored.by(detector, source)
-    made = new_columns(detector, source, scored, explain)
-    write(output, data, frame, made)
-    if report is None and quiet:
+    scored = Scored.by(detector, source, unread)
+    rows = scored.to_explain(None if explain else ON_THE_PAGE, explain or SEARCHED)
+    pictured = drawn(source, scored) if report is not None else rows[:0]
+    silent = quiet and report is None and not explain
+    told = Told.of(detector, source, rows[:0] if silent else rows, max(explain, SEARCHED), pictured, frame)
+    write(output, data, frame, new_columns(scored, told, explain))
+    if silent or (quiet and report is None):
         return
     moved, files = moved_columns(detector, source, scored), files_of(data)
     if report is not None:
-        write_page(detector, report, source, scored, moved, files)
+        write_page(detector, report, source, scored, moved, told, files)
     if not quiet:
-        say_scored(detector, source, scored, moved, files)
+        say_scored(detector, source, scored, moved, told, files)
         say_written(written)
+
+
+def check_room(output: str, data: str, frame: Any, explain: int) -> None:
+    """Refuse now what could not be written beside the columns of a table after the work."""
+    if taken := [name for name in frame.columns if str(name) in new_names(explain)]:
+        raise InputError(
+            f"{data!r} has a column {listed(map(str, taken))} already, which would be written; rename or drop it"
+        )
+    words = [str(name) for name in frame.columns if frame[name].to_numpy().dtype.kind not in "biuf"]
+    if output.lower().endswith(".npy") and words:
+        raise InputError(
+            f"-o {output!r}: a .npy file holds numbers alone, and {data!r} holds something else in {listed(words, 3)}; "
+            "write .csv, .tsv, .xlsx or .parquet"
+        )
 
 
 def new_names(explain: int) -> list[str]:
@@ -139,15 +181,18 @@ def new_names(explain: int) -> list[str]:
     return ["anomaly_score", "p_value", "alarm", *(f"reason_{i}" for i in range(1, explain + 1))]
 
 
-def new_columns(detector: AnomalyDetector, source: Source, scored: Scored, explain: int) -> dict[str, np.ndarray]:
-    """The columns that are added, by name; reasons are empty but for rows that alarm."""
-    values: list[np.ndarray] = [scored.odd, scored.p_values, scored.alarms]
-    loud = np.flatnonzero(scored.alarms)
-    why = reasons_of(detector, source, loud, explain) if explain else []
+def new_columns(scored: Scored, told: Told, explain: int) -> dict[str, np.ndarray]:
+    """The columns that are added, by name. Rows without a score have empty cells, and reasons those rows alone that
+    alarm, or are among the oddest where hardly any does, which is then said in them."""
+    known = scored.known
+    alarms = scored.alarms if known.all() else scored.alarms.astype(object)
+    alarms[~known] = None
+    values: list[np.ndarray] = [scored.odd, scored.p_values, alarms]
     for place in range(explain):
-        words = np.full(source.rows, None, dtype=object)
-        for row, reasons in zip(loud.tolist(), why, strict=True):
-            words[row] = str(reasons[place]) if place < len(reasons) else None
+        words = np.full(len(known), None, dtype=object)
+        for row, reasons in told.reasons.items():
+            quiet = "" if scored.alarms[row] else "no alarm; "
+            words[row] = f"{quiet}{reasons[place]}" if place < len(reasons) else None
         values.append(words)
     return dict(zip(new_names(explain), values, strict=True))
 
@@ -165,21 +210,26 @@ def write(output: str, data: str, frame: Any, made: dict[str, np.ndarray]) -> No
     if frame is None:
         files = files_of(data)
         beside = {} if files is None or output.lower().endswith(".npy") else {"file": files}
-        write_table(output, pd.DataFrame(beside | typed(made)))
+        write_table(output, pd.DataFrame(beside | typed(made, output)))
     elif is_text_table(data) and Path(output).suffix.lower() in TEXT:
         write_text(output, Path(data), made)
     else:
         table = (
             frame if data.lower().endswith(".parquet") or not output.lower().endswith(UNTYPED) else whole_again(frame)
         )
-        write_table(output, table.assign(**typed(made)))
+        write_table(output, table.assign(**typed(made, output)))
 
 
-def typed(made: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Reasons as text also where there is none: a file with types would take such a column for one of nothing."""
+def typed(made: dict[str, np.ndarray], output: str) -> dict[str, Any]:
+    """The columns as they are written; reasons are text also where there is none: a file with types would take such a
+    column for one of nothing."""
     import pandas as pd
 
-    return {name: pd.array(v, dtype="string") if v.dtype == object else v for name, v in made.items()}
+    found: dict[str, Any] = {name: pd.array(v, dtype="string") if v.dtype == object else v for name, v in made.items()}
+    if made["alarm"].dtype == object:  # rows without a score have no alarm; numbers alone know only NaN for that
+        array = output.lower().endswith(".npy")
+        found["alarm"] = made["alarm"].astype(np.float64) if array else pd.array(made["alarm"], dtype="boolean")
+    return found
 
 
 def write_text(output: str, data: Path, made: dict[str, np.ndarray]) -> None:
@@ -195,7 +245,7 @@ def write_text(output: str, data: Path, made: dict[str, np.ndarray]) -> None:
 
 
 def texts_of(values: np.ndarray, comma: bool) -> np.ndarray:
-    """Values as they stand in a text table: numbers with six digits, nothing where there is no reason.
+    """Values as they stand in a text table: numbers with six digits, nothing where there is no score or reason.
 
     >>> texts_of(np.array([0.25, 1 / 3]), True).tolist(), texts_of(np.array([True, False]), True).tolist()
     (['0,25', '0,333333'], ['True', 'False'])
@@ -204,7 +254,7 @@ def texts_of(values: np.ndarray, comma: bool) -> np.ndarray:
         return np.where(values, "True", "False")
     if values.dtype.kind != "f":
         return values
-    text = np.char.mod("%.6g", values)
+    text = np.where(np.isnan(values), "", np.char.mod("%.6g", values))
     return np.char.replace(text, ".", ",") if comma else text
 
 
@@ -213,20 +263,33 @@ def say_written(written: dict[str, bool]) -> None:
 
 
 def say_scored(
-    detector: AnomalyDetector, source: Source, scored: Scored, moved: list[Moved], files: list[str] | None
+    detector: AnomalyDetector,
+    source: Source,
+    scored: Scored,
+    moved: list[Moved],
+    told: Told,
+    files: list[str] | None,
 ) -> None:
     """How many rows alarm beside what was asked for, the oddest ones with reasons, and what has drifted."""
-    rate, count = float(detector.alarm_rate), int(scored.alarms.sum())
-    line("rows", f"{source.rows:,}")
-    line("alarms", f"{count:,}, {percent(count / source.rows)} of the rows; {percent(rate)} was asked for")
+    rate, count, known = float(detector.alarm_rate), int(scored.alarms.sum()), int(scored.known.sum())
+    lost = f", {source.rows - known:,} without a score" if known < source.rows else ""
+    line("rows", f"{source.rows:,}{lost}")
+    if not known:
+        return
+    line("alarms", f"{count:,}, {percent(count / known)} of the rows; {percent(rate)} was asked for")
     for verdict in verdicts_of(detector, scored, moved):
         if verdict.name in SAID and verdict.level != "good":
             line("verdict", verdict.sentence + (f" Try: {verdict.advice}" if verdict.advice else ""))
     rows = scored.oddest(ODDEST)
     names = row_names(source, files)
     print(f"The oddest {counted(len(rows), 'row')}:")
-    for row, reasons in zip(rows.tolist(), reasons_of(detector, source, rows, 3), strict=True):
-        quiet = "" if scored.alarms[row] else ", no alarm"
-        why = "; ".join(map(str, reasons)) or "odd as a whole"
-        figures = f"{shown(scored.odd[row], padded=True)} nats, p {p_in_words(float(scored.p_values[row]))}{quiet}"
-        line(f"  {names[row]}", f"{figures}: {why}")
+    for row in rows.tolist():
+        why = "; ".join(map(str, told.reasons.get(row, ())[:SEARCHED]))
+        if scored.alarms[row]:
+            said = f": {why or 'odd as a whole'}"
+        else:
+            said = f", no alarm; oddest in it: {why}" if why else ", no alarm"
+        line(
+            f"  {names[row]}",
+            f"{shown(scored.odd[row], padded=True)} nats, p {p_in_words(float(scored.p_values[row]))}{said}",
+        )

@@ -97,7 +97,7 @@ def say_detector(detector: AnomalyDetector) -> None:
     rows, models = len(detector.held_out_), len(detector.autoencoders_)
     line("detector", f"of anomalies, alarm rate {detector.alarm_rate:g}, told by {counted(rows, 'held-out row')}")
     what = "steps of a series" if detector.data == "series" else "rows"
-    by = counted(models, "autoencoder") if models else "a linear autoencoder of windows"
+    by = counted(models, "autoencoder") if models else f"a linear autoencoder of the {detector.window_} steps before"
     line("judges", f"{what} of {counted(len(of), 'column')}, by {by}")
     if models:
         inner = detector.autoencoders_[0]

@@ -373,7 +373,7 @@ def test_rows_are_judged_before_they_are_learnt_from(make: Any) -> None:
         for member in detector.oddness_.members:
             learnt = member.view.forward(make(30, 1)[before >= offset])
             np.testing.assert_array_equal(member.reference[-len(learnt) :], learnt)
-            assert len(member.reference) == 80 + len(learnt)
+            assert len(member.reference) == 76 + len(learnt)  # of 80, the outermost 5 % are left out
         assert 0 < len(learnt) < 30
 
 
@@ -387,7 +387,8 @@ def test_a_pass_over_rows_like_those_of_the_fit_leaves_the_rate_as_it_was() -> N
     # Of 240 rows that the level rests on: the standard error is 0.02.
     assert max(shares) < 0.17
     assert np.mean(shares) == pytest.approx(0.1, abs=0.03)
-    assert detector.score_samples(fresh).mean() == pytest.approx(scores.mean(), abs=0.4)
+    # Of later rows the outermost are learnt from too, which makes such rows a little less odd.
+    assert detector.score_samples(fresh).mean() == pytest.approx(scores.mean() + 0.2, abs=0.4)
 
 
 def test_the_level_follows_a_drift() -> None:
@@ -628,12 +629,11 @@ def test_huge_cells_are_odd_and_finite(of_numbers: ist.AnomalyDetector) -> None:
 def test_rows_without_any_known_cell_are_told_of(of_cells: ist.AnomalyDetector) -> None:
     X = mixed(12, 1)
     X.iloc[[3, 8]] = None
-    words = r"X: 2 rows without any known cell \(row 3, 8\): nothing tells whether they are odd, so they are scored 0"
+    words = r"X: 2 rows without any known cell \(row 3, 8\): nothing tells whether they are odd, so that their score is"
     with pytest.warns(DataWarning, match=words) as told:
         scores = of_cells.score_samples(X)
     assert len(told) == 1
-    assert np.isfinite(scores).all()
-    assert scores[[3, 8]].tolist() == [0.0, 0.0]
+    assert np.isnan(scores[[3, 8]]).all()
     assert (np.delete(scores, [3, 8]) < 0).all()
     with pytest.warns(DataWarning, match="any known cell"):
         assert of_cells.predict(X)[[3, 8]].tolist() == [1, 1]

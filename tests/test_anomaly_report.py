@@ -16,7 +16,7 @@ from isthmus.data import open_source
 from isthmus.errors import InputError
 from isthmus.estimators import anomaly_verdicts as verdicts
 from isthmus.estimators.anomaly_drift import moved_columns
-from isthmus.estimators.anomaly_report import write_report
+from isthmus.estimators.anomaly_report import told_of, write_page, write_report
 from isthmus.estimators.anomaly_words import Chosen, Reason, Scored, of_places, reasons_of
 
 HELD_OUT = HeldOut.of(np.arange(1.0, 1000.0))
@@ -125,6 +125,56 @@ def test_a_stretch_that_stands_out_is_named() -> None:
     assert "rows 300 to 399" in verdict.sentence
     assert verdict.figure == pytest.approx(0.75, abs=0.05)
     assert verdicts.order_verdict(scored(odd[:199])) is None
+
+
+def test_a_handful_of_rows_tells_no_drift() -> None:
+    level = HELD_OUT.threshold(0.01)
+    few = scored(np.full(verdicts.TELLING - 1, 2000.0))
+    verdict = verdicts.alarms_verdict(few, HELD_OUT, 0.01, level)
+    assert (verdict.level, verdict.advice) == ("note", "")
+    assert "So few rows do not tell rows that are odd from data that have drifted" in verdict.sentence
+    assert verdicts.bulk_verdict(few, HELD_OUT, 0.01) is None
+    enough = scored(np.full(verdicts.TELLING, 2000.0))
+    assert verdicts.alarms_verdict(enough, HELD_OUT, 0.01, level).level == "bad"
+    assert verdicts.bulk_verdict(enough, HELD_OUT, 0.01).level == "bad"
+
+
+def test_a_single_odd_row_moves_no_column(plain: ist.AnomalyDetector) -> None:
+    odd = np.array([[30.0, 0.0, 0.0, 8.0]])
+    assert moved(plain, odd) == {}
+    X = np.random.default_rng(1).normal(size=(100, 4)) * [1, 1, 1, 0] + [0, 5.0, 0, 7.0]  # which all alarm
+    X[:9, 3] = 8.0
+    assert not moved(plain, X)["3"]
+    X[:10, 3] = 8.0
+    assert moved(plain, X)["3"]
+
+
+def test_rows_without_a_score_count_nowhere(plain: ist.AnomalyDetector, tmp_path: Path) -> None:
+    X = np.random.default_rng(1).normal(size=(60, 4)) * [1, 1, 1, 0] + [0, 0, 0, 7.0]
+    source = plain._source(X)
+    without = np.arange(60) % 3 == 0
+    found, whole = Scored.by(plain, source, without), Scored.by(plain, source)
+    assert np.isnan(found.p_values[without]).all()
+    assert not found.alarms[without].any()
+    np.testing.assert_array_equal(found.p_values[~without], whole.p_values[~without])
+    assert not without[found.oddest(60)].any()
+    assert len(found.oddest(60)) == 40
+    rest = Scored.by(plain, plain._source(X[~without]))
+    assert verdicts.verdicts_of(plain, found, []) == verdicts.verdicts_of(plain, rest, [])
+    told = told_of(plain, source, found)
+    page = write_page(plain, tmp_path / "r.html", source, found, [], told).read_text()
+    assert "; 20 rows without a score" in page
+    nothing = Scored.by(plain, source, np.ones(60, dtype=bool))
+    assert [one.name for one in verdicts.verdicts_of(plain, nothing, [])] == ["resolution"]
+    with pytest.raises(InputError, match="no row has a score"):
+        write_page(plain, tmp_path / "n.html", source, nothing, [], told)
+
+
+def test_reasons_are_told_of_alarms_and_of_the_oddest_where_few_alarm() -> None:
+    found = Scored(np.arange(10.0), np.ones(10), np.arange(10) > 7)
+    assert found.to_explain().tolist() == [9, 8, 7]
+    assert found.to_explain(least=1).tolist() == [9, 8]
+    assert found.to_explain(most=1, least=1).tolist() == [9]
 
 
 # ---------------------------------------------------------------------- words

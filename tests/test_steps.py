@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from isthmus.errors import InputError
-from isthmus.steps import StepModel, Tail, dominant_period, fit_steps, newest, recent, surprises, window_length
+from isthmus.steps import (
+    Reach,
+    StepModel,
+    Tail,
+    dominant_period,
+    fit_steps,
+    newest,
+    recent,
+    surprises,
+    window_length,
+)
 
 
 def noise(*size: int, seed: int = 0) -> np.ndarray:
@@ -252,3 +262,181 @@ def test_mending_looks_at_earlier_steps_alone_and_leaves_a_new_level_as_it_is() 
     whole = model.mended(x)
     np.testing.assert_array_equal(model.mended(x[:1000]), whole[:1000])
     np.testing.assert_array_equal(whole[1300:], x[1300:])
+
+
+def autoregressive(steps: int, weights: tuple[float, ...], seed: int = 0) -> np.ndarray:
+    """Of unit noise; ``weights`` of the step before, the one before that, .."""
+    x = noise(steps, seed=seed)
+    for step in range(len(weights), steps):
+        x[step] += sum(weight * x[step - 1 - lag] for lag, weight in enumerate(weights))
+    return x
+
+
+def judged(model: StepModel, x: np.ndarray) -> np.ndarray:
+    return model.judged(x)[0][:, 0]
+
+
+def products_of(weights: np.ndarray, noise_variance: float, window: int) -> np.ndarray:
+    """The autocovariances of an autoregressive series, by its moving averages."""
+    response = np.zeros(4000)
+    response[0] = 1.0
+    for step in range(1, 4000):
+        past = response[max(step - len(weights), 0) : step][::-1]
+        response[step] = past @ weights[: len(past)]
+    return noise_variance * np.array([response[: 4000 - lag] @ response[lag:] for lag in range(window + 1)])
+
+
+def test_what_a_window_with_gaps_tells_and_how_much_less_is_exact() -> None:
+    weights = np.array([0.9, -0.5, 0.3])  # of the step before, the one before that, ..
+    products = products_of(weights, 1.0, 3)
+    gaps = np.zeros(40, dtype=bool)
+    gaps[[20, 21, 23, 30]] = True
+    reach = Reach.of(gaps, weights[::-1], 0.0, products, 1.0)
+    # By hand: how much of each step's noise is in what is told, if gaps are filled with what was told there.
+    for step in range(10, 40):
+        held = np.zeros((40, 40))  # held[t]: the error of what windows show at t, in the noises of the steps
+        told = np.zeros((40, 40))
+        for t in range(10, step + 1):
+            told[t, t] = 1.0
+            told[t] += sum(weights[lag] * held[t - 1 - lag] for lag in range(3))
+            held[t] = told[t] if gaps[t] else 0.0
+        assert reach.spread[step] == pytest.approx(np.sqrt(told[step] @ told[step]), rel=1e-9)
+    assert (reach.spread[10:20] == 1.0).all()  # untouched where nothing is missing
+
+
+def test_the_first_steps_are_told_by_those_there_are_as_well_as_can_be() -> None:
+    weights = np.array([0.9, -0.5, 0.3])
+    products = products_of(weights, 1.0, 3)
+    own = noise(12)
+    reach = Reach.of(np.zeros(12, dtype=bool), weights[::-1], 0.0, products, 1.0)
+    told = reach.told(own)
+    for step in range(3):
+        joint = products[np.abs(np.subtract.outer(np.arange(step + 1), np.arange(step + 1)))]
+        ridge = 0.01 * products[0] * np.eye(step)
+        best = np.linalg.solve(joint[:step, :step] + ridge, joint[:step, step])
+        left = np.append(-best, 1.0) @ joint @ np.append(-best, 1.0)
+        assert told[step] == pytest.approx(own[:step] @ best, abs=1e-12)
+        assert reach.spread[step] == pytest.approx(np.sqrt(left), rel=1e-9)
+    assert told[3:] == pytest.approx([own[step - 3 : step] @ weights[::-1] for step in range(3, 12)])
+    assert (reach.spread[3:] == 1.0).all()
+
+
+def of_kind(kind: str, steps: int, seed: int) -> np.ndarray:
+    if kind == "autoregressive":
+        return autoregressive(steps, (1.6, -0.8), seed)
+    t = np.arange(steps)
+    return np.sin(2 * np.pi * t / 24) + 0.5 * np.sin(2 * np.pi * t / 168) + 0.2 * noise(steps, seed=seed)
+
+
+def alarms(old: np.ndarray, rate: float = 0.05) -> tuple[StepModel, float]:
+    """A model, and the surprise that this share of ordinary steps exceeds."""
+    half = len(old) // 2
+    found = surprises(old, half)[half:, 0]
+    return fit_steps(old), float(np.quantile(found[~np.isnan(old[half:])], 1 - rate))
+
+
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [("two rhythms", "behind"), ("autoregressive", "behind"), ("autoregressive", "at random")],
+)
+def test_ordinary_steps_surprise_as_often_as_ever_where_steps_are_missing(kind: str, where: str) -> None:
+    step = np.arange(4000)
+    shares = []
+    for seed in range(4):
+        x = of_kind(kind, 4000, seed)
+        model, level = alarms(of_kind(kind, 3000, 100 + seed))
+        if where == "behind":
+            gaps = (step % 200 >= 140) & (step >= 200)
+            looked_at = (step >= 400) & (step % 200 < 30)
+        else:
+            gaps = np.random.default_rng(seed).random(4000) < 0.1
+            looked_at = ~gaps
+        odd = judged(model, np.where(gaps, np.nan, x))
+        shares.append([(odd > level)[looked_at].mean(), (judged(model, x) > level)[looked_at].mean()])
+    with_gaps, complete = np.mean(shares, axis=0)
+    assert abs(with_gaps - complete) < 0.01
+
+
+@pytest.mark.parametrize("kind", ["two rhythms", "autoregressive"])
+def test_the_first_steps_surprise_as_often_as_later_ones(kind: str) -> None:
+    shares = []
+    for seed in range(4):
+        x = of_kind(kind, 5000, seed)
+        model, level = alarms(of_kind(kind, 3000, 100 + seed))
+        starts = range(400, 4900, 60)
+        early = np.concatenate([judged(model, x[at : at + 20])[:16] for at in starts])
+        late = judged(model, x)[(np.array(starts)[:, None] + np.arange(16)).ravel()]
+        shares.append([(early > level).mean(), (late > level).mean()])
+    at_the_start, later = np.mean(shares, axis=0)
+    assert abs(at_the_start - later) < 0.01
+
+
+def test_levels_learnt_with_gaps_hold_as_well_as_those_learnt_without() -> None:
+    shares = []
+    for seed in range(4):
+        old, x = of_kind("autoregressive", 2000, 100 + seed), of_kind("autoregressive", 2000, seed)
+        draw = np.random.default_rng(seed)
+        model, level = alarms(old)
+        complete = (judged(model, x) > level).mean()
+        model, level = alarms(np.where(draw.random(2000) < 0.1, np.nan, old))
+        gaps = draw.random(2000) < 0.1
+        shares.append([(judged(model, np.where(gaps, np.nan, x)) > level)[~gaps].mean(), complete])
+    with_gaps, without = np.mean(shares, axis=0)
+    assert abs(with_gaps - without) < 0.01
+
+
+def test_gaps_do_not_hide_what_is_odd_behind_them() -> None:
+    x = wave(3000)
+    x[2000:2012], x[2015] = np.nan, x[2015] + 1.5
+    x[2500:2700], x[2712] = np.nan, x[2712] + 1.5
+    x[5] += 1.5
+    model = fit_steps(wave(1500, seed=1))
+    found = judged(model, x)
+    assert found[[5, 2015, 2712]].min() > 8
+    assert np.delete(found, [5, 2015, 2712]).max() < 8
+
+
+def test_a_gap_of_a_whole_window_begins_the_series_anew() -> None:
+    x, model = wave(800), fit_steps(wave(1500, seed=1))
+    window = len(model.weights)
+    x[300 : 300 + window] = np.nan
+    assert judged(model, x)[300 + window :] == pytest.approx(judged(model, x[300 + window :]), abs=1e-12)
+    x[300] = 0.0  # the gap is a step shorter: what was before it still tells
+    assert np.abs(judged(model, x)[300 + window :] - judged(model, x[300 + window :])).max() > 0.1
+
+
+def test_a_spike_among_the_first_steps_is_mended_too() -> None:
+    x, model = wave(400), fit_steps(wave(1500, seed=1))
+    x[6] = 60.0
+    found = judged(model, x)
+    assert found.argmax() == 6
+    assert np.delete(found, 6).max() < 10
+
+
+def test_without_noise_or_variance_no_step_is_odd_at_the_start() -> None:
+    t = np.arange(800)
+    x = np.column_stack((np.sin(2 * np.pi * t / 24), np.full(800, 7.0)))
+    model = fit_steps(x[:500])
+    found = model.surprise(x[500:], seen=model.mended(x[500:]))
+    assert np.isfinite(found).all()
+    assert found[:24].max() < 5
+
+
+def test_judging_is_surprise_seen_from_the_mended_series() -> None:
+    x = np.column_stack((wave(700), 5 + 3 * autoregressive(700, (0.9,))))
+    model = fit_steps(x[:400])
+    x[[450, 451, 600], [0, 0, 1]], x[500, 1] = np.nan, 900.0
+    odd, expected = model.judged(x)
+    np.testing.assert_array_equal(odd, model.surprise(x, seen=model.mended(x)))
+    window = len(model.weights)
+    np.testing.assert_allclose(expected[window:], model.expected(model.mended(x))[window:], rtol=1e-12)
+    assert np.isfinite(expected).all()
+
+
+def test_gaps_are_judged_by_earlier_steps_alone() -> None:
+    x, model = wave(600), fit_steps(wave(1500, seed=1))
+    x[np.random.default_rng(0).random(600) < 0.2] = np.nan
+    x[100:140] = np.nan
+    whole = judged(model, x)
+    for stop in (60, 120, 139, 150, 400):
+        assert judged(model, x[:stop]) == pytest.approx(whole[:stop], abs=1e-12)

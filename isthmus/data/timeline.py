@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -76,27 +76,16 @@ def timeline(times: Any, every: Any = None, argument: str = "X", name: str = "ti
     stamps = as_index(times, argument, name)
     ticks = ticks_of(stamps)
     steps = np.diff(ticks)
-    if (steps < 0).any():
-        at = int(np.argmax(steps < 0)) + 1
-        raise InputError(
-            f"{argument}: {name} goes back at row {at}: {stamps[at]} comes after {stamps[at - 1]}. Sort the rows by "
-            f"time, frame.sort_values({name!r}); or if there are several series in it, give them as a list, or tell "
-            "channel= and value="
-        )
+    more = "; or if there are several series in it, give them as a list, or tell channel= and value="
+    check_rising(stamps, steps, argument, name, more)
     if every is not None:
         return brought(stamps, ticks, step_of(every, stamps, argument), argument)
-    if (steps == 0).any():
-        at = int(np.argmax(steps == 0))
-        raise InputError(
-            f"{argument}: {name} {stamps[at]} stands in rows {at} and {at + 1}: give "
-            f"every={said(median(steps), stamps)}, say, to average what was measured at one time, or keep one of them"
-        )
+    averaging = f"give every={said(median(steps), stamps)}, say, to average what was measured at one time, or "
+    check_apart(stamps, steps, argument, name, averaging if len(steps) else "")
     monthly = by_months(stamps, argument)
     if monthly is not None or len(ticks) < 3:
         return monthly or Timeline(stamps, np.arange(len(ticks)), False)
-    usual = median(steps)
-    whole = np.rint(steps / usual)
-    odd = (whole < 1) | (np.abs(steps - whole * usual) > JITTER * steps)
+    whole, odd = multiples(steps, median(steps))
     if odd.any():
         raise InputError(irregular(stamps, steps, int(odd.sum()), argument, name))
     places = np.concatenate(([0], np.cumsum(whole.astype(np.int64))))
@@ -105,15 +94,98 @@ def timeline(times: Any, every: Any = None, argument: str = "X", name: str = "ti
     return Timeline(stamps if len(index) == len(stamps) else with_stamps(index, stamps, places), places, False)
 
 
+class Pace(NamedTuple):
+    """The usual step: how many, of what: seconds, months, or the numbers that the times are."""
+
+    size: float
+    unit: str
+
+
+def paced(
+    times: Any, pace: Pace | None = None, longest: int | None = None, argument: str = "X", name: str = "time"
+) -> tuple[np.ndarray, Pace | None, str]:
+    """Where on a regular grid rows lie that are judged by the rows before them, without the grid's own times.
+
+    Parameters
+    ----------
+    times : as for `timeline`.
+    pace : the grid's step where it is known; None = the usual one of these times.
+    longest : more steps are never left out between two rows; None = as many as are missing.
+
+    Returns
+    -------
+    places : (n,) int64 from 0 on; where the times are irregular, rows are counted.
+    pace : the step of the grid, None where there is none.
+    irregular : what is irregular about the times, in words; empty where nothing is.
+
+    Raises
+    ------
+    InputError : times that are missing, no dates, out of order, or twice there; the sentence says which row.
+
+    Examples
+    --------
+    >>> paced([0.0, 2.0, 4.0, 10.0])[:2]
+    (array([0, 1, 2, 5]), Pace(size=2.0, unit='numbers'))
+    >>> paced([0.0, 4.0], Pace(2.0, "numbers"))[0], paced([0.0, 9.0, 9.7])[2]
+    (array([0, 2]), 'shortest 0.7, median 0.7, longest 9')
+    """
+    stamps = as_index(times, argument, name)
+    ticks = ticks_of(stamps)
+    steps = np.diff(ticks)
+    check_rising(stamps, steps, argument, name)
+    check_apart(stamps, steps, argument, name)
+    months = months_of(stamps) if pace is None or pace.unit == "months" else None
+    if months is not None:
+        unit, apart = "months", np.diff(months).astype(np.float64)
+        usual = float(np.gcd.reduce(np.diff(months)))
+    else:
+        unit, apart, usual = "seconds" if dated(stamps) else "numbers", steps, median(steps) if len(steps) > 1 else 0.0
+    pace = pace or (Pace(usual, unit) if usual > 0 else None)
+    whole, odd = multiples(apart, pace.size if pace else 1.0)
+    if not len(steps) or pace is None:
+        return np.arange(len(ticks)), pace, ""
+    if odd.any() or unit != pace.unit:
+        return np.arange(len(ticks)), pace, spans(stamps, steps)
+    whole = whole if longest is None else np.minimum(whole, longest + 1)
+    return np.concatenate(([0], np.cumsum(whole.astype(np.int64)))), pace, ""
+
+
+def check_rising(stamps: Any, steps: np.ndarray, argument: str, name: str, more: str = "") -> None:
+    if (steps < 0).any():
+        at = int(np.argmax(steps < 0)) + 1
+        sort = "frame.sort_index()" if name == "the index" else f"frame.sort_values({name!r})"
+        raise InputError(
+            f"{argument}: {name} goes back at row {at}: {stamps[at]} comes after {stamps[at - 1]}. Sort the rows by "
+            f"time, {sort}{more}"
+        )
+
+
+def check_apart(stamps: Any, steps: np.ndarray, argument: str, name: str, more: str = "") -> None:
+    if (steps == 0).any():
+        at = int(np.argmax(steps == 0))
+        raise InputError(f"{argument}: {name} {stamps[at]} stands in rows {at} and {at + 1}: {more}keep one of them")
+
+
+def multiples(steps: np.ndarray, usual: float) -> tuple[np.ndarray, np.ndarray]:
+    """How many usual steps each step is, and which are no whole number of them."""
+    whole = np.rint(steps / usual)
+    return whole, (whole < 1) | (np.abs(steps - whole * usual) > JITTER * steps)
+
+
+def spans(stamps: Any, steps: np.ndarray) -> str:
+    shortest, usual, longest = (said(value, stamps) for value in (steps.min(), median(steps), steps.max()))
+    return f"shortest {shortest}, median {usual}, longest {longest}"
+
+
 def median(steps: np.ndarray) -> float:
     """The middle one; of two, the lesser: a step that was made."""
     return float(np.quantile(steps, 0.5, method="lower"))
 
 
 def irregular(stamps: Any, steps: np.ndarray, odd: int, argument: str, name: str) -> str:
-    shortest, usual, longest = (said(value, stamps) for value in (steps.min(), median(steps), steps.max()))
+    usual = said(median(steps), stamps)
     return (
-        f"{argument}: the steps of {name} are irregular: shortest {shortest}, median {usual}, longest {longest}; "
+        f"{argument}: the steps of {name} are irregular: {spans(stamps, steps)}; "
         f"{odd:,} of {counted(len(steps), 'step')} are no whole number of the median. Give every={usual}, say, which "
         f"brings the rows onto a regular grid and masks its gaps, or leave the times out to count steps instead"
     )
@@ -155,21 +227,27 @@ def dated(stamps: Any) -> bool:
     return hasattr(stamps, "as_unit")
 
 
-def by_months(stamps: Any, argument: str) -> Timeline | None:
-    """The grid of dates that are months, quarters or years apart, which are not alike in seconds; None for others."""
-    import pandas as pd
-
+def months_of(stamps: Any) -> np.ndarray | None:
+    """Months since the year 0 of dates that are months, quarters or years apart, which are not alike in seconds; None
+    of others."""
     if not dated(stamps) or len(stamps) < 2 or (stamps != stamps.normalize()).any():
         return None
-    ends = bool(stamps.is_month_end.all())
     months = np.asarray(stamps.year * 12 + stamps.month, dtype=np.int64)
-    apart = np.diff(months)
-    if (apart < 1).any() or not (ends or (stamps.day == stamps.day[0]).all()):
+    alike = stamps.is_month_end.all() or (stamps.day == stamps.day[0]).all()
+    return months if alike and (np.diff(months) >= 1).all() else None
+
+
+def by_months(stamps: Any, argument: str) -> Timeline | None:
+    """The grid of such dates; None for others."""
+    import pandas as pd
+
+    months = months_of(stamps)
+    if months is None:
         return None
-    step = int(np.gcd.reduce(apart))
+    step = int(np.gcd.reduce(np.diff(months)))
     places = (months - months[0]) // step
     check_sparse(int(places[-1]) + 1, len(stamps), argument)
-    more = pd.offsets.MonthEnd(0) if ends else pd.Timedelta(0)
+    more = pd.offsets.MonthEnd(0) if stamps.is_month_end.all() else pd.Timedelta(0)
     index = pd.DatetimeIndex(
         [stamps[0] + pd.DateOffset(months=step * i) + more for i in range(places[-1] + 1)], name=stamps.name
     )

@@ -14,10 +14,11 @@ from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
 from isthmus import storage
 from isthmus.alarms import RESOLVED, HeldOut, discoveries
-from isthmus.checks import counted, is_real
+from isthmus.checks import check_whole, counted, is_real
 from isthmus.data import Source, open_source
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.cascade import Cascade
 from isthmus.estimators.oddness import CROSS_FITTED, FOLDS, LEAST_ROWS, Making
 from isthmus.estimators.oddness_of_cells import Cells
 from isthmus.estimators.oddness_of_numbers import Numbers
@@ -54,6 +55,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     autoencoder : a kind that is fitted in place of the usual one, by name or with its knobs; or a fitted `Autoencoder`,
         which is then not trained: give `fit` ordinary rows that it was not fitted on.
     distance : whether the distance to the nearest row counts (of mixed tables and series it never does).
+    cascade : whole number >= 1, how many autoencoders stand in a row. Each further one is fitted to the rows that the
+        one before rebuilds badly, and a row is as odd as the one says that finds it least odd: for ordinary rows of
+        several kinds, of which one autoencoder learns only the frequent ones. Tables of numbers are then judged as
+        pictures are; mixed tables and series are refused.
     data : ``"auto"``, or ``"series"``: rows are the steps of one series, and each is judged by those before it alone.
     columns : what single columns are, as for `Autoencoder`.
     epochs, batch_size, learning_rate, max_time, device, verbose : as for `Autoencoder`.
@@ -61,8 +66,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     Attributes
     ----------
-    autoencoders_ : the fitted `Autoencoder` objects: one, or five where rows are few.
+    autoencoders_ : the fitted `Autoencoder` objects: one, or five where rows are few; of a cascade, so many a stage.
     held_out_ : `HeldOut`, how odd the rows are that were held out, or judged since.
+    window_ : of a series, the steps before each that it is judged by.
     offset_ : minus the oddness above which a row alarms; ``decision_function`` is ``score_samples - offset_``.
     n_features_in_, feature_names_in_ : as in scikit-learn.
 
@@ -92,6 +98,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         *,
         autoencoder: Any = None,
         distance: bool = True,
+        cascade: int = 1,
         data: str = "auto",
         columns: dict[Any, str] | None = None,
         epochs: int | None = None,
@@ -105,6 +112,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.alarm_rate = alarm_rate
         self.autoencoder = autoencoder
         self.distance = distance
+        self.cascade = cascade
         self.data = data
         self.columns = columns
         self.epochs = epochs
@@ -140,24 +148,31 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         DataWarning : too few rows for this alarm rate; rows that are there twice.
         """
         check_alarm_rate(self.alarm_rate)
+        check_whole("AnomalyDetector", cascade=self.cascade)
         given = self.autoencoder if isinstance(self.autoencoder, Autoencoder) else None
         source = self._opened(X, given)
         if source.rows < 2:
             raise InputError(f"X has {counted(source.rows, 'row')}, one sample at most: give at least 2, better 1,000")
         random = np.random.default_rng(seed_of(self.random_state))
         rows = random.permutation(source.rows)[:MOST_ROWS]
-        oddness: Numbers | Cells | Wholes | Steps
+        oddness: Numbers | Cells | Wholes | Cascade | Steps
         if given is not None:
             oddness, held_out = Wholes.judging(copy.copy(given), source, rows, self.distance)
         elif self.data == "series":
             oddness, held_out = Steps.fit(source)
+        elif self.cascade > 1:
+            making = self._making(Wholes, source, int(random.integers(2**31)))
+            oddness, held_out = Cascade.fit(source, rows, making, self.distance, self.cascade)
         else:
             row = source.layout
             way = Wholes if len(row.shape) > 1 or row.sequence else Numbers if row.columns is None else Cells
             making = self._making(way, source, int(random.integers(2**31)))
             oddness, held_out = way.fit(source, rows, making, self.distance)
+        known = held_out[~np.isnan(held_out)]
+        if not len(known):
+            raise InputError("X: of the rows that were held out none has a known cell; give rows that have some")
         self.oddness_ = oddness
-        self.recent_ = held_out
+        self.recent_ = known
         self.form_ = source.form
         self.n_features_in_ = source.layout.features
         name_features(self, names_of(source))
@@ -184,10 +199,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         if not hasattr(self, "oddness_"):
             return self.fit(X)
         source = self._source(X)
-        odd = self.oddness_(source)
+        odd = self.oddness_.going_on(source) if isinstance(self.oddness_, Steps) else self.oddness_(source)
         oddness = self.oddness_.taught(source, np.flatnonzero(odd <= -self.offset_))
         self.oddness_ = oddness
-        self.recent_ = np.concatenate([self.recent_, odd])[-len(self.recent_) :]
+        self.recent_ = np.concatenate([self.recent_, odd[~np.isnan(odd)]])[-len(self.recent_) :]
         self._level()
         return self
 
@@ -232,21 +247,22 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     # ------------------------------------------------------------------ using
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """(n,) float64: minus how odd each row is, in nats, as in scikit-learn: the lower, the odder."""
+        """(n,) float64: minus how odd each row is, in nats, as in scikit-learn: the lower, the odder. NaN where no cell
+        of a row is known: nothing tells whether it is odd."""
         check_is_fitted(self, "oddness_")
         return -self.oddness_(self._source(X))
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """(n,) float64: `score_samples` from the level of alarms on; rows below 0 alarm."""
+        """(n,) float64: `score_samples` from the level of alarms on; rows below 0 alarm. NaN as there."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> np.ndarray:
-        """(n,) int64: -1 for rows that alarm, 1 for all others."""
+        """(n,) int64: -1 for rows that alarm, 1 for all others, those of which no cell is known among them."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def p_values(self, X: Any) -> np.ndarray:
         """(n,) in (0, 1]: how probable it is that an ordinary row is as odd; of ordinary rows, a share of at most r
-        has a p-value of at most r. The least there is, is 1 / (held-out rows + 1)."""
+        has a p-value of at most r. The least there is, is 1 / (held-out rows + 1). NaN where no cell is known."""
         scores = self.score_samples(X)
         return self.held_out_.p_values(-scores)
 
@@ -275,7 +291,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             much the row would be odder if the cell were put back (squared distance in conditional standard deviations,
             of mixed tables nats).
         array of the shape of ``X``
-            Of all else, a heat map: the squared error of every cell over the usual one of its place.
+            Of all else, a heat map: the squared error of every cell over the usual one of its place, or over the mean
+            of all places where that is larger.
         """
         from isthmus.estimators.explaining import explained
 
@@ -291,6 +308,13 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 "autoencoder: a series is judged by a linear autoencoder of its own; leave it out, or cut windows of "
                 "the series and give them as rows, without data='series'"
             )
+        if self.cascade > 1 and (self.data == "series" or given is not None):
+            what = (
+                "a series is judged by a linear autoencoder" if given is None else "the autoencoder is fitted already"
+            )
+            raise InputError(
+                f"cascade={self.cascade} trains autoencoders one after the other, but {what}: leave it out"
+            )
         if given is not None:
             check_is_fitted(given, "composition_")
             if given.conditions_ is not None:
@@ -304,17 +328,31 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         source = open_source(X, columns=self.columns, estimator_name="AnomalyDetector")
         if not isinstance(X, (str, os.PathLike, Source)):
             _get_feature_names(X)  # refuses names of which only some are text
+        if self.cascade > 1 and source.layout.columns is not None:
+            raise InputError(
+                f"cascade={self.cascade} is for pictures, sequences and complete tables of numbers: of mixed tables, "
+                "and such with missing cells, each cell is judged given others of its row. Leave cascade out, or fill "
+                "the gaps and turn categories into numbers first"
+            )
         return source
 
     def _source(self, X: Any) -> Source:
         """Later data, which must look like those of the fit."""
         if isinstance(self.oddness_, Steps):
-            return series_source(X, self.form_.names, self.columns)
-        if isinstance(self.oddness_, Wholes):
+            return series_source(X, self.form_.names, self.columns, self.oddness_.pace)
+        if isinstance(self.oddness_, (Wholes, Cascade)):
             return self.autoencoders_[0]._source(X)  # which knows what it left out, and what lengths it takes
         source = open_source(X, columns=self.columns, form=self.form_, estimator_name="AnomalyDetector")
         warn_of_names(self, X, source)
         return source
+
+    @property
+    def window_(self) -> int:
+        """Of a series, the steps before each that it is judged by; the first ones are judged by the fewer there are."""
+        check_is_fitted(self, "oddness_")
+        if not isinstance(self.oddness_, Steps):
+            raise AttributeError("window_: only a detector that was fitted with data='series' has one")
+        return self.oddness_.window
 
     @property
     def autoencoders_(self) -> list[Autoencoder]:

@@ -37,11 +37,14 @@ MANY = 0.2
 SAMPLE = 20_000
 """Rows at most that columns are compared by."""
 
+TELLING = 30
+"""Rows at least by which drift is told: of fewer, some odd ones look like a change of them all."""
+
 FEWEST_ROWS = 100
 """Rows of a mixed table by which its columns are judged; a rare level among fewer is no drift."""
 
 FEWEST = 10
-"""Cells at least by which the spread of a column is judged."""
+"""Cells at least that must hold another value for a column that was constant to have drifted."""
 
 ODD_CELL = 3.0
 """Nats: one cell in twenty of the fit's was so odd, given the other cells of its row."""
@@ -60,9 +63,9 @@ def percent(value: float) -> str:
 
 def bulk_of(scored: Scored, held_out: HeldOut, rate: float) -> tuple[bool, float]:
     """Whether the rows that do not alarm look odder than held-out rows did, and their mean p-value, usually 0.5."""
-    p_values = scored.p_values[~scored.alarms]
+    p_values = scored.p_values[~scored.alarms & scored.known]
     if not len(p_values):
-        return True, 0.0
+        return bool(scored.alarms.any()), 0.0
     mean = float(p_values.mean()) - rate / 2  # as those of rows that do not alarm are spread from the rate to 1
     error = np.sqrt((1 / len(p_values) + 1 / len(held_out)) / 12)
     return bool(mean < 0.5 - max(OFF_BULK, SIGMAS * error)), mean
@@ -84,16 +87,20 @@ class Moved:
 
 
 def moved_columns(detector: AnomalyDetector, source: Source, scored: Scored) -> list[Moved]:
-    """Every column of a table beside what the fit keeps of it, the most moved first; nothing of pictures and series.
+    """Every column of a table beside what the fit keeps of it, the most moved first; nothing of pictures and series,
+    nor of fewer rows than tell.
 
     Of numbers it is the mean and the spread, of ranks where the fit knows quantiles, so that a heavy tail does not hide
     the rest; of levels, how often cells are odd given the other cells of their row. Rows that alarm are left
     out where they are few and all others look as ordinary as ever: anomalies are no drift.
     """
     odd = detector.oddness_
-    rows = np.arange(source.rows)
-    if scored.alarms.mean() <= MANY and not bulk_of(scored, detector.held_out_, float(detector.alarm_rate))[0]:
-        rows = np.flatnonzero(~scored.alarms)
+    rows = np.flatnonzero(scored.known)
+    if len(rows) < TELLING:
+        return []
+    few = scored.alarms[rows].mean() <= MANY
+    if few and not bulk_of(scored, detector.held_out_, float(detector.alarm_rate))[0]:
+        rows = rows[~scored.alarms[rows]]
     some = Chosen(source, rows[spread_rows(len(rows), SAMPLE)])
     if isinstance(odd, Numbers):
         made = moved_numbers(odd, some)
@@ -110,10 +117,10 @@ def moved_numbers(odd: Numbers, source: Source) -> list[Moved]:
     names = [str(name) for name in source.names or source.kept or range(raw.shape[1])]
     made = []
     for column in np.flatnonzero(scaling.constant).tolist():
-        off = float(odd.view.moved(raw)[:, column].mean())
+        moved = odd.view.moved(raw)[:, column]
         always = number(float(scaling.low[column]))
-        now = f"{percent(off)} other values" if off else f"always {always}"
-        made.append(Moved(names[column], f"always {always}", now, "", 100.0 if off else 0.0))
+        now = f"{percent(float(moved.mean()))} other values" if moved.any() else f"always {always}"
+        made.append(Moved(names[column], f"always {always}", now, "", 100.0 if moved.sum() >= FEWEST else 0.0))
     view = odd.view
     for place, column in enumerate(view.columns.tolist()):
         if not scaling.constant[column]:
@@ -135,8 +142,8 @@ def moved_number(name: str, scores: np.ndarray, ends: np.ndarray, fitted: int) -
     its `middles` in the user's units."""
     shift, spread = float(scores.mean()), max(float(scores.std()), 1e-3)
     error = float(np.sqrt(1 / len(scores) + 1 / max(1, fitted)))
-    # The standard error of a spread's logarithm is 0.7 that of the mean; of few cells it is none.
-    wide = abs(np.log(spread)) / max(np.log(WIDENED), 0.7 * SIGMAS * error) if len(scores) >= FEWEST else 0.0
+    # The standard error of a spread's logarithm is 0.7 that of the mean.
+    wide = abs(np.log(spread)) / max(np.log(WIDENED), 0.7 * SIGMAS * error)
     size = float(max(abs(shift) / max(SHIFTED, SIGMAS * error), wide))
     how = f"{abs(shift):.2f} standard deviations {'up' if shift > 0 else 'down'}, spread times {shown(spread, 2)}"
     low, high, low_now, high_now = map(number4, ends.tolist())

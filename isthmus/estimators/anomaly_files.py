@@ -11,13 +11,14 @@ from isthmus.data import Form
 from isthmus.estimators import files
 from isthmus.estimators.anomalies import AnomalyDetector
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.cascade import Cascade
 from isthmus.estimators.oddness_of_cells import Cells
 from isthmus.estimators.oddness_of_numbers import Numbers
 from isthmus.estimators.oddness_of_steps import Steps
 from isthmus.estimators.oddness_of_wholes import Wholes
 from isthmus.records import from_json, to_json
 
-WAYS: dict[str, Any] = {"numbers": Numbers, "cells": Cells, "wholes": Wholes, "steps": Steps}
+WAYS: dict[str, Any] = {"numbers": Numbers, "cells": Cells, "wholes": Wholes, "cascade": Cascade, "steps": Steps}
 
 
 def state_of(detector: AnomalyDetector) -> tuple[dict[str, Any], dict[str, Any]]:

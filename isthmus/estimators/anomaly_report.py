@@ -10,9 +10,12 @@ import numpy as np
 
 from isthmus.checks import counted
 from isthmus.data import Source
+from isthmus.data.tables import library_of
+from isthmus.errors import InputError
 from isthmus.estimators.anomaly_drift import Moved, moved_columns, percent
 from isthmus.estimators.anomaly_verdicts import verdicts_of
-from isthmus.estimators.anomaly_words import Chosen, Reason, Scored, reasons_of
+from isthmus.estimators.anomaly_words import Reason, Scored, Told
+from isthmus.estimators.cascade import Cascade
 from isthmus.estimators.oddness import CROSS_FITTED
 from isthmus.estimators.oddness_of_cells import Cells
 from isthmus.estimators.oddness_of_numbers import Numbers
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.anomalies import AnomalyDetector
 
 ODDEST, REASONS = 20, 3
-"""Rows that are named, and the reasons for each."""
+"""Rows that are named, and the reasons for each of those that are explained."""
 
 COLUMNS = 30
 """Columns that are told of, the most moved ones."""
@@ -34,6 +37,7 @@ WAYS: dict[type, str] = {
     Numbers: "a table of numbers",
     Cells: "a mixed table",
     Wholes: "whole rows",
+    Cascade: "whole rows, by a cascade",
     Steps: "steps of a series",
 }
 
@@ -50,11 +54,23 @@ def write_report(detector: AnomalyDetector, path: str | os.PathLike[str], X: Any
 
     Raises
     ------
-    InputError : the rows cannot be used, or the file cannot be written.
+    InputError : the rows cannot be used, none has a score, or the file cannot be written.
     """
     source = detector._source(X)
     scored = Scored.by(detector, source)
-    return write_page(detector, path, source, scored, moved_columns(detector, source, scored))
+    table = X if library_of(X) == "pandas" and hasattr(X, "columns") else None
+    told = told_of(detector, source, scored, table)
+    return write_page(detector, path, source, scored, moved_columns(detector, source, scored), told)
+
+
+def told_of(detector: AnomalyDetector, source: Source, scored: Scored, table: Any = None) -> Told:
+    """What the page tells of the oddest rows."""
+    return Told.of(detector, source, scored.to_explain(ODDEST), REASONS, drawn(source, scored), table)
+
+
+def drawn(source: Source, scored: Scored) -> np.ndarray:
+    """The numbers of the rows that the page draws: the oddest pictures."""
+    return scored.oddest(ODDEST if source.layout.axes[0] == "height" else 0)
 
 
 def write_page(
@@ -63,21 +79,26 @@ def write_page(
     source: Source,
     scored: Scored,
     moved: list[Moved],
+    told: Told,
     names: list[str] | None = None,
 ) -> Path:
-    """The same of rows that are scored already, and whose columns are compared with those of the fit; ``names`` are
-    what the rows are called, such as the files of pictures, None = by their labels in the index, or their numbers."""
+    """The same of rows that are scored and explained already, and whose columns are compared with those of the fit;
+    ``names`` are what the rows are called, such as the files of pictures, None = by their labels in the index, or their
+    numbers."""
+    known = scored.of_known()
+    if not len(known.odd):
+        raise InputError(f"{source.argument}: no row has a score, so there is nothing to report")
     anomalies.write(
         path,
         anomalies.Anomalies(
             title="Anomalies",
-            about=about(detector, source),
-            key=key_figures(detector, scored),
+            about=about(detector, source, scored),
+            key=key_figures(detector, known),
             verdicts=verdicts_of(detector, scored, moved),
-            oddest=odd_rows(detector, source, scored, names),
-            scores=scored.odd,
-            p_values=scored.p_values,
-            alarms=scored.alarms,
+            oddest=odd_rows(source, scored, told, names),
+            scores=known.odd,
+            p_values=known.p_values,
+            alarms=known.alarms,
             held_out=detector.held_out_.scores,
             level=-detector.offset_,
             rate=float(detector.alarm_rate),
@@ -90,15 +111,18 @@ def write_page(
     return Path(path)
 
 
-def about(detector: AnomalyDetector, source: Source) -> str:
+def about(detector: AnomalyDetector, source: Source, scored: Scored) -> str:
     """What was scored, by what."""
+    lost = int((~scored.known).sum())
+    without = f"; {counted(lost, 'row')} without a score" if lost else ""
     shape = source.layout.shape
     each = counted(shape[0], "column") if len(shape) == 1 else " x ".join(map(str, shape))
     count = len(detector.autoencoders_)
     if isinstance(detector.oddness_, Steps):
-        return f"{counted(source.rows, 'step')} of {counted(shape[0], 'channel')}, each judged by the steps before it"
+        steps = f"{counted(source.rows, 'step')} of {counted(shape[0], 'channel')}"
+        return f"{steps}, each judged by the steps before it{without}"
     judges = f"{count} autoencoders, each fitted to other rows" if count > 1 else "one autoencoder"
-    return f"{counted(source.rows, 'row')} of {each}, scored by {judges}"
+    return f"{counted(source.rows, 'row')} of {each}, scored by {judges}{without}"
 
 
 def key_figures(detector: AnomalyDetector, scored: Scored) -> list[tuple[str, str]]:
@@ -119,21 +143,18 @@ def row_names(source: Source, names: list[str] | None) -> list[str]:
     return [str(label) for label in (range(source.rows) if source.index is None else source.index)]
 
 
-def odd_rows(
-    detector: AnomalyDetector, source: Source, scored: Scored, names: list[str] | None
-) -> list[anomalies.OddRow]:
-    """The oddest rows, with reasons; of pictures with heat maps."""
+def odd_rows(source: Source, scored: Scored, told: Told, names: list[str] | None) -> list[anomalies.OddRow]:
+    """The oddest rows, those that are explained with reasons; of pictures with heat maps."""
     rows = scored.oddest(ODDEST)
     called = row_names(source, names)
-    images = pictures(detector, source, rows)
-    why = reasons_of(detector, source, rows, REASONS)
+    images = pictures(source, rows, told)
     return [
         anomalies.OddRow(
             called[row],
             float(scored.odd[row]),
             float(scored.p_values[row]),
             bool(scored.alarms[row]),
-            tuple(triple(one) for one in why[place]),
+            tuple(triple(one) for one in told.reasons.get(row, ())[:REASONS]),
             None if images is None else images[place],
         )
         for place, row in enumerate(rows.tolist())
@@ -144,11 +165,11 @@ def triple(reason: Reason) -> tuple[str, str, str]:
     return reason.column, reason.value, reason.expected
 
 
-def pictures(detector: AnomalyDetector, source: Source, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]] | None:
+def pictures(source: Source, rows: np.ndarray, told: Told) -> list[tuple[np.ndarray, np.ndarray]] | None:
     """Of pictures, each with its heat map; None of all else."""
     if source.layout.axes[0] != "height":
         return None
-    heat = detector.explain(Chosen(source, rows), 1)
+    heat = np.stack([told.heat[row] for row in rows.tolist()])
     heat = heat.mean(axis=-1) if source.layout.axes[-1] == "channel" else heat
     return list(zip(source.take(rows), np.maximum(heat - 1.0, 0.0), strict=True))
 

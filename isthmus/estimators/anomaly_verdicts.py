@@ -9,7 +9,7 @@ from scipy.stats import betabinom
 
 from isthmus.alarms import RESOLVED, HeldOut
 from isthmus.checks import counted
-from isthmus.estimators.anomaly_drift import MANY, OFF_BULK, SIGMAS, Moved, bulk_of, percent
+from isthmus.estimators.anomaly_drift import MANY, OFF_BULK, SIGMAS, TELLING, Moved, bulk_of, percent
 from isthmus.estimators.anomaly_words import Scored
 from isthmus.verdicts import Verdict
 
@@ -58,7 +58,9 @@ def alarms_verdict(scored: Scored, held_out: HeldOut, rate: float, threshold: fl
     )
     if alarms > high:
         lost = bulk_of(scored, held_out, rate)[0]
-        if lost:
+        if rows < TELLING:
+            why = "So few rows do not tell rows that are odd from data that have drifted."
+        elif lost:
             why = "Most of the other rows look odder than those of the fit too: the data have drifted."
         elif share > MANY:
             why = (
@@ -66,7 +68,7 @@ def alarms_verdict(scored: Scored, held_out: HeldOut, rate: float, threshold: fl
             )
         else:
             why = "Most of the other rows look as ordinary as those of the fit: it is single rows that are odd."
-        changed = lost or share > MANY
+        changed = rows >= TELLING and (lost or share > MANY)
         advice = "partial_fit with recent rows, or a new fit, if these are ordinary now." if changed else ""
         return Verdict("alarms", "bad" if changed else "note", f"{said} {why}", share, advice)
     if alarms < low:
@@ -74,8 +76,10 @@ def alarms_verdict(scored: Scored, held_out: HeldOut, rate: float, threshold: fl
     return Verdict("alarms", "good", said, share)
 
 
-def bulk_verdict(scored: Scored, held_out: HeldOut, rate: float) -> Verdict:
-    """Whether most rows look as those that were held out."""
+def bulk_verdict(scored: Scored, held_out: HeldOut, rate: float) -> Verdict | None:
+    """Whether most rows look as those that were held out; None of fewer rows than tell."""
+    if len(scored.odd) < TELLING:
+        return None
     odder, mean = bulk_of(scored, held_out, rate)
     error = np.sqrt((1 / max(1, len(scored.odd)) + 1 / len(held_out)) / 12)
     if odder:
@@ -138,8 +142,11 @@ def columns_verdict(moved: list[Moved]) -> Verdict | None:
 
 
 def verdicts_of(detector: AnomalyDetector, scored: Scored, moved: list[Moved]) -> tuple[Verdict, ...]:
-    """All of them, those that apply."""
+    """All of them, those that apply to the rows that have a score."""
+    scored = scored.of_known()
     rate, held_out = float(detector.alarm_rate), detector.held_out_
+    if not len(scored.odd):
+        return (resolved_verdict(held_out, rate),)
     found = [
         resolved_verdict(held_out, rate),
         alarms_verdict(scored, held_out, rate, -detector.offset_),

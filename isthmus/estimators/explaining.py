@@ -10,12 +10,13 @@ from torch import Tensor
 
 from isthmus.data import Source
 from isthmus.data.tables import library_of
+from isthmus.estimators.cascade import Cascade
 from isthmus.estimators.imputing import unscaled
 from isthmus.estimators.oddness_of_cells import MOST_NATS, Cells, cells_of, out_of
 from isthmus.estimators.oddness_of_numbers import Numbers
 from isthmus.estimators.oddness_of_steps import Steps
 from isthmus.estimators.oddness_of_wholes import Wholes, rebuilt_wholes
-from isthmus.reasons import OneByOne, Reasons, hidden_cells, search
+from isthmus.reasons import Conditional, OneByOne, Reasons, blocks, hidden_cells, prune, search
 from isthmus.records import Batch, replace
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 ORDINARY = 3.0
 """Nats: a row needs no more reasons where no cell that is left is odder, as one in twenty of a column's cells is."""
 
+NEGLIGIBLE = 3.84
+"""Of a squared distance in standard deviations, or of a squared error over the usual one, the same: one ordinary normal
+cell in twenty is beyond it. What is below, is no reason."""
+
 SHORTLIST = 4
 """Cells that are tried for every reason asked for."""
 
@@ -34,7 +39,7 @@ def explained(detector: AnomalyDetector, source: Source, most: int, X: Any = Non
     """What `AnomalyDetector.explain` gives; of a pandas frame ``X`` cells are shown as they stand there, those too that
     the detector has no words for."""
     odd = detector.oddness_
-    if isinstance(odd, Wholes):
+    if isinstance(odd, (Wholes, Cascade)):
         return heat(odd, source)
     if isinstance(odd, Steps):
         return of_steps(odd, source, most)
@@ -74,15 +79,14 @@ def listed(
 
 
 def of_steps(odd: Steps, source: Source, most: int) -> pd.DataFrame:
-    """The channels that surprise most at each step, beside what the steps before made expected."""
-    x = source.read(0, source.rows)
-    mended = odd.model.mended(x)
-    surprise = odd.model.surprise(x, seen=mended)
-    columns = np.argsort(-surprise, axis=1, kind="stable")[:, :most]
-    rows, slots = np.indices(columns.shape).reshape(2, -1)
-    columns = columns.reshape(-1)
-    expected = odd.model.expected(mended)
-    expected = np.where(np.isnan(expected), odd.model.middle, expected)
+    """The channels that surprise most at each step, one of them at least and no others that are as ordinary as can be,
+    beside what the steps before made expected."""
+    surprise, expected = odd.judged(source)
+    order = np.argsort(-surprise, axis=1, kind="stable")[:, :most]
+    ranked = np.take_along_axis(surprise, order, axis=1)
+    ranked[:, 1:][ranked[:, 1:] <= ORDINARY] = np.nan
+    rows, slots = np.nonzero(~np.isnan(ranked))
+    columns = order[rows, slots]
     return listed(source, rows, columns, slots, expected, surprise[rows, columns])
 
 
@@ -104,7 +108,8 @@ def of_numbers(odd: Numbers, raw: np.ndarray, most: int, argument: str) -> Reaso
     """By the normal model of the columns' sizes; what is expected in the user's units. Cells of constant columns that
     hold another value come first."""
     scaling, in_view = odd.view.scaling, torch.from_numpy(odd.view.columns)
-    found = odd.conditional.reasons(odd.view.forward(raw, argument)[:, : len(in_view)], most)
+    sizes = odd.view.forward(raw, argument)[:, : len(in_view)]
+    found = telling(odd.conditional, sizes, odd.conditional.reasons(sizes, most))
     at = in_view[found.columns.clamp(min=0)]
     centre, scale = torch.from_numpy(scaling.centre), torch.from_numpy(scaling.scale)
     found = Reasons(at.where(found.columns >= 0, -1), centre[at] + scale[at] * found.expected, found.drop)
@@ -121,6 +126,28 @@ def of_numbers(odd: Numbers, raw: np.ndarray, most: int, argument: str) -> Reaso
     )
     order = (both.columns < 0).int().argsort(dim=1, stable=True)[:, :most]
     return Reasons(*(values.gather(1, order) for values in both))
+
+
+def telling(model: Conditional, x: Tensor, found: Reasons) -> Reasons:
+    """The reasons of rows x (n, d) without those that are negligible given the others, one left at least.
+
+    While many cells that are left are a little odd together, one after the other is named, though none of them is odd
+    given the rest; such names fill up the list and tell nothing.
+    """
+    made = Reasons(*(values.clone() for values in found))
+    known, filled = ~x.isnan(), (found.columns >= 0).sum(1) > 1
+    for block in blocks(known, found.columns.shape[1]):
+        rows = block[filled[block]]
+        some, every = model.marginal(x[rows], known[rows]), torch.arange(len(rows))
+        named, unread = found.columns[rows], torch.zeros(len(rows), dtype=torch.float64)
+        prune(some, named, unread.clone(), unread.clone(), lambda rest, cells, best: best < NEGLIGIBLE)
+        off, variance = some.apart(every, named)
+        drop = (off.square() / variance).where(named >= 0, 0.0)
+        order = drop.where(named >= 0, -torch.inf).argsort(dim=1, descending=True, stable=True)
+        expected = (x[rows].double().gather(1, named.clamp(min=0)) - off).where(named >= 0, torch.nan)
+        for whole, part in zip(made, (named, expected, drop), strict=True):
+            whole[rows] = part.gather(1, order)
+    return made
 
 
 def of_cells(odd: Cells, source: Source, most: int) -> Reasons:
@@ -162,14 +189,27 @@ def of_batch(odd: Cells, batch: Batch, most: int) -> Reasons:
     return Reasons(named, at.where(named >= 0, torch.nan), drop.clamp(max=MOST_NATS))
 
 
-def heat(odd: Wholes, source: Source) -> np.ndarray:
-    """(n, *shape) float32: the squared error of every cell over the usual one of its place."""
+def heat(odd: Wholes | Cascade, source: Source) -> np.ndarray:
+    """(n, *shape) float32: the squared error of every cell over the usual one of its place, or over the mean usual one
+    of all places where that is larger: a border that is always black is rebuilt almost exactly, and would be hot in
+    every picture. Of a cascade, the errors of the stage that finds a row least odd."""
+    if isinstance(odd, Cascade):
+        stages, keepers = odd.stages, odd.keepers(source)
+    else:
+        stages, keepers = [odd], np.zeros(source.rows, dtype=np.int64)
+    found = np.zeros((source.rows, source.layout.features), dtype=np.float32)
+    for number, stage in enumerate(stages):
+        usual = usual_errors(stage, source)
+        for some in stretches(source.rows):
+            rows = some[keepers[some] == number]
+            for model in stage.models if len(rows) else ():
+                found[rows] += rebuilt_wholes(model, source, rows)[0] / usual / len(stage.models)
+    return found.reshape(source.rows, *source.layout.shape)
+
+
+def usual_errors(odd: Wholes, source: Source) -> np.ndarray:
+    """(features,) what errors are divided by."""
     shape, usual = source.layout.shape, odd.usual
     if source.layout.sequence:  # of any length; late steps, which few rows have, are as usual as others
         usual = np.tile(usual.reshape(-1, int(np.prod(shape[1:]))).mean(0), shape[0])
-    usual = np.maximum(usual, 1e-3 * usual.mean() + 1e-12)
-    found = np.zeros((source.rows, source.layout.features), dtype=np.float32)
-    for rows in stretches(source.rows):
-        for model in odd.models:
-            found[rows] += rebuilt_wholes(model, source, rows)[0] / usual / len(odd.models)
-    return found.reshape(source.rows, *shape)
+    return np.maximum(usual, usual.mean() + 1e-12)

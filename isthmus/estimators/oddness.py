@@ -1,6 +1,7 @@
 """What makes a row odd: figures of it, each compared with those of held-out rows as a surprise in nats.
 
-There are four ways, one for each sort of data; all learn from some rows and are judged on others.
+There are four ways, one for each sort of data; all learn from some rows and are judged on others. A fifth, `cascade`,
+puts several autoencoders of whole rows behind one another.
 
     Numbers   complete tables of numbers: every column by its size and by its rank (`oddness_of_numbers`)
     Cells     mixed tables and such with gaps: what each cell costs, given cells of other columns (`oddness_of_cells`)
@@ -143,7 +144,7 @@ def warn_of_empty(empty: list[int], source: Source) -> None:
     if empty:
         warnings.warn(
             f"{source.argument}: {counted(len(empty), 'row')} without any known cell (row {listed(empty, 5)}): nothing "
-            "tells whether they are odd, so they are scored 0, as ordinary as a row can be",
+            "tells whether they are odd, so that their score is NaN, and they raise no alarm",
             DataWarning,
             stacklevel=4,
         )

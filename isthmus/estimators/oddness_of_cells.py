@@ -92,6 +92,8 @@ class Cells:
             made.models.append(making(place).fit(source, sample_weight=without(source.rows, rows, held_out)))
             found.append(costs_of(made.models[place], source, rows[held_out]))
         costs, x = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        known = ~np.isnan(costs).all(1)
+        costs, x = costs[known], x[known]  # rows of which nothing is known tell nothing of what is ordinary
         made.surprises = [surprise_of_known(column) for column in costs.T]
         made.far = [surprise_of_known(column) for column in made.distances(x).T]
         made.totals = [Surprise.fit(figure, least_spread=LEAST_NATS) for figure in made.figures(costs, x).T]
@@ -136,14 +138,14 @@ class Cells:
         return Columns(numeric & ~constant, np.array(unseen), constant, ROUNDING * np.abs(scaling.low / scaling.scale))
 
     def __call__(self, source: Source) -> np.ndarray:
-        """(rows,) how odd the rows of a source are, in nats."""
+        """(rows,) how odd the rows of a source are, in nats; NaN where no cell is known."""
         found, empty = np.empty(source.rows), list[int]()
         for start in range(0, source.rows, ROWS):
             rows = np.arange(start, min(start + ROWS, source.rows))
             each = [costs_of(model, source, rows) for model in self.models]
             found[rows] = np.mean([self.added(*one) for one in each], axis=0)
             empty += rows[np.isnan(each[0][0]).all(1)].tolist()
-        found[empty] = 0.0
+        found[empty] = np.nan
         warn_of_empty(empty, source)
         return found
 

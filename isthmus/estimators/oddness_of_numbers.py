@@ -38,6 +38,10 @@ from isthmus.records import Batch, Layout
 ODD = 0.05
 """The share of the rows of the fit, those farthest off, that do not tell what is expected of a column given others."""
 
+OUTERMOST = 0.05
+"""The share of the rows of the fit, those whose columns' ranks are farthest out together, that nothing is taught by:
+where anomalies are among them, most of these are there, and where none are, little is lost."""
+
 LEAST_AT_ONCE = 16
 """Fewer are filled up: products of few rows are summed in another order, and a row's score would depend on others."""
 
@@ -55,6 +59,7 @@ class Member:
     A denoising autoencoder is taught to take away noise as large as the columns' own spread, and shown clean rows:
     those that lie where training rows were stay where they are, others are moved there (Alain & Bengio 2014). How far,
     is measured in the columns' sizes and in their ranks. Beside it stands the distance to the nearest training row.
+    The outermost training rows are left out of both, as anomalies may be among them.
 
     Attributes
     ----------
@@ -72,6 +77,7 @@ class Member:
         """From some rows, in random order, and a model that is not fitted yet."""
         view = Doubled.fit(source, np.sort(rows))
         x = torch.cat([view.forward(source.take(some), source.argument) for some in np.array_split(rows, pieces(rows))])
+        x = without_outermost(x)
         model.fit(of_view(x.repeat(-(-LEAST_ROWS // len(x)), 1)))
         return cls(view, model, x[:REFERENCE].clone() if distance else None)
 
@@ -212,6 +218,13 @@ class Numbers:
             members.append(Member(Doubled.restore(view, own, form.names), model, tensors.get(f"reference{i}")))
         conditional = Conditional.of(tensors["reasons.mean"], tensors["reasons.covariance"])
         return cls(members, surprises_from("surprise", tensors), conditional, body["moved"])
+
+
+def without_outermost(x: Tensor) -> Tensor:
+    """Rows of a view without those of the longest ranks, `OUTERMOST` of them."""
+    far = x[:, x.shape[1] // 2 :].norm(dim=1)
+    kept = len(x) - int(OUTERMOST * len(x))
+    return x[far <= far.kthvalue(kept)[0]]
 
 
 def pieces(rows: np.ndarray) -> int:

@@ -25,6 +25,7 @@ BINS = 40
 LOOK = """
 .odd td:last-child { width: 75%; min-width: min(26rem, 50vw); }
 .odd .alarm { display: block; color: var(--bad); font-weight: 600; font-size: .82rem; }
+.odd .none { display: block; color: var(--faint); font-weight: 400; font-size: .82rem; }
 .odd .beside { flex-wrap: wrap; gap: .4rem .8rem; }
 .odd .beside .pixels { width: 5.5rem; }
 .odd .quiet, .moved .quiet { color: var(--faint); }
@@ -128,7 +129,10 @@ def oddest(data: Anomalies) -> str:
     pictured = any(one.shown is not None for one in data.oddest)
     lines = [
         (
-            Markup(escape(one.row) + ('<span class="alarm">alarm</span>' if one.alarms else "")),
+            Markup(
+                f'{escape(one.row)}<span class="{"alarm" if one.alarms else "none"}">'
+                f"{'alarm' if one.alarms else 'no alarm'}</span>"
+            ),
             shown(one.score, padded=True),
             p_in_words(one.p_value),
             reasons(one, data.ends),
@@ -137,8 +141,8 @@ def oddest(data: Anomalies) -> str:
     ]
     lead = (
         "The higher the score, the odder the row; the p-value is the share of ordinary rows that are as odd. Reasons "
-        "are the cells that, were they as expected, would leave the row ordinary; where none is named, it is the "
-        "whole row that is odd, and no few cells of it."
+        "are the cells that, were they as expected, would leave the row ordinary. Rows that alarm have some, and the "
+        "oddest others only if few alarm: of ordinary rows they would say nothing."
     )
     if pictured:
         lead = (
@@ -159,7 +163,7 @@ def reasons(one: OddRow, ends: tuple[float, float]) -> Markup:
             said.append(f"<b>{column}</b> is {value}, rare in such a row")
         else:
             said.append(f"<b>{column}</b> is {value}, expected {expected}" if expected else f"<b>{column}</b>: {value}")
-    words = "<br>".join(said) or '<span class="quiet">the row as a whole</span>'
+    words = "<br>".join(said) or ('<span class="quiet">the row as a whole</span>' if one.alarms else "")
     if one.shown is None:
         return Markup(words)
     images = picture(plots.picture(one.shown[0], *ends), f"row {one.row}")
