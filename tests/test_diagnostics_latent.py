@@ -317,7 +317,7 @@ def test_samples_that_lie_on_the_data_and_away_from_them() -> None:
     assert [completeness_verdict(found, 0.1, fitted=False).level for found in (here, away)] == ["good", "bad"]
     swapped = judged(variational(3), record(0.01, 0.01), prior=Away(1.0))
     assert {"aggregate posterior", "completeness"} <= bad(swapped)
-    assert swapped["completeness"].advice.startswith('another prior, ae.fit_prior("flow", X)')
+    assert swapped["completeness"].advice.startswith('another prior, such as ae.fit_prior("flow", X)')
 
 
 def test_completeness_thresholds_and_what_it_cannot_tell() -> None:

@@ -79,7 +79,7 @@ def test_plain_values() -> None:
 
 
 def test_only_known_parts_are_built() -> None:
-    with pytest.raises(ValueError, match=r"unknown part 'os.system'; known: Absolute, AdversarialPrior, BatchTopK"):
+    with pytest.raises(ValueError, match=r"unknown part 'os.system'; known: Absolute, AdversarialPrior, Autoregressive, BatchTopK"):
         from_json({"part": "os.system", "command": "true"})
 
 

@@ -20,7 +20,10 @@ APART, FAR_APART = 0.02, 0.10
 """The energy coefficient above which it is worth a note, and bad: about what it takes for all codes to be spread 1.5
 times, and 3 times, as wide as the prior, or to be shifted by 0.3 and 0.7 of its standard deviation."""
 
-REFIT = 'ae.fit_prior("mixture", X) before sampling, or a prior that learns with the model.'
+REFIT = (
+    'ae.fit_prior("mixture", X), or "autoregressive" where codes are symbols, before sampling; or a prior that learns '
+    "with the model."
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def aggregate_verdict(found: Aggregate, *, fitted: bool) -> Verdict:
         f"All codes together lie {'far from where' if far else 'not quite where'} the prior has its mass {figures}"
     )
     if fitted:
-        advice = 'to fit it to more rows, or another, ae.fit_prior("flow", X).'
+        advice = 'to fit it to more rows, or another, ae.fit_prior("flow", X) where codes are numbers.'
     else:
         sentence = f"{sentence}, so that samples are decoded from codes unlike those of rows"
         advice = REFIT

@@ -144,6 +144,8 @@ def completeness_verdict(found: Completeness, lost: float, *, fitted: bool) -> V
         return Verdict(name, "note", words, found.share)
     if found.share >= INCOMPLETE:
         return Verdict(name, "good", f"Samples lie on the data: {sentence}.", found.share)
-    advice = 'another prior, ae.fit_prior("flow", X), a smaller code_size, or more rows.' if fitted else REFIT
+    advice = REFIT
+    if fitted:
+        advice = 'another prior, such as ae.fit_prior("flow", X) for codes of numbers, a smaller code_size, or more rows.'
     level = "bad" if found.share < EMPTY else "note"
     return Verdict(name, level, f"Many samples lie away from the data: {sentence}.", found.share, advice)

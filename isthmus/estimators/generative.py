@@ -10,7 +10,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.errors import InputError
-from isthmus.estimators.priors import codes_to_fit, drawn, fitted_prior, prior_part
+from isthmus.estimators.priors import codes_of, drawn, fitted_prior, given_of, prior_part, usual_prior
 from isthmus.estimators.settings import seed_of, whole
 from isthmus.likelihood import Likelihood, RateDistortion, check_random, log_likelihood, rate_and_distortion
 from isthmus.records import Batch
@@ -30,21 +30,30 @@ class GenerativeMixin:
 
         Parameters
         ----------
-        prior : ``"normal"`` (their mean and covariance), ``"mixture"`` (of ten normals), ``"flow"`` (invertible
-            layers), ``"two_level"`` (a variational autoencoder of the codes), or one with its knobs, such as
-            ``ist.Mixture(30)``. It takes the place of the kind's own, if it has one.
+        prior : ``"mixture"`` (of as many normals as the Bayesian information criterion likes), ``"normal"`` (their
+            mean and covariance), ``"flow"`` (invertible layers), ``"two_level"`` (a variational autoencoder of the
+            codes); ``"vamp"``, where codes are normal distributions (the posteriors of inputs that it learns);
+            ``"autoregressive"``, where codes are symbols, as in ``vq_vae`` (one after the other, by a small
+            transformer; minutes). Or one with its knobs, such as ``ist.Mixture(30)``. It takes the place of the
+            kind's own, if it has one.
         X : rows, best those of the fit.
-        given : as in `transform`.
+        given : as in `transform`. Of a mixture and an autoregressive prior, ``sample(given=...)`` then draws codes as
+            rows that were given the same have them; the others leave what is given to the decoder.
         random_state : where the fit's randomness comes from.
 
         Returns
         -------
         self
 
+        Raises
+        ------
+        InputError : no such prior, no rows, or codes that it is no prior of (symbols, or numbers).
+
         References
         ----------
         Ghosh et al. 2020, From variational to deterministic autoencoders; Dai & Wipf 2019, Diagnosing and enhancing
-        VAE models (two levels).
+        VAE models (two levels); Tomczak & Welling 2018, VAE with a VampPrior; van den Oord, Vinyals & Kavukcuoglu
+        2017, Neural discrete representation learning (a prior of symbols).
 
         Examples
         --------
@@ -59,11 +68,15 @@ class GenerativeMixin:
             raise InputError("fit_prior needs rows whose codes the prior is fitted to: fit_prior('mixture', X)")
         part, seed = prior_part(prior), seed_of(random_state)
         generator = torch.Generator(self._device).manual_seed(seed)
+        source = self._source(X)
+        told = given_of(self.conditions_, self._given(given, source.rows))
+        wanted = torch.randperm(source.rows, generator=torch.Generator().manual_seed(seed))
+        wanted = wanted[: getattr(part, "components", None) or 1]
         with torch.no_grad():
-            batches = self._batches(self._source(X), given)
-            codes = torch.cat([codes_to_fit(self.composition_, batch, generator) for _, _, batch in batches])
-        self.prior_ = fitted_prior(part, codes, self.form_.layout, seed).to(self._device)
-        self.prior_part_ = part
+            batches = (batch for _, _, batch in self._batches(source, given))
+            codes = codes_of(self.composition_, batches, wanted.sort().values, generator)
+        found, self.prior_part_ = fitted_prior(part, self.composition_, codes, self.form_.layout, seed, told)
+        self.prior_ = found.to(self._device)
         return self
 
     def sample(self: Any, n: int = 1, *, given: Any = None, noise: bool | None = None, random_state: Any = None) -> Any:
@@ -89,7 +102,7 @@ class GenerativeMixin:
         if prior is None:
             raise InputError(
                 "sample: this kind has no prior over its codes. Fit one to the codes of your rows first: "
-                "ae.fit_prior('mixture', X)"
+                f"ae.fit_prior({usual_prior(self.composition_, self.code_size_)!r}, X)"
             )
         conditions = self._given(given, n)
         generator = torch.Generator(self._device).manual_seed(seed_of(random_state))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from isthmus.parts.bottlenecks.discrete import STRAIGHT_THROUGH, straight_through
 from isthmus.parts.distributions.discrete import Bits
+from isthmus.parts.priors.alphabet import Alphabet
 from isthmus.parts.priors.discrete import FairBits
 from isthmus.records import Code, Context, part
 
@@ -50,6 +52,10 @@ class Binary:
             index=point.long(),
             posterior=posterior,
         )
+
+    def alphabet(self, code_size: int) -> Alphabet:
+        """What the symbols stand for: 0 and 1."""
+        return Alphabet(torch.tensor([0.0, 1.0]).reshape(1, 1, 2, 1))
 
     def z_of(self, point: Tensor) -> Tensor:
         """The nearest bits of any point."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from isthmus.checks import is_whole
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.discrete import STRAIGHT_THROUGH, straight_through
 from isthmus.parts.distributions.discrete import OneOfEach, classes_in
+from isthmus.parts.priors.alphabet import Alphabet
 from isthmus.parts.priors.discrete import UniformCategories
 from isthmus.parts.schedules import Ramp, at, bounds
 from isthmus.records import Code, Context, Schedule, part
@@ -77,6 +79,10 @@ class GumbelSoftmax:
             z = straight_through(posterior.sample(1, pass_.generator)[0], posterior.mean)
         index = posterior.logits.argmax(-1)
         return Code(z=z, point=point, cost=posterior.divergence().sum(1), index=index, posterior=posterior)
+
+    def alphabet(self, code_size: int) -> Alphabet:
+        """What the symbols stand for: one unit of a group."""
+        return Alphabet(torch.eye(classes_in(code_size, self.classes))[None, None])
 
     def z_of(self, point: Tensor) -> Tensor:
         """The largest unit of every group of any point is 1, the others 0."""

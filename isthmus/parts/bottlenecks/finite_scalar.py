@@ -10,6 +10,7 @@ from torch import Tensor
 from isthmus.checks import is_whole
 from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.discrete import STRAIGHT_THROUGH, straight_through
+from isthmus.parts.priors.alphabet import Alphabet
 from isthmus.records import Code, Context, part
 
 
@@ -72,6 +73,12 @@ class FiniteScalar:
     def placed(self, steps: Tensor, levels: list[int]) -> Tensor:
         """Where in [-1, 1] the levels lie."""
         return 2 * steps / (steps.new_tensor(levels) - 1) - 1
+
+    def alphabet(self, code_size: int) -> Alphabet:
+        """What the symbols stand for: where the levels lie."""
+        levels = self.levels_of(len(self.levels) if isinstance(self.levels, tuple) else 1)
+        steps = torch.arange(max(levels)).float()[:, None].expand(-1, len(levels))
+        return Alphabet(self.placed(steps, levels).T[:, None, :, None], torch.tensor(levels)[:, None])
 
     def z_of(self, point: Tensor) -> Tensor:
         """The nearest levels of any point."""

@@ -12,6 +12,7 @@ from isthmus.errors import InputError
 from isthmus.parts.bottlenecks.book import Book
 from isthmus.parts.bottlenecks.discrete import STRAIGHT_THROUGH, straight_through
 from isthmus.parts.distributions.discrete import largest_divisor
+from isthmus.parts.priors.alphabet import Alphabet
 from isthmus.records import Batch, Code, Context, Site, Trace
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class Quantised(nn.Module):
         far = (flat - point).square().sum(1) / scale.clamp(min=LEAST)
         cost = index.shape[1] * math.log(self.codebook.entries) + self.codebook.commitment * far
         return Code(z=straight_through(point, flat), point=point, cost=cost, index=index)
+
+    def alphabet(self, code_size: int) -> Alphabet:
+        """What the symbols stand for: the entries of the books."""
+        return Alphabet(torch.stack([book.entries for book in self.books])[None])
 
     def z_of(self, point: Tensor) -> Tensor:
         """The entries nearest to any point. Sums of several levels' are left as they are: to look for them again, the

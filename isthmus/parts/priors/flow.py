@@ -9,7 +9,7 @@ from isthmus.checks import check_whole
 from isthmus.errors import InputError
 from isthmus.parts.distributions.normal import standard_log_prob
 from isthmus.parts.flows import Autoregressives, Chain, Couplings
-from isthmus.parts.priors.fitting import Placed, climb
+from isthmus.parts.priors.fitting import Given, Placed, climb
 from isthmus.records import NOWHERE, Context, Site, part
 
 KINDS = ("coupling", "autoregressive")
@@ -71,9 +71,9 @@ class BentNormal(Placed):
         start, growth = self.layers.inverse(x)
         return standard_log_prob(start) + growth
 
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+    def draw(self, n: int, generator: torch.Generator, context: Context | None = None) -> Tensor:
         noise = torch.randn(n, self.size, generator=generator, device=generator.device).to(self.middle)
         return self.layers(noise)[0]
 
-    def learn(self, x: Tensor, generator: torch.Generator) -> None:
+    def learn(self, x: Tensor, generator: torch.Generator, given: Given | None = None) -> None:
         climb(self, x, generator)

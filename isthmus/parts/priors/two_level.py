@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from isthmus.checks import check_whole
 from isthmus.parts.distributions.normal import DiagonalNormal, log_scale_of, precise
 from isthmus.parts.flows import fresh_linear, within
-from isthmus.parts.priors.fitting import Placed, climb
+from isthmus.parts.priors.fitting import Given, Placed, climb
 from isthmus.records import NOWHERE, Context, Site, part
 
 
@@ -86,10 +86,10 @@ class UpperCode(Placed):
         t = above.mean if generator is None else above.sample(1, generator)[0]
         return (self.below(t).log_prob(flat) - above.divergence().sum(-1)).reshape(x.shape[:-1])
 
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+    def draw(self, n: int, generator: torch.Generator, context: Context | None = None) -> Tensor:
         noise = torch.randn(n, self.top + self.size, generator=generator, device=generator.device).to(self.middle)
         below = self.below(noise[:, : self.top])
         return below.mean + noise[:, self.top :] * below.log_scale.exp()
 
-    def learn(self, x: Tensor, generator: torch.Generator) -> None:
+    def learn(self, x: Tensor, generator: torch.Generator, given: Given | None = None) -> None:
         climb(self, x, generator, times=2)  # it begins on a plateau: t says nothing, and nothing listens to it
