@@ -146,6 +146,6 @@ def completeness_verdict(found: Completeness, lost: float, *, fitted: bool) -> V
         return Verdict(name, "good", f"Samples lie on the data: {sentence}.", found.share)
     advice = REFIT
     if fitted:
-        advice = 'another prior, such as ae.fit_prior("flow", X) for codes of numbers, a smaller code_size, or more rows.'
+        advice = 'another prior, such as ae.fit_prior("flow", X) for numbers, a smaller code_size, or more rows.'
     level = "bad" if found.share < EMPTY else "note"
     return Verdict(name, level, f"Many samples lie away from the data: {sentence}.", found.share, advice)
