@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from isthmus import data, disentanglement, metrics, recipes
+    from isthmus import data, disentanglement, metrics, plots, recipes
     from isthmus.composition import Composition, compose
     from isthmus.diagnostics import Diagnosis, Verdict
     from isthmus.errors import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.denoiser import Denoiser
     from isthmus.estimators.field import draw_vector_field, vector_field
     from isthmus.estimators.files import load
+    from isthmus.estimators.generator import Generator
     from isthmus.papers import Paper
     from isthmus.parts.augmentations import Crop, Flip, Shift, Together
     from isthmus.parts.bottlenecks.binary import Binary
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from isthmus.parts.penalties.sparsity import L1, KLSparsity, Saturating
     from isthmus.parts.penalties.weights import WeightDecay
     from isthmus.parts.pretraining import Boltzmann, Greedy
+    from isthmus.parts.priors.autoregressive import Autoregressive
     from isthmus.parts.priors.flow import Flow
     from isthmus.parts.priors.mixture import Mixture
     from isthmus.parts.priors.normal import Normal
@@ -89,6 +91,7 @@ HOMES = {
     "isthmus.estimators.denoiser": "Denoiser",
     "isthmus.estimators.field": "draw_vector_field vector_field",
     "isthmus.estimators.files": "load",
+    "isthmus.estimators.generator": "Generator",
     "isthmus.papers": "Paper",
     "isthmus.parts.augmentations": "Crop Flip Shift Together",
     "isthmus.parts.bottlenecks.binary": "Binary",
@@ -124,6 +127,7 @@ HOMES = {
     "isthmus.parts.penalties.sparsity": "L1 KLSparsity Saturating",
     "isthmus.parts.penalties.weights": "WeightDecay",
     "isthmus.parts.pretraining": "Boltzmann Greedy",
+    "isthmus.parts.priors.autoregressive": "Autoregressive",
     "isthmus.parts.priors.flow": "Flow",
     "isthmus.parts.priors.mixture": "Mixture",
     "isthmus.parts.priors.normal": "Normal",
@@ -136,7 +140,7 @@ HOMES = {
 """Where each public name lives."""
 
 PUBLIC = {name: home for home, names in HOMES.items() for name in names.split()}
-MODULES = ("data", "disentanglement", "metrics", "recipes")
+MODULES = ("data", "disentanglement", "metrics", "plots", "recipes")
 
 __all__ = [*sorted(PUBLIC), *MODULES, "__version__"]
 

@@ -79,7 +79,8 @@ def test_plain_values() -> None:
 
 
 def test_only_known_parts_are_built() -> None:
-    with pytest.raises(ValueError, match=r"unknown part 'os.system'; known: Absolute, AdversarialPrior, Autoregressive, BatchTopK"):
+    words = r"unknown part 'os.system'; known: Absolute, AdversarialPrior, Autoregressive, BatchTopK"
+    with pytest.raises(ValueError, match=words):
         from_json({"part": "os.system", "command": "true"})
 
 

@@ -108,9 +108,9 @@ class Doubled:
         z = (cells - middle).mul_(1 / spread).clamp_(-1e30, 1e30).float()
         place = z.div_(z.abs().add_(1.0)).add_(1.0).mul_(STEPS / 2)
         step = place.floor().clamp_(max=STEPS - 1)
-        share, at = place.sub_(step), step.to(torch.int64).add_(first)
-        low = table.take(at)
-        return low.add_(table.take(at.add_(1)).sub_(low).mul_(share))
+        share, at = place.sub_(step), step.to(torch.int32).add_(first).flatten()
+        low, high = (table.index_select(0, index).view_as(share) for index in (at, at + 1))  # faster than `take`
+        return low.add_(high.sub_(low).mul_(share))
 
     @cached_property
     def _table(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -123,7 +123,7 @@ class Doubled:
         u = np.linspace(-1, 1, STEPS + 1)[1:-1]
         z = np.concatenate([[-1e30], u / (1 - np.abs(u)), [1e30]])
         table = [np.interp(m + s * z, *own) for m, s, *own in zip(middle, spread, self.at, self.to, strict=True)]
-        first = torch.arange(len(self.at)) * (STEPS + 1)
+        first = torch.arange(len(self.at), dtype=torch.int32) * (STEPS + 1)
         flat = torch.from_numpy(np.stack(table)).float().flatten()
         return flat, torch.from_numpy(middle), torch.from_numpy(spread), first
 

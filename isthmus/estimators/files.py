@@ -28,6 +28,7 @@ HOMES = {
     "Autoencoder": "isthmus.estimators.files",
     "Denoiser": "isthmus.estimators.denoiser_files",
     "AnomalyDetector": "isthmus.estimators.anomaly_files",
+    "Generator": "isthmus.estimators.generator_files",
 }
 """The module of every estimator that a file may hold; ``restored(spec, tensors, composition, network)`` makes it."""
 
@@ -151,7 +152,7 @@ def restored(
 
 
 def load(path: str | os.PathLike[str], composition: Composition | None = None, network: Modules | None = None) -> Any:
-    """Load what an estimator's ``save`` wrote: an `Autoencoder`, `Denoiser` or `AnomalyDetector`. No code is ever run.
+    """Load what an estimator's ``save`` wrote: an `Autoencoder`, or a task such as `Generator`. No code is ever run.
 
     Parameters
     ----------

@@ -47,8 +47,8 @@ LEAST_ROWS = 2048
 REFERENCE = 20_000
 """Rows at most among which a row's nearest neighbour is sought."""
 
-ROWS = 8192
-"""Rows that are judged at once."""
+ROWS = 2048
+"""Rows that are judged at once: as many as a core keeps at hand."""
 
 SLOWER = 0.1
 """Of the learning rate of the fit, the share that passes over later rows have."""

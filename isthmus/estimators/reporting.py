@@ -18,6 +18,7 @@ from isthmus.diagnostics.probe import column_means
 from isthmus.errors import InputError
 from isthmus.estimators.fitting import rows_at_once
 from isthmus.estimators.imputing import expected, unscaled
+from isthmus.estimators.latent import latent_for_page
 from isthmus.parts.bottlenecks.plain import Plain
 from isthmus.parts.networks.convolutional import Convolutional
 from isthmus.parts.networks.dense import Dense
@@ -92,6 +93,7 @@ def write_report(model: Autoencoder, path: str | os.PathLike[str], X: Any, y: An
         vocabulary=vocabulary,
         between=" " if model.form_.level == "word" else "",
         table=table,
+        latent=latent_for_page(model, source, conditions, labels),
     )
     page.write(path, data)
     return Path(path)

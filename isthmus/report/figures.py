@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import linalg
@@ -16,6 +16,9 @@ from isthmus.records import Layout
 from isthmus.report.columns import ROWS, Cells, Table, told
 from isthmus.report.sequences import Rows, Runs, cell_errors, rebuilt_share, runs, wrong
 from isthmus.verdicts import percent
+
+if TYPE_CHECKING:
+    from isthmus.report.latent_page import Latent
 
 POINTS = 5_000
 """The most rows on the code map."""
@@ -120,7 +123,8 @@ class ReportData:
     whose weights were kept, None where no held-out rows chose it. ``activity`` is None where the code is not sparse;
     ``neighbours`` are figures of the codes and of PCA, by name. ``samples`` are images drawn from the prior, as
     ``originals`` and ``rebuilt`` alike, None where there are none. ``runs`` are rows that run in time, which take the
-    places of pictures and columns, as ``table`` does of mixed tables.
+    places of pictures and columns, as ``table`` does of mixed tables. ``latent`` is what is drawn of the
+    space of codes.
     """
 
     title: str
@@ -148,6 +152,7 @@ class ReportData:
     details: dict[str, Any]
     runs: Runs | None = None
     table: Table | None = None
+    latent: Latent | None = None
 
 
 def collect(
@@ -179,6 +184,7 @@ def collect(
     vocabulary: Sequence[str] | None = None,
     between: str = "",
     table: Cells | None = None,
+    latent: Latent | None = None,
 ) -> ReportData:
     """Compute what a report shows.
 
@@ -212,6 +218,7 @@ def collect(
         what stands between two tokens.
     table : of a mixed table, its rows cell by cell, whose errors take the places of squared differences; ``originals``
         and ``reconstructions`` are then raw numbers, and are not shown.
+    latent : what is drawn of the space of codes; None = nothing beside the map of the codes.
 
     Returns
     -------
@@ -281,6 +288,7 @@ def collect(
         details=dict(details or {}),
         runs=in_time,
         table=of_table,
+        latent=latent,
     )
 
 
@@ -453,18 +461,24 @@ def code_map(
 ) -> CodeMap:
     rows = spaced(len(codes), POINTS)
     points, axes = two_dimensions(codes[rows])
-    none = np.zeros(0)
     if labels is None:
         about = f"error of the row ({units.name})"
-        return CodeMap(points, axes, about, (), none, row_errors[rows], len(codes))
-    labels = labels[rows]
+        return CodeMap(points, axes, about, (), np.zeros(0), row_errors[rows], len(codes))
+    return CodeMap(points, axes, y_name, *coloured(labels[rows]), len(codes))
+
+
+def coloured(labels: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """What a `CodeMap` shows of labels: the names of groups and the group of each row, or else values.
+
+    >>> coloured(np.array(["b", "a", "b"]))[:2]
+    (('a', 'b'), array([1, 0, 1]))
+    """
     groups = categories(labels)
     if groups is None:
-        return CodeMap(points, axes, y_name, (), none, labels.astype(np.float64), len(codes))
+        return (), np.zeros(0), labels.astype(np.float64)
     numbers = {group: number for number, group in enumerate(groups)}
     # What has no name of its own is in the last group, "others".
-    group = np.array([numbers.get(as_text(label), len(groups) - 1) for label in labels])
-    return CodeMap(points, axes, y_name, groups, group, none, len(codes))
+    return groups, np.array([numbers.get(as_text(label), len(groups) - 1) for label in labels]), np.zeros(0)
 
 
 def two_dimensions(codes: np.ndarray) -> tuple[np.ndarray, tuple[str, str]]:

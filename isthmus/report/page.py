@@ -14,6 +14,7 @@ import numpy as np
 from isthmus.report import frame, plots
 from isthmus.report.elements import Markup, figure, honest, paragraph, picture, section, table
 from isthmus.report.figures import ReportData, shown
+from isthmus.report.latent_page import latent
 from isthmus.report.sequence_page import oddest_runs, some_runs, steps
 from isthmus.report.table_page import odd_rows, table_columns
 from isthmus.verdicts import Verdict
@@ -37,6 +38,7 @@ def render(data: ReportData) -> str:
         rebuilt(data),
         samples(data),
         *middle(data),
+        latent(data),
         oddest(data),
         f'<div class="pair">{sizes(data)}{learning(data)}</div>',
         details(data),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from typing import Any
@@ -257,17 +257,8 @@ def code_map(codes: CodeMap) -> str:
     size = float(np.clip(60 / max(1, len(codes.points)) ** 0.42, 2.0, 6.0))
     with drawing(4.4) as sheet:
         axes = sheet.axes
+        dots(axes, codes, size, sheet.text)
         if codes.groups:
-            for number, name in enumerate(codes.groups):
-                axes.plot(
-                    *codes.points[codes.group == number].T,
-                    linestyle="none",
-                    markersize=size,
-                    label=sheet.text(name, 16),
-                    marker=MARKERS[number // len(GROUPS) % len(MARKERS)],
-                    markeredgewidth=0,
-                    color=GROUPS[number % len(GROUPS)],
-                )
             name_groups(sheet, codes)
             legend = sheet.figure.legend(
                 loc="outside lower center",
@@ -280,23 +271,35 @@ def code_map(codes: CodeMap) -> str:
             )
             legend.get_title().set_fontsize(9.5)
         else:
-            edges = value_edges(codes.values)
-            place = np.clip(np.searchsorted(edges[1:-1], codes.values, side="right"), 0, len(STEPS) - 1)
-            place[~np.isfinite(codes.values)] = 0
-            for number, colour in enumerate(STEPS):
-                axes.plot(
-                    *codes.points[place == number].T,
-                    linestyle="none",
-                    marker="o",
-                    markersize=size,
-                    color=colour,
-                    markeredgewidth=0,
-                )
-            colour_bar(sheet, edges, codes.about)
+            colour_bar(axes, value_edges(codes.values), sheet.text(codes.about, 50))
         axes.set(xlabel=codes.axes[0], ylabel=codes.axes[1])
         if not codes.axes[1]:
             axes.set_yticks([])
         return sheet.svg(label)
+
+
+def dots(
+    axes: Axes,
+    codes: CodeMap,
+    size: float,
+    words: Callable[[str, int], str],
+    groups: tuple[str, ...] = GROUPS,
+    steps: tuple[str, ...] = STEPS,
+) -> None:
+    """The codes as points of ``size``, in the colours of their groups or values; ``words`` makes names drawable."""
+    kinds = [(place // len(groups) % len(MARKERS), groups[place % len(groups)]) for place in range(len(codes.groups))]
+    colours = kinds or [(0, colour) for colour in steps]
+    place = codes.group if codes.groups else colour_steps(codes.values)
+    for number, (marker, colour) in enumerate(colours):
+        axes.plot(
+            *codes.points[place == number].T,
+            linestyle="none",
+            markersize=size,
+            label=words(codes.groups[number], 16) if codes.groups else None,
+            marker=MARKERS[marker],
+            markeredgewidth=0,
+            color=colour,
+        )
 
 
 def name_groups(sheet: Drawing, codes: CodeMap) -> None:
@@ -340,13 +343,19 @@ def value_edges(values: np.ndarray) -> np.ndarray:
     return np.linspace(low, high if high > low else low + max(abs(low), 1.0) * 1e-3, len(STEPS) + 1)
 
 
-def colour_bar(sheet: Drawing, edges: np.ndarray, about: str) -> None:
-    """Eight steps of colour under the axes, with the values at both ends and in the middle."""
-    inset = sheet.axes.inset_axes((0.0, -0.29, 1.0, 0.035))
-    inset.bar(np.arange(len(STEPS)), 1, width=1, align="edge", color=STEPS)
-    inset.set(xlim=(0, len(STEPS)), ylim=(0, 1), yticks=[])
+def colour_steps(values: np.ndarray) -> np.ndarray:
+    """(n,) the number of the colour step of each value; 0 where it is no number."""
+    place = np.clip(np.searchsorted(value_edges(values)[1:-1], values, side="right"), 0, len(STEPS) - 1)
+    return np.where(np.isfinite(values), place, 0)
+
+
+def colour_bar(axes: Axes, edges: np.ndarray, about: str, steps: tuple[str, ...] = STEPS, below: float = 0.29) -> None:
+    """Eight steps of colour ``below`` the axes, with the values at both ends and in the middle."""
+    inset = axes.inset_axes((0.0, -below, 1.0, 0.12 * below))
+    inset.bar(np.arange(len(steps)), 1, width=1, align="edge", color=steps)
+    inset.set(xlim=(0, len(steps)), ylim=(0, 1), yticks=[])
     inset.set_xticks([0, 4, 8], [shown(edges[0]), shown(edges[4]), shown(edges[8])])
-    inset.set_xlabel(sheet.text(about, 50))
+    inset.set_xlabel(about)
     inset.grid(False)
     inset.spines[:].set_visible(False)
 
@@ -449,10 +458,15 @@ def png(pixels: np.ndarray) -> str:
 
 def picture(values: np.ndarray, lowest: float, highest: float) -> str:
     """An image row: (height, width), or with 1, 3 or 4 channels last; ``lowest`` is black, ``highest`` white."""
+    shades = pixels(values, lowest, highest)
+    return png(shades[..., 0] if shades.ndim == 3 and shades.shape[2] == 1 else shades)
+
+
+def pixels(values: np.ndarray, lowest: float, highest: float) -> np.ndarray:
+    """Pictures as uint8: 0 at ``lowest``, 255 at ``highest``."""
     span = highest - lowest
     scaled = (np.asarray(values, dtype=np.float64) - lowest) / (span if span > 0 else 1.0)
-    pixels = (255 * np.nan_to_num(scaled).clip(0, 1)).round().astype(np.uint8)
-    return png(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+    return (255 * np.nan_to_num(scaled).clip(0, 1)).round().astype(np.uint8)
 
 
 def difference(original: np.ndarray, rebuilt: np.ndarray, largest: float) -> str:
