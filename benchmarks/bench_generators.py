@@ -6,7 +6,7 @@
     VAMP             `vamp`, with its own learned prior
     VQ, symbols      `vq_vae` of 16 symbols, an autoregressive prior of these
     PCA, mixture     the reference without a network: a mixture of 50 normals in the space of 50 principal components
-    real             training images, what a perfect generator would have
+    real             training images: what a perfect generator would have, but for copying, which ``near train`` shows
 
 Beside 5,000 test images stand 5,000 drawn ones: the squared Fréchet distance of features of a small classifier trained
 here (so that figures of this table can be compared with each other only), precision and recall, density and coverage,
@@ -86,9 +86,9 @@ KINDS: dict[str, Callable[[np.ndarray, bool, int], Drawer]] = {
     "AE, flow": lambda x, quick, seed: by_codes("undercomplete", "flow", x, quick, seed),
     "VAE": lambda x, quick, seed: by_codes(ist.recipes.vae(beta=1.0), None, x, quick, seed),
     "beta-VAE": lambda x, quick, seed: by_codes(ist.recipes.beta_vae(beta=2.0), None, x, quick, seed),
-    "VAMP": lambda x, quick, seed: by_codes(ist.recipes.vamp(500, beta=1.0), None, x, quick, seed),
+    "VAMP": lambda x, quick, seed: by_codes(ist.recipes.vamp(components=500, beta=1.0), None, x, quick, seed),
     "VQ, symbols": lambda x, quick, seed: by_codes(
-        ist.recipes.vq_vae(512, WIDTH), "autoregressive", x, quick, seed, SYMBOLS * WIDTH
+        ist.recipes.vq_vae(entries=512, width=WIDTH), "autoregressive", x, quick, seed, SYMBOLS * WIDTH
     ),
 }
 

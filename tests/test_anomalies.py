@@ -373,7 +373,7 @@ def test_rows_are_judged_before_they_are_learnt_from(make: Any) -> None:
         for member in detector.oddness_.members:
             learnt = member.view.forward(make(30, 1)[before >= offset])
             np.testing.assert_array_equal(member.reference[-len(learnt) :], learnt)
-            assert len(member.reference) == 76 + len(learnt)  # of 80, the outermost 5 % are left out
+            assert len(member.reference) == 80 + len(learnt)
         assert 0 < len(learnt) < 30
 
 

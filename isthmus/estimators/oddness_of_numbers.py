@@ -39,8 +39,9 @@ ODD = 0.05
 """The share of the rows of the fit, those farthest off, that do not tell what is expected of a column given others."""
 
 OUTERMOST = 0.05
-"""The share of the rows of the fit, those whose columns' ranks are farthest out together, that nothing is taught by:
-where anomalies are among them, most of these are there, and where none are, little is lost."""
+"""The share of the rows of the fit, those whose columns' ranks are farthest out together, that the autoencoder is not
+taught by: where anomalies are among them, many of these are there. The distance keeps them: without, rows of a rare
+ordinary kind look odd, and in clean tables more is lost than is gained in others."""
 
 LEAST_AT_ONCE = 16
 """Fewer are filled up: products of few rows are summed in another order, and a row's score would depend on others."""
@@ -59,7 +60,7 @@ class Member:
     A denoising autoencoder is taught to take away noise as large as the columns' own spread, and shown clean rows:
     those that lie where training rows were stay where they are, others are moved there (Alain & Bengio 2014). How far,
     is measured in the columns' sizes and in their ranks. Beside it stands the distance to the nearest training row.
-    The outermost training rows are left out of both, as anomalies may be among them.
+    The outermost training rows do not teach the autoencoder, as anomalies may be among them.
 
     Attributes
     ----------
@@ -77,8 +78,8 @@ class Member:
         """From some rows, in random order, and a model that is not fitted yet."""
         view = Doubled.fit(source, np.sort(rows))
         x = torch.cat([view.forward(source.take(some), source.argument) for some in np.array_split(rows, pieces(rows))])
-        x = without_outermost(x)
-        model.fit(of_view(x.repeat(-(-LEAST_ROWS // len(x)), 1)))
+        inner = without_outermost(x)
+        model.fit(of_view(inner.repeat(-(-LEAST_ROWS // len(inner)), 1)))
         return cls(view, model, x[:REFERENCE].clone() if distance else None)
 
     def figures(self, raw: np.ndarray, argument: str, new: bool = False) -> np.ndarray:
