@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from isthmus.cli_anomalies import anomalies
 from isthmus.cli_denoise import denoise
+from isthmus.cli_generate import generate
 from isthmus.cli_messages import explained, notes, say
 from isthmus.cli_options import (
     TABLES,
@@ -111,6 +112,7 @@ app = typer.Typer(
 )
 app.add_typer(denoise)
 app.add_typer(anomalies)
+app.add_typer(generate)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from isthmus.estimators.files import load
 EXCEL = (".xlsx", ".xlsm")
 
 
-OWN = {"Denoiser": "denoise apply", "AnomalyDetector": "anomalies score"}
+OWN = {"Denoiser": "denoise apply", "AnomalyDetector": "anomalies score", "Generator": "generate sample"}
 """The commands that use a task's model."""
 
 

@@ -18,10 +18,12 @@ from isthmus.estimators.anomalies import AnomalyDetector
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.denoiser import Denoiser, tiles_with
 from isthmus.estimators.files import load
+from isthmus.estimators.generator import Generator
 from isthmus.estimators.reporting import network_in_words as other_network
 from isthmus.estimators.reporting import row_in_words
 from isthmus.estimators.settings import plan_for
 from isthmus.parts.networks.dense import Dense
+from isthmus.parts.priors.mixture import MixtureOfNormals
 from isthmus.recipes import RECIPES, Kind, Parts
 
 KINDS = {"height": "images", "step": "sequences", "frame": "clips"}
@@ -56,6 +58,13 @@ def info_of_model(path: str, every: bool) -> None:
         say_detector(model)
         say_file(path, about)
         return
+    if isinstance(model, Generator):
+        line("generator", drawn_in_words(model))
+        if model.way_ == "cells":
+            say_cells(model, None if every else all_of(path))
+            say_file(path, about)
+            return
+        model = model.autoencoder_
     line("kind", kind_in_words(model.method))
     replaced = [name for name in ("bottleneck", "loss", "corruption", "penalties") if getattr(model, name) is not None]
     if replaced:
@@ -105,6 +114,32 @@ def say_detector(detector: AnomalyDetector) -> None:
         line("network", network_in_words(inner.parts_, width, inner.code_size_))
     if isinstance(detector.form_, TableForm):
         say_table(detector.form_, None, option="")
+
+
+def drawn_in_words(generator: Generator) -> str:
+    """What a generator draws, and how."""
+    what = row_in_words(generator.form_.layout, most=True, texts=generator.form_.words is not None)
+    if generator.way_ == "cells":
+        return f"{what}, cell by cell: each given those that the row has so far"
+    model = generator.autoencoder_
+    told = "" if model.conditions_ is None else f"; for rows with {model.conditions_.in_words()}"
+    prior = "the kind's own" if model.prior_part_ is None else repr(model.prior_part_)
+    if isinstance(model.prior_, MixtureOfNormals):
+        prior = f"a mixture of {counted(len(model.prior_.means), 'normal distribution')}"
+    return f"{what}, through codes of {counted(model.code_size_, 'number')}; their prior: {prior}{told}"
+
+
+def say_cells(generator: Generator, more: str | None) -> None:
+    """The columns of a table that is drawn cell by cell."""
+    form, inner = generator.form_, generator.autoencoder_
+    weights = sum(weight.numel() for weight in inner.composition_.parameters())
+    line("learnt by", f"an autoencoder of {weights:,} parameters, which tells hidden cells from the others")
+    if inner.record_ is not None:
+        line("training", inner.record_.stopped)
+    if isinstance(form, TableForm):
+        say_table(form, more, option="")
+    elif form.names is not None:
+        line("columns", listed(form.names))
 
 
 def info_of_data(path: str, columns: dict[str | int, str], every: bool) -> None:

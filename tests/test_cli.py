@@ -100,7 +100,7 @@ COMMANDS = ["fit", "encode", "reconstruct", "impute", "report", "export", "compa
 
 def test_help_lists_the_commands():
     said = run("--help").stdout
-    assert re.findall(r"^│ (\w+) ", said, flags=re.MULTILINE) == [*COMMANDS, "denoise", "anomalies"]
+    assert re.findall(r"^│ (\w+) ", said, flags=re.MULTILINE) == [*COMMANDS, "denoise", "anomalies", "generate"]
 
 
 def test_help_says_what_to_expect():

@@ -56,6 +56,7 @@ from isthmus.estimators.settings import (
     warn_of_names,
 )
 from isthmus.parts.activations import REACH
+from isthmus.parts.corruptions import Mask
 from isthmus.parts.losses.categories import Categorical
 from isthmus.recipes import Kind, Parts
 from isthmus.records import Batch, Context, Layout
@@ -667,5 +668,5 @@ def twins_of(shown: Any, source: Source) -> Source:
 def title(method: Any) -> str:
     """The kind's name for people."""
     if isinstance(method, Parts) and method.corruption is not None:
-        return "denoiser"
+        return "masked autoencoder" if isinstance(method.corruption, Mask) else "denoiser"
     return method if isinstance(method, str) else repr(method) if isinstance(method, Kind) else "your composition"
