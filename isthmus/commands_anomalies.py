@@ -23,7 +23,7 @@ from isthmus.data import Source, write_table
 from isthmus.data.images import image_files
 from isthmus.data.table_form import TableForm
 from isthmus.data.text_cells import text_cells
-from isthmus.errors import InputError
+from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.anomalies import AnomalyDetector
 from isthmus.estimators.anomaly_drift import Moved, moved_columns, percent
 from isthmus.estimators.anomaly_report import ODDEST as ON_THE_PAGE
@@ -31,11 +31,15 @@ from isthmus.estimators.anomaly_report import drawn, row_names, told_of, write_p
 from isthmus.estimators.anomaly_verdicts import verdicts_of
 from isthmus.estimators.anomaly_words import SEARCHED, Scored, Told
 from isthmus.estimators.files import load
+from isthmus.estimators.oddness_of_steps import series_source
 from isthmus.report.anomalies import p_in_words
 from isthmus.report.figures import shown
 
 ODDEST = 5
 """Rows that are named on the terminal."""
+
+OWN = re.compile("anomaly_score|p_value|alarm|reason_[0-9]+")
+"""The columns that are added to a table."""
 
 PLAIN = (".csv", ".tsv", ".parquet", ".xlsx")
 """Formats of tables that hold words too."""
@@ -53,12 +57,14 @@ def fit(
     quiet: bool,
 ) -> None:
     """Fit, save, report, and say how sure the level of alarms is."""
-    detector = AnomalyDetector(columns=columns or None, **settings)
+    detector = AnomalyDetector(**settings)
     if settings["data"] == "series":
         check_channels(data, columns)
+        detector.columns = with_own_left_out(data, columns, series_source(data, columns=columns)) or None
         source = detector.fit(data)._source(data)
     else:
-        source = say_opened(data, columns, quiet)
+        source, columns = say_opened(data, columns, quiet)
+        detector.columns = columns or None
         with said_once():
             detector.fit(source)
     written = {path: Path(path).exists() for path in (output, report) if path is not None}
@@ -92,15 +98,38 @@ def said_once() -> Iterator[None]:
         yield
 
 
-def say_opened(data: str, columns: dict[str | int, str], quiet: bool) -> Source:
-    """The rows of a fit; of mixed tables, say what each column is taken for."""
-    source = opened(data, columns, lists=not quiet)
+def with_own_left_out(data: str, columns: dict[str | int, str], source: Source) -> dict[str | int, str]:
+    """What columns are, those left out that `score` wrote into a table: nobody wants to learn what alarmed before.
+
+    Warns
+    -----
+    DataWarning : there are such columns.
+    """
+    form = source.form
+    names = [*(form.names or ()), *(one.name for one in getattr(form, "left_out", ()))]
+    own = [name for name in names if OWN.fullmatch(name) and name not in columns]
+    if not {"anomaly_score", "p_value"} <= {*own}:
+        return columns  # another's column, that only is called so
+    warnings.warn(
+        f"{data!r}: {listed(own)} were written by 'isthmus anomalies score', and are left out of the fit",
+        DataWarning,
+        stacklevel=2,
+    )
+    return {**columns, **dict.fromkeys(own, "ignore")}
+
+
+def say_opened(data: str, columns: dict[str | int, str], quiet: bool) -> tuple[Source, dict[str | int, str]]:
+    """The rows of a fit, and what its columns are; of mixed tables, say what each column is taken for."""
+    with said_once():
+        source = opened(data, columns, lists=not quiet)
+        given, columns = columns, with_own_left_out(data, columns, source)
+        source = source if columns is given else opened(data, columns, lists=not quiet)
     if not quiet:
         say_read_as(data, source)
         if isinstance(source.form, TableForm):
             say_table(source.form, all_of(data, columns), source)
             print(flush=True)
-    return source
+    return source, columns
 
 
 def say_fitted(detector: AnomalyDetector, source: Source) -> None:

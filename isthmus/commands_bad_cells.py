@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shlex
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,17 @@ from isthmus.checks import counted
 from isthmus.commands_data import EXCEL, is_text_table, matching, read_table
 from isthmus.data import Source, open_source
 from isthmus.data.arrays import short
+from isthmus.data.coding import Coding
+from isthmus.data.dates import parsed
 from isthmus.data.dialect import COMMA, MARKS, POINT
 from isthmus.data.form import Form
+from isthmus.data.images import image_files, image_folder
 from isthmus.data.mixed_frames import frame_source
 from isthmus.data.paths import known_texts, read_npy, read_npz
 from isthmus.data.readers import matched
 from isthmus.data.table_form import TableForm
 from isthmus.data.text_cells import text_cells
-from isthmus.data.text_columns import read_text_columns, text_of
+from isthmus.data.text_columns import ISO, read_text_columns, text_of
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.anomalies import AnomalyDetector
 from isthmus.estimators.oddness_of_numbers import Numbers
@@ -80,6 +85,8 @@ def readable(
         check_finite(detector, source)
         return source, np.zeros(source.rows, dtype=bool)
     except InputError as error:
+        if Path(data).expanduser().is_dir():
+            return with_damaged(detector, data, columns, skip, error)
         table = table_of(data, detector.form_)
         bad = None if table is None else bad_cells(detector, *table)
         if table is None or bad is None or bad.rows.all():
@@ -93,6 +100,33 @@ def readable(
     lost = counted(int(bad.rows.sum()), "row")
     warnings.warn(f"{data!r}: {bad}: {lost} without a score", DataWarning, stacklevel=2)
     return without(detector, data, columns, *table, bad), bad.rows
+
+
+def with_damaged(
+    detector: AnomalyDetector, data: str, columns: dict[str | int, str], skip: bool, error: InputError
+) -> tuple[Source, np.ndarray]:
+    """The same of a folder of images, of which some files are damaged, or unlike most others."""
+    folder = Path(data).expanduser()
+    files = image_files(folder)
+    if not files:
+        raise error
+    with warnings.catch_warnings(record=True):  # of files that are left out; they are not, but have no score
+        found = image_folder(folder, skip=True)
+    if not found.skipped:
+        raise error
+    place = {name: number for number, name in enumerate(found.files)}
+    rows = np.array([place.get(file.relative_to(folder).as_posix(), -1) for file in files])
+    wanted = {**(detector.columns or {}), **columns}
+    # In the place of a file that cannot be read, the last image stands.
+    source = open_source(found.images[rows], argument=data, columns=wanted, form=detector.form_)
+    name, reason = found.skipped[0]
+    bad = f"{name!r}: {reason} ({counted(len(found.skipped), 'such file')} of {len(files):,})"
+    if not skip:
+        raise InputError(
+            f"{data!r}: {bad}. Correct these files; or give --skip-bad, and they are written without a score"
+        ) from error
+    warnings.warn(f"{data!r}: {bad}, written without a score", DataWarning, stacklevel=3)
+    return source, rows < 0
 
 
 def check_finite(detector: AnomalyDetector, source: Source) -> None:
@@ -137,35 +171,51 @@ def bad_cells(detector: AnomalyDetector, table: Any, named: bool) -> Bad | None:
         where = f"column {place[0]}" if len(place) == 1 else f"cell {tuple(place)}"
         return Bad(found, f"row {row}, {where}, {in_words(float(table[(row, *place)]))}")
     found, lost = np.zeros(table.shape, dtype=bool), np.zeros(table.shape, dtype=bool)
-    for place in numeric_places(form, table, named):
-        lost[:, place], wrong = unread(table.iloc[:, place])
+    wanted = places(form, table, named)
+    for place, (_, told) in wanted.items():
+        lost[:, place], wrong = told(table.iloc[:, place])
         if wrong.sum() > MOST * len(wrong):
             return None
         found[:, place] = wrong if gaps else wrong | lost[:, place]
     if not found.any():
         return None
     row, place = np.argwhere(found)[0].tolist()
-    said = "is empty, which this detector cannot score" if lost[row, place] else in_words(table.iat[row, place])
+    said = in_words(table.iat[row, place], wanted[place][0])
+    said = "is empty, which this detector cannot score" if lost[row, place] else said
     return Bad(found, f"row {row}, column {str(table.columns[place])!r}, {said}")
 
 
-def in_words(cell: Any) -> str:
+def in_words(cell: Any, wanted: str = "number") -> str:
     cell = cell.item() if isinstance(cell, np.generic) else cell
-    return f"holds {short(cell)}, which is {'no number' if isinstance(cell, str) else 'no finite number'}"
+    finite = "finite " if wanted == "number" and not isinstance(cell, str) else ""
+    return f"holds {short(cell)}, which is no {finite}{wanted}"
 
 
-def numeric_places(form: Form, frame: Any, named: bool) -> list[int]:
-    """Where in a frame the columns are that held numbers in the fit."""
+Telling = Callable[[Any], tuple[np.ndarray, np.ndarray]]
+"""Tells of a column of a frame which cells are missing, and which are known and not what they should be."""
+
+
+def places(form: Form, frame: Any, named: bool) -> dict[int, tuple[str, Telling]]:
+    """Where in a frame the columns are that held numbers, dates or times in the fit; which of these, and what tells."""
+    wanted: list[tuple[str, Telling] | None]
     if isinstance(form, TableForm):
-        numbers = [coding.family == "number" for coding in form.codings]
+        wanted = [wanted_of(coding) for coding in form.codings]
         names = [coding.name for coding in form.codings]
     else:
         names = list(form.names or map(str, range(form.layout.features)))
-        numbers = [True] * len(names)
-    if not named and len(names) == frame.shape[1]:
-        return [place for place, number in enumerate(numbers) if number]
+        wanted = [("number", unread)] * len(names)
     labels = [str(label) for label in frame.columns]
-    return [labels.index(name) for name, number in zip(names, numbers, strict=True) if number and name in labels]
+    if not named and len(names) == frame.shape[1]:
+        labels = names
+    return {labels.index(name): one for name, one in zip(names, wanted, strict=True) if one and name in labels}
+
+
+def wanted_of(coding: Coding) -> tuple[str, Telling] | None:
+    if coding.family == "number":
+        return "number", unread
+    if coding.family == "date" or coding.format is not None:
+        return ("date" if "date" in (coding.type, coding.family) else "time"), partial(undated, format_=coding.format)
+    return None
 
 
 def unread(cells: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -185,6 +235,30 @@ def unread(cells: Any) -> tuple[np.ndarray, np.ndarray]:
     # Of decimal points and commas those count that more cells are written with.
     numbers = max((text.str.fullmatch(sign).to_numpy(dtype=bool) for sign in (POINT, COMMA)), key=np.sum)
     return lost, ~lost & ~(numbers & ~text.str.contains("inf", case=False).to_numpy(dtype=bool))
+
+
+def undated(cells: Any, format_: tuple[str, str] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The same of dates, or of dates and times that are text of a format.
+
+    >>> import pandas as pd
+    >>> [found.tolist() for found in undated(pd.Series(["2024-05-31", "?", "2024-02-30", "yesterday", None]))]
+    [[False, True, False, False, True], [False, False, True, True, False]]
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    lost = cells.isna().to_numpy()
+    if not (pd.api.types.is_object_dtype(cells.dtype) or isinstance(cells.dtype, pd.StringDtype)):
+        return lost, np.zeros(len(cells), dtype=bool)  # all are dates, or none is
+    text = cells.astype(str)
+    lost = lost | (text.str.strip() == "?").to_numpy(dtype=bool)
+    if format_ is not None:
+        stamps = parsed(pa.Array.from_pandas(text.mask(lost), type=pa.string()), format_)
+        good = stamps.is_valid().to_numpy(zero_copy_only=False)
+    else:
+        written = text.str.fullmatch(ISO)
+        good = pd.to_datetime(text.where(written), format="ISO8601", errors="coerce", utc=True).notna().to_numpy()
+    return lost, ~lost & ~good
 
 
 def without(

@@ -262,6 +262,20 @@ def test_discoveries_are_those_of_the_p_values(of_numbers: ist.AnomalyDetector) 
         of_numbers.discoveries(X, 0)
 
 
+def test_a_batch_of_which_no_row_could_be_called_is_told_of(of_few: ist.AnomalyDetector) -> None:
+    fresh = rows(300, 1)
+    ordinary = fresh[of_few.p_values(fresh) > 0.3][:59]
+    X = np.concatenate([ordinary, rows(1, 2) * 1000])  # 120 held-out rows: a p-value of 1 / 121 at least
+    with pytest.warns(DataWarning, match=r"nothing is called.*of 60 rows at rate=0.1 it must be 0.0017") as told:
+        assert not of_few.discoveries(X, 0.1).any()
+    assert "That takes 599 held-out rows; or judge 12 rows at once at most" in str(told[0].message)
+    assert told[0].filename == __file__
+    assert of_few.discoveries(X[-12:], 0.1).tolist() == [False] * 11 + [True]
+    assert not of_few.discoveries(X[:12], 0.1).any()  # it could have been: no word
+    with pytest.warns(DataWarning, match=r"That takes 999 held-out rows; or give a higher rate"):
+        of_few.discoveries(X[-1:], 0.001)
+
+
 # ---------------------------------------------------------------------- reasons
 
 
@@ -281,6 +295,16 @@ def test_a_broken_number_is_named_with_what_was_expected(of_numbers: ist.Anomaly
     assert abs(off.mean()) < 3
     put_back = broken.assign(b=np.asarray(first["expected"], dtype=float))
     assert of_numbers.score_samples(put_back).mean() > of_numbers.score_samples(broken).mean() + 10
+
+
+def test_drop_is_a_squared_distance_in_conditional_standard_deviations(of_numbers: ist.AnomalyDetector) -> None:
+    found = of_numbers.explain(pd.DataFrame(rows(40, 1), columns=NAMES).assign(b=lambda X: X["b"] + 80.0), most=1)
+    found = found[found["column"] == "b"]
+    off = (found["value"] - found["expected"]).astype(float).to_numpy()
+    covariance = of_numbers.oddness_.conditional.covariance.numpy()
+    spread = of_numbers.oddness_.view.scaling.scale[1] / np.sqrt(np.linalg.inv(covariance)[1, 1])
+    np.testing.assert_allclose(found["drop"], (off / spread) ** 2, rtol=1e-4)
+    assert len(found) > 30
 
 
 def test_a_swapped_category_is_named(of_cells: ist.AnomalyDetector) -> None:

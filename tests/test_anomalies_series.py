@@ -11,6 +11,7 @@ import pytest
 
 import isthmus as ist
 from isthmus.errors import DataWarning, InputError
+from isthmus.estimators.anomaly_words import reasons_of
 
 
 def series(steps: int = 1500, seed: int = 0) -> pd.DataFrame:
@@ -289,3 +290,50 @@ def test_other_channels_are_refused_in_words(detector: Any) -> None:
         ist.AnomalyDetector(data="series", autoencoder="vae").fit(series())
     with pytest.raises(InputError, match="'auto' or 'series'"):
         ist.AnomalyDetector(data="film").fit(series())
+
+
+def test_explaining_some_steps_without_those_before_is_warned_of(detector: Any, timed: Any) -> None:
+    later = series()[1000:].reset_index(drop=True)
+    some = np.arange(5, 500, 13)
+    words = "explain needs the steps before: give the whole stretch, and keep the rows that alarm from its result"
+    with pytest.warns(DataWarning, match=f"X: 10 steps, fewer than the window of 24 .*{words}") as caught:
+        detector.explain(later[:10])
+    assert caught[0].filename == __file__
+    sparse = f"X: of most rows, less than a quarter of the window of 24 steps before is there.*{words}"
+    with pytest.warns(DataWarning, match=sparse):
+        detector.explain(later.iloc[some])  # its row numbers tell
+    with pytest.warns(DataWarning, match=sparse):
+        timed.explain(hourly()[1000:].iloc[some].reset_index(drop=True))  # its times tell
+    for whole in (later, later[24:48], later.to_numpy(), later.iloc[::2], later.drop(index=range(40, 400))):
+        detector.explain(whole)  # no word
+    timed.explain(hourly()[1000:1010])  # the steps of the fit come before
+    seconds = later.iloc[some].set_index(1_700_000_000 + 60 * some)
+    detector.explain(seconds)  # no row numbers
+
+
+def test_reasons_in_words_know_the_times_of_steps(timed: Any) -> None:
+    later = hourly()[1000:].drop(index=range(1100, 1107))
+    source = timed._source(later)
+    told = reasons_of(timed, source, np.arange(len(later)), 1)
+    found = timed.explain(later, most=1)
+    loud = np.flatnonzero(found["drop"] > 3.0)
+    assert len(loud) > 5
+    for row in loud.tolist():
+        assert float(told[row][0].expected) == pytest.approx(found["expected"][row], abs=0.06)
+    assert sum(map(bool, told)) == len(loud)
+
+
+def test_offsets_from_utc_that_change_with_the_clocks_are_one_time() -> None:
+    shifted = series().drop(index=[1005])
+    spring = pd.date_range("2024-03-20", periods=1500, freq="h", tz="Europe/Berlin")
+    shifted["zeit"] = [time.strftime("%Y-%m-%dT%H:%M:%S%z") for time in spring.delete(1005)]
+    assert {value[-5:] for value in shifted["zeit"]} == {"+0100", "+0200"}
+    fitted = ist.AnomalyDetector(0.05, data="series").fit(shifted)  # no word of a column without numbers
+    assert fitted.oddness_.pace == (3600.0, "seconds")
+    assert fitted.oddness_.end == spring[-1].tz_convert("UTC").isoformat()
+    assert fitted._source(shifted).places[[0, 1004, 1005, -1]].tolist() == [0, 1004, 1006, 1499]
+    windows = ist.data.series(shifted[["load"]], window=24, time=shifted["zeit"])
+    assert len(windows) == 63
+    shifted.loc[3, "zeit"] = "2024-03-20T03:00:00"
+    with pytest.raises(InputError, match="X: zeit holds what is no date or number"):
+        ist.data.series(shifted[["load"]], window=24, time=shifted["zeit"])

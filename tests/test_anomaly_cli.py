@@ -185,6 +185,15 @@ def test_pictures_are_named_by_their_files(tmp_path: Path) -> None:
     assert made["reason_1"][3].startswith("height 2, width 4: ")
     assert said.index("03.png") < said.index("height 2, width 4")
     assert "03.png" in page.read_text()
+    (tmp_path / "new" / "01.png").write_bytes(b"no picture")
+    words = ["anomalies", "score", model, tmp_path / "new", "-o", tmp_path / "t.csv"]
+    said = run(*words, code=2).stderr
+    assert "'01.png': " in said
+    assert "(1 such file of 6). Correct these files; or give --skip-bad" in said
+    assert "6, 1 without a score" in run(*words, "--skip-bad").stdout
+    again = pd.read_csv(tmp_path / "t.csv")
+    assert again.drop(index=1)[ADDED].astype(float).equals(made.drop(index=1)[ADDED].astype(float))
+    assert again.loc[1, ADDED].isna().all()
 
 
 def test_the_summary_names_alarms_and_the_oddest_rows(home: Path, tmp_path: Path) -> None:
@@ -291,6 +300,25 @@ def test_rows_that_cannot_be_read_have_no_score_on_request(home: Path, tmp_path:
     assert "; 1 row without a score" in (tmp_path / "r.html").read_text()
 
 
+@pytest.mark.parametrize("written", ["%Y-%m-%d", "%d.%m.%Y"])
+def test_cells_that_are_no_dates(written: str, tmp_path: Path) -> None:
+    table = people(0, 150).drop(columns="member").assign(since=pd.date_range("2020-01-01", periods=150))
+    table["since"] = table["since"].dt.strftime(written)
+    table.to_csv(tmp_path / "old.csv", index=False)
+    table.loc[[9, 12], "since"] = ["gestern", "2020-02-30"]
+    table.loc[11, "since"] = None
+    table.to_csv(tmp_path / "bad.csv", index=False)
+    model, out = tmp_path / "d.safetensors", tmp_path / "s.csv"
+    run("anomalies", "fit", tmp_path / "old.csv", "-o", model, "--epochs", 1, "--alarm-rate", 0.05, "-q")
+    said = run("anomalies", "score", model, tmp_path / "bad.csv", "-o", out, code=2).stderr
+    assert "row 9, column 'since', holds 'gestern', which is no date (2 such cells in 2 of 150 rows)" in said
+    assert "give --skip-bad" in said
+    run("anomalies", "score", model, tmp_path / "bad.csv", "-o", out, "--skip-bad", "-q")
+    made = cells(out)
+    assert np.flatnonzero(made["anomaly_score"] == "").tolist() == [9, 12]
+    assert made.loc[9, ["since", "p_value", "alarm"]].tolist() == ["gestern", "", ""]
+
+
 def test_arrays_with_cells_that_are_no_numbers(home: Path, tmp_path: Path) -> None:
     odd = np.load(home / "odd.npy")
     odd[9, 3] = np.inf
@@ -374,6 +402,25 @@ def test_notes_that_differ_in_numbers_alone_are_said_once() -> None:
     with pytest.warns(DataWarning) as caught:
         noisy()
     assert [str(one.message) for one in caught] == ["3 rows of 80 are few", "3 columns are many"]
+
+
+@pytest.mark.parametrize("kind", ["mixed", "numbers", "series"])
+def test_columns_that_a_score_wrote_are_not_learnt_from(kind: str, tmp_path: Path) -> None:
+    table = people(0, 150).drop(columns="member") if kind == "mixed" else pd.DataFrame(numbers(2, 300)).add_prefix("c")
+    table.to_csv(tmp_path / "t.csv", index=False)
+    words = ["--alarm-rate", 0.05, *(["--data", "series"] if kind == "series" else ["--epochs", 1])]
+    model, again, scored = (tmp_path / name for name in ("d.safetensors", "e.safetensors", "s.csv"))
+    run("anomalies", "fit", tmp_path / "t.csv", "-o", model, *words)
+    run("anomalies", "score", model, tmp_path / "t.csv", "-o", scored, "--explain", 1)
+    said = run("anomalies", "fit", scored, "-o", again, *words).stderr
+    told = "'anomaly_score', 'p_value'"
+    assert " ".join(said.split()).count(told) == 1
+    assert "are left out of the fit" in " ".join(said.split())
+    assert ist.load(again).feature_names_in_.tolist() == list(table)
+    run("anomalies", "score", again, tmp_path / "t.csv", "-o", tmp_path / "u.csv", "-q")
+    own = table[table.columns[:1]].rename(columns=lambda name: "p_value").assign(other=np.arange(len(table)) % 7)
+    own.to_csv(tmp_path / "own.csv", index=False)
+    assert "left out" not in run("anomalies", "fit", tmp_path / "own.csv", "-o", again, *words).stderr
 
 
 def test_mistakes_are_told_in_one_line(home: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from scipy.stats import betabinom
 
 import isthmus as ist
@@ -17,7 +18,7 @@ from isthmus.errors import InputError
 from isthmus.estimators import anomaly_verdicts as verdicts
 from isthmus.estimators.anomaly_drift import moved_columns
 from isthmus.estimators.anomaly_report import told_of, write_page, write_report
-from isthmus.estimators.anomaly_words import Chosen, Reason, Scored, of_places, reasons_of
+from isthmus.estimators.anomaly_words import Chosen, Reason, Scored, of_cells, of_places, reasons_of
 
 HELD_OUT = HeldOut.of(np.arange(1.0, 1000.0))
 """999 rows: the p-value of a score s is (1000 - s) / 1000 for whole s."""
@@ -177,6 +178,37 @@ def test_reasons_are_told_of_alarms_and_of_the_oddest_where_few_alarm() -> None:
     assert found.to_explain(most=1, least=1).tolist() == [9]
 
 
+def test_rows_without_a_score_keep_their_numbers(plain: ist.AnomalyDetector, tmp_path: Path) -> None:
+    odd = usual(1000)
+    odd[300:400] = 0.5 * odd[300:400] + 500
+    with_gaps = np.insert(odd, 200, np.full(500, np.nan))
+    verdict = verdicts.order_verdict(scored(with_gaps))
+    assert verdict is not None
+    assert "rows 800 to 899" in verdict.sentence
+    assert verdict.figure == verdicts.order_verdict(scored(odd)).figure
+    assert verdict in verdicts.verdicts_of(plain, scored(with_gaps), [])
+    assert verdicts.order_verdict(scored(np.insert(odd[:199], 0, np.full(500, np.nan)))) is None
+
+    X = np.random.default_rng(1).normal(size=(60, 4)) * [1, 1, 1, 0] + [0, 0, 0, 7.0]
+    source = plain._source(X)
+    found = Scored.by(plain, source, np.arange(60) < 40)
+    page = write_page(plain, tmp_path / "r.html", source, found, [], told_of(plain, source, found)).read_text()
+    assert "60, 40 without a score" in page
+    drawn: list[np.ndarray] = []
+
+    def noted(axes: object, *values: object, **how: object) -> object:
+        drawn.append(np.asarray(values[0]))
+        return real(axes, *values, **how)
+
+    real = Axes.plot
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Axes, "plot", noted)
+        write_page(plain, tmp_path / "r.html", source, found, [], told_of(plain, source, found))
+    dots, loud, line = drawn[-3:]  # along the rows
+    assert sorted([*dots, *loud]) == list(range(40, 60))
+    assert line.tolist() == [49.5]
+
+
 # ---------------------------------------------------------------------- words
 
 
@@ -184,6 +216,28 @@ def test_reasons_read_as_sentences() -> None:
     assert str(Reason("city", "Ulm", "Jena")) == "city: Ulm, expected Jena"
     assert str(Reason("city", "Ulm", "Ulm")) == "city: Ulm, rare in such a row"
     assert str(Reason("step 3", "12 times the usual error")) == "step 3: 12 times the usual error"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "said"),
+    [
+        (1013.42, 1013.61, "1013.42, expected 1013.61"),
+        (101325.6, 101325.2, "101,325.6, expected 101,325.2"),
+        (1013.0, 1013.612, "1013, expected 1013.61"),
+        (101326, 101325, "101,326, expected 101,325"),
+        (90000.0, 11.2345, "90,000, expected 11.23"),
+        (1.5e12, 1.500004e12, "1.5e+12, expected 1.500004e+12"),
+        (0.0, 1e-7 / 3, "0, expected 3.333e-08"),
+        (9999.996, 10000.004, "9999.996, expected 10,000.004"),
+        (np.uint8(3), np.uint8(250), "3, expected 250"),
+    ],
+)
+def test_as_many_digits_are_told_as_tell_two_numbers_apart(value: object, expected: object, said: str) -> None:
+    lines = pd.DataFrame({"row": [0], "column": ["p"], "drop": [9.0]})
+    lines["value"], lines["expected"] = ([cell] for cell in (value, expected))
+    lines = lines.astype({"value": object, "expected": object})
+    ((reason,),) = of_cells(lines, open_source(np.zeros((1, 2))), 3.0)
+    assert str(reason) == f"p: {said}"
 
 
 def test_reasons_of_rows_are_theirs_and_in_their_own_words(mixed: ist.AnomalyDetector) -> None:

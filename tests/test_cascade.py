@@ -138,11 +138,30 @@ def test_tables_of_numbers_are_judged_as_wholes(tmp_path: Path) -> None:
     assert isinstance(detector.oddness_, Cascade)
     assert detector.feature_names_in_.tolist() == list(X.columns)
     assert detector.explain(X[:5]).shape == (5, 21)
-    moved = detector.score_samples(X[:5].assign(always=4.0))
-    assert np.isfinite(moved).all()
-    assert moved.min() > -1e3
+    assert np.isfinite(detector.score_samples(X[:5].assign(always=4.0))).all()
     page = detector.report(tmp_path / "page.html", X[:50])
     assert page.read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize("count", [600, 1200], ids=["few", "many"])
+def test_a_constant_column_is_watched_and_told_of_once(count: int, tmp_path: Path) -> None:
+    X = pd.DataFrame(pictures(count, 0)[0].reshape(count, 20), columns=[f"c{i}" for i in range(20)]).assign(always=5.0)
+    with pytest.warns(DataWarning) as told:
+        detector = small(epochs=3).fit(X)
+    assert ["constant, so nothing" in str(one.message) for one in told] == [True]
+    fresh = pd.DataFrame(pictures(60, 1)[0].reshape(60, 20), columns=X.columns[:20]).assign(always=5.0)
+    usual = detector.score_samples(fresh)
+    assert (detector.predict(fresh) > 0).any()
+    again = ist.load(detector.save(tmp_path / "it.safetensors"))
+    for value in (5.0001, 6.0, 4.9999):
+        moved = fresh.assign(always=value)
+        assert (detector.predict(moved) == -1).all()
+        assert (usual - detector.score_samples(moved) > 0.9 * detector.oddness_.moved).all()
+        np.testing.assert_array_equal(again.score_samples(moved), detector.score_samples(moved))
+    np.testing.assert_array_equal(detector.score_samples(fresh.assign(always=np.float32(5.0))), usual)
+    assert 0 < detector.oddness_.moved < 100
+    detector.partial_fit(fresh)
+    assert (detector.predict(fresh.assign(always=6.0)) == -1).all()
 
 
 def test_one_stage_is_none() -> None:

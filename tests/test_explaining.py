@@ -135,6 +135,24 @@ def test_a_row_of_many_columns_that_are_a_little_off_is_odd_as_a_whole() -> None
     assert sum(reasons == () for reasons in told) > 10
 
 
+def test_a_cell_that_is_as_expected_is_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    X = pd.DataFrame({"note": draw.choice(["ok", "wet"], 200), "size": draw.normal(size=200)})
+    detector = ist.AnomalyDetector(0.05, epochs=1, random_state=0).fit(X)
+    new = pd.DataFrame({"note": ["ok", "wet", "ok"], "size": [7.0, 0.5, 0.25]}, index=["a", "b", "c"])
+    raw = np.asarray(detector._source(new).read(0, 3), dtype=np.float64)
+    columns = torch.tensor([[0, 1], [0, 1], [0, -1]])
+    expected = torch.tensor([[raw[0, 0], 1.0], [raw[0, 0], 0.5], [raw[0, 0], torch.nan]], dtype=torch.float64)
+    made = Reasons(columns, expected, torch.tensor([[9.0, 8.0], [7.0, 6.0], [5.0, torch.nan]]))
+    monkeypatch.setattr(explaining, "of_cells", lambda *_: made)
+    found = detector.explain(new)
+    assert found[["row", "rank", "column", "value", "expected", "drop"]].to_numpy().tolist() == [
+        ["a", 1, "size", 7.0, 1.0, 8.0],
+        ["b", 1, "note", "wet", "ok", 7.0],
+    ]
+    assert reasons_of(detector, detector._source(new), np.arange(3), 3, new)[2] == ()
+
+
 def test_channels_that_surprise_little_are_no_reasons() -> None:
     draw = np.random.default_rng(0)
     steps = pd.DataFrame(draw.normal(size=(800, 4)), columns=list("abcd"))

@@ -129,8 +129,7 @@ class Doubled:
 
     def moved(self, raw: np.ndarray) -> np.ndarray:
         """(n, columns) bool: cells of constant columns that hold another value."""
-        tolerance = ROUNDING * np.maximum(np.abs(self.scaling.low), 1e-30)
-        return self.scaling.constant & (np.abs(raw - self.scaling.low) > tolerance)
+        return moved_cells(self.scaling, raw)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """JSON data and named arrays."""
@@ -146,6 +145,12 @@ class Doubled:
         if not (fits and np.isfinite(at).all() and np.isfinite(to).all() and columns.max() < scaling.features):
             raise FileFormatError("the description of the columns is damaged")
         return cls(scaling, columns, at, to)
+
+
+def moved_cells(scaling: Scaling, raw: np.ndarray) -> np.ndarray:
+    """(n, columns) bool: cells of (n, columns) numbers that hold another value than their column always held."""
+    tolerance = ROUNDING * np.maximum(np.abs(scaling.low), 1e-30)
+    return scaling.constant & (np.abs(raw - scaling.low) > tolerance)
 
 
 def ends_added(at: np.ndarray, to: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from isthmus.data.arrays import as_array
 from isthmus.data.delimited import read_csv
 from isthmus.data.paths import nearby, read_npy, read_npz
 from isthmus.data.tables import check_distinct, library_of, pandas_source
-from isthmus.data.timeline import timeline
+from isthmus.data.timeline import dates_of, timeline
 from isthmus.data.windows import Windows, check_window
 from isthmus.errors import InputError
 
@@ -123,7 +123,7 @@ def one_series(
     flat = array.reshape(len(array), -1)
     if len(flat) != len(time):
         raise InputError(f"time must have one entry per step, {len(flat):,}; got {len(time):,}")
-    laid = timeline(time, every, argument)
+    laid = timeline(time, every, argument, name_of(time))
     return narrowed(laid.laid(flat)) if array.ndim == 1 else laid.laid(flat), (laid.index, range(flat.shape[1]))
 
 
@@ -171,7 +171,7 @@ def framed(
     elif time is None:
         times, name = frame.index if has_dates(frame.index) else None, "the index"
     else:
-        times, name = (frame[time], time) if isinstance(time, str) else (time, "time")
+        times, name = (frame[time], time) if isinstance(time, str) else (time, name_of(time))
         frame = frame.drop(columns=[time]) if isinstance(time, str) else frame
     frame = frame if columns is None or channel is not None else frame[list(columns)]
     values = pandas_source(frame, argument, None, True).array
@@ -181,6 +181,11 @@ def framed(
         return narrowed(values), (frame.index, frame.columns)
     laid = timeline(times, every, argument, name)
     return narrowed(laid.laid(values)), (laid.index, frame.columns)
+
+
+def name_of(times: Any) -> str:
+    """What times are called that are given by themselves: a Series has the name of its column."""
+    return str(getattr(times, "name", None) or "time")
 
 
 def has_dates(index: Any) -> bool:
@@ -202,7 +207,7 @@ def time_column(frame: Any, columns: Sequence[str] | None) -> str | None:
         if not (pd.api.types.is_string_dtype(column.dtype) or column.dtype == object) or not len(column):
             return False
         try:
-            pd.to_datetime(column, format="ISO8601")
+            dates_of(column, "ISO8601")
         except (ValueError, TypeError, OverflowError):
             return False
         return True

@@ -13,6 +13,9 @@ from isthmus.errors import InputError
 JITTER = 0.01
 """A step may differ from a whole number of usual steps by this share of itself."""
 
+OFFSET = r"[T ]\d\d[\d:.,]*\s?(?:Z|[+-]\d\d(?::?\d\d)?)$"
+"""Of a time of day as text: its offset from UTC, at the end."""
+
 SPARSEST = 20
 """Steps of a grid per step that was measured: more are gaps than data."""
 
@@ -202,7 +205,7 @@ def as_index(times: Any, argument: str, name: str) -> Any:
         index = pd.Index(index.total_seconds())
     if not pd.api.types.is_numeric_dtype(index.dtype) and not isinstance(index, pd.DatetimeIndex):
         try:
-            index = pd.DatetimeIndex(pd.to_datetime(index, format="mixed"))
+            index = pd.DatetimeIndex(dates_of(index, "mixed"))
         except (ValueError, TypeError, OverflowError) as error:
             raise InputError(f"{argument}: {name} holds what is no date or number: {error}") from error
     gone = np.asarray(index.isna())
@@ -213,6 +216,24 @@ def as_index(times: Any, argument: str, name: str) -> Any:
     if not len(index):
         raise InputError(f"{argument}: there is no step in it")
     return index.rename(None if index.name is None else str(index.name))
+
+
+def dates_of(texts: Any, form: str) -> Any:
+    """A pandas index or column of text as dates; where its offsets from UTC change, as clocks do, in UTC.
+
+    >>> import pandas as pd
+    >>> list(dates_of(pd.Index(["2025-03-30T01:00+01:00", "2025-03-30T03:00+02:00"]), "ISO8601").hour)
+    [0, 1]
+    """
+    import pandas as pd
+
+    try:
+        return pd.to_datetime(texts, format=form)
+    except ValueError:
+        # Of text without an offset nobody knows the moment: among other text that has one, it is refused.
+        if not texts.dropna().astype(str).str.contains(OFFSET).all():
+            raise
+        return pd.to_datetime(texts, format=form, utc=True)
 
 
 def ticks_of(stamps: Any) -> np.ndarray:

@@ -268,9 +268,24 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def discoveries(self, X: Any, rate: float = 0.1) -> np.ndarray:
         """(n,) bool: which rows of a batch to call anomalies, so that of those called a share of at most ``rate`` is
-        ordinary, in the mean; see `isthmus.alarms.discoveries`."""
+        ordinary, in the mean; see `isthmus.alarms.discoveries`. Warns where so few rows were held out that one odd row
+        alone could not be called."""
         check_alarm_rate(rate, "rate")
-        return discoveries(self.p_values(X), rate)
+        p_values = self.p_values(X)
+        called, held_out = discoveries(p_values, rate), len(self.held_out_)
+        batch = int((~np.isnan(p_values)).sum())
+        most = int(rate * (held_out + 1) + 1e-9)  # rows at once of which one alone could be called
+        if not called.any() and batch > max(most, rate * (held_out + 1)):
+            fewer = f"judge {counted(most, 'row')} at once at most, or " if most else ""
+            warnings.warn(
+                f"nothing is called, and one odd row alone could not be: the least p-value that "
+                f"{counted(held_out, 'held-out row')} can give is {1 / (held_out + 1):.2g}, and of "
+                f"{counted(batch, 'row')} at rate={rate:g} it must be {rate / batch:.2g}. That takes "
+                f"{int(np.ceil(batch / rate - 1e-9)) - 1:,} held-out rows; or {fewer}give a higher rate",
+                DataWarning,
+                stacklevel=2,
+            )
+        return called
 
     def explain(self, X: Any, most: int = 3) -> Any:
         """Why rows are odd: the cells that, were they what the others make expected, would leave the row ordinary.
@@ -280,16 +295,19 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : rows like those of the fit, best those that alarm.
+        X : rows like those of the fit, best those that alarm; of a series the whole stretch, as reasons lie in the steps
+            before.
         most : the most cells named of a row, >= 1.
 
         Returns
         -------
         pandas.DataFrame
             Of tables, a line for every reason: ``row`` (its label in the index, or its number), ``rank`` (1 = the most
-            important), ``column``, ``value`` and the ``expected`` one in the table's own units, and ``drop``: by how
-            much the row would be odder if the cell were put back (squared distance in conditional standard deviations,
-            of mixed tables nats).
+            important), ``column``, ``value`` and the ``expected`` one in the table's own units, and ``drop``, how far
+            the cell is from what is expected, which the reasons of a row are ordered by. It is no difference of
+            scores: of tables of numbers it is a squared distance, in standard deviations of the column given the cells
+            that are not named (of a column that never varied a number above all held-out scores); of mixed tables how
+            odd the cell is given those, in nats, 100 at most; of a series the channel's nats.
         array of the shape of ``X``
             Of all else, a heat map: the squared error of every cell over the usual one of its place, or over the mean
             of all places where that is larger.

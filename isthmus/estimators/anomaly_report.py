@@ -93,9 +93,11 @@ def write_page(
         anomalies.Anomalies(
             title="Anomalies",
             about=about(detector, source, scored),
-            key=key_figures(detector, known),
+            key=key_figures(detector, scored),
             verdicts=verdicts_of(detector, scored, moved),
             oddest=odd_rows(source, scored, told, names),
+            rows=np.flatnonzero(scored.known),
+            rows_of=source.rows,
             scores=known.odd,
             p_values=known.p_values,
             alarms=known.alarms,
@@ -127,9 +129,11 @@ def about(detector: AnomalyDetector, source: Source, scored: Scored) -> str:
 
 def key_figures(detector: AnomalyDetector, scored: Scored) -> list[tuple[str, str]]:
     """What stands under the title."""
-    rate, share = percent(float(detector.alarm_rate)), percent(float(scored.alarms.mean()))
+    known = scored.of_known()
+    rate, share = percent(float(detector.alarm_rate)), percent(float(known.alarms.mean()))
+    lost = len(scored.odd) - len(known.odd)
     return [
-        ("rows", f"{len(scored.odd):,}"),
+        ("rows", f"{len(scored.odd):,}" + (f", {lost:,} without a score" if lost else "")),
         ("alarms", f"{int(scored.alarms.sum()):,}: {share}, {rate} asked for"),
         ("level of alarms", f"{shown(-detector.offset_)} nats"),
         ("held-out rows", f"{len(detector.held_out_):,}"),

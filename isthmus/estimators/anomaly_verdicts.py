@@ -100,17 +100,21 @@ def bulk_verdict(scored: Scored, held_out: HeldOut, rate: float) -> Verdict | No
 
 
 def order_verdict(scored: Scored) -> Verdict | None:
-    """Whether some stretch of the rows is odder than the others; None of fewer rows than tell."""
-    rows = len(scored.odd)
+    """Whether some stretch of the rows is odder than the others; None of fewer rows than tell.
+
+    Rows without a score are left out, and count in the numbers of the others.
+    """
+    known = np.flatnonzero(scored.known)
+    rows = len(known)
     if rows < 20 * STRETCHES:
         return None
-    ranks = np.argsort(np.argsort(scored.odd, kind="stable"), kind="stable") / max(1, rows - 1)
+    ranks = np.argsort(np.argsort(scored.odd[known], kind="stable"), kind="stable") / max(1, rows - 1)
     pieces = np.array_split(ranks, STRETCHES)
     means = np.array([float(piece.mean()) for piece in pieces])
     error = np.sqrt(STRETCHES / rows / 12)
     at = int(np.argmax(np.abs(means - 0.5)))
     start = sum(map(len, pieces[:at]))
-    where = f"rows {start:,} to {start + len(pieces[at]) - 1:,}"
+    where = f"rows {known[start]:,} to {known[start + len(pieces[at]) - 1]:,}"
     if abs(means[at] - 0.5) <= max(OFF_BULK, SIGMAS * error):
         return Verdict(
             "order", "good", f"No tenth of the rows is much odder than the others; {where} differ most.", means[at]
@@ -143,7 +147,7 @@ def columns_verdict(moved: list[Moved]) -> Verdict | None:
 
 def verdicts_of(detector: AnomalyDetector, scored: Scored, moved: list[Moved]) -> tuple[Verdict, ...]:
     """All of them, those that apply to the rows that have a score."""
-    scored = scored.of_known()
+    whole, scored = scored, scored.of_known()
     rate, held_out = float(detector.alarm_rate), detector.held_out_
     if not len(scored.odd):
         return (resolved_verdict(held_out, rate),)
@@ -152,6 +156,6 @@ def verdicts_of(detector: AnomalyDetector, scored: Scored, moved: list[Moved]) -
         alarms_verdict(scored, held_out, rate, -detector.offset_),
         bulk_verdict(scored, held_out, rate),
         columns_verdict(moved),
-        order_verdict(scored),
+        order_verdict(whole),
     ]
     return tuple(verdict for verdict in found if verdict is not None)

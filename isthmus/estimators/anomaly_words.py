@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -177,8 +179,9 @@ def reasons_of(
     """
     made: list[tuple[Reason, ...]] = []
     if isinstance(detector.oddness_, Steps):  # whose reasons lie in the steps before
-        every = np.arange(source.rows)
-        found = of_cells(explained(detector, Chosen(source, every), max(most, SEARCHED)), source, ORDINARY, table)
+        unnamed = copy.copy(source)  # with its times, which say where the steps before lie
+        unnamed.index = None
+        found = of_cells(explained(detector, unnamed, max(most, SEARCHED)), source, ORDINARY, table)
         return [found[row][:most] for row in rows.tolist()]
     if isinstance(detector.oddness_, (Wholes, Cascade)):
         return [why for _, hot in heated(detector, source, rows) for why in of_places(hot, source, most)]
@@ -202,6 +205,9 @@ def of_cells(found: Any, source: Source, least: float, table: Any = None) -> lis
     ):
         coding = codings.get(str(name))
         words = [cell_in_words(cell, coding) for cell in (value, expected)]
+        if is_number(value, coding) and is_number(expected, coding):
+            difference = float(value) - float(expected)
+            words = [apart(words[0], float(value), difference), apart(words[1], float(expected), difference)]
         if words[0] == OTHER and table is not None:  # the detector has no word for it, and the user has
             words[0] = shortened(own_cell(table, source, str(name), row))
         made[row].append(Reason(str(name), *words))
@@ -229,6 +235,28 @@ def cell_in_words(value: Any, coding: Any) -> str:
             return OTHER if coding.levels else MISSING
         return in_words(coding, value)
     return str(value) if isinstance(value, (bool, np.bool_)) else number(float(value))
+
+
+def is_number(value: Any, coding: Any) -> bool:
+    """Whether a cell is told as a number of which digits may be left out."""
+    plain = coding is None or (not coding.levels and coding.family not in ("span", "date", "time"))
+    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return plain and real and math.isfinite(value)
+
+
+def apart(word: str, value: float, difference: float) -> str:
+    """A number, told with so many more digits that two of its difference from another show.
+
+    >>> apart("1013", 1013.42, -0.2), apart("101,326", 101325.6, 0.4), apart("1013", 1013.42, 90.0)
+    ('1013.42', '101,325.6', '1013')
+    """
+    if not difference:
+        return word
+    last = math.floor(math.log10(abs(difference))) - 1  # the power of ten of the last digit that is shown
+    if abs(float(word.replace(",", "")) - value) <= 0.5 * 10.0**last:
+        return word
+    digits = max(4, math.floor(math.log10(abs(value))) - last + 1)
+    return f"{value:{',' if abs(value) >= 10_000 else ''}.{min(digits, 17)}g}"
 
 
 def shortened(value: Any) -> str:

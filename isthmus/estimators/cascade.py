@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from isthmus.checks import counted
 from isthmus.data import Form, Source
+from isthmus.data.doubled import moved_cells
 from isthmus.errors import InputError
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.oddness import FOLDS, ROWS, Making, folds, logs, others, warn_of_empty
@@ -38,9 +40,12 @@ class Cascade:
     Attributes
     ----------
     stages : the first one first; each has as many autoencoders as there are folds.
+    moved : nats that a cell of a table is odd by which differs from what its column has always held: more than any row
+        that was held out, so that it alarms. Of pictures and sequences it is 0, as their borders may be constant.
     """
 
     stages: list[Wholes]
+    moved: float = 0.0
 
     @classmethod
     def fit(
@@ -53,14 +58,21 @@ class Cascade:
         made, judged = cls([]), held_out
         for stage in range(stages):
             pairs = enumerate(zip(judged, learnt, strict=True))
-            some = [Fold.fit(making(stage * FOLDS + place), source, *pair) for place, pair in pairs]
+            some = [
+                Fold.fit(making(stage * FOLDS + place), said_once(source, stage + place), *pair)
+                for place, pair in pairs
+            ]
             errors = [log_errors(fold.model, source, fold.learnt) for fold in some]
             share = parted(np.concatenate(errors))
             whole, figures = Wholes.of(some, source, distance, share)
             made.stages.append(whole)
             judged = [rows[worst(its[:, 0], share)] for rows, its in zip(judged, figures, strict=True)]
             learnt = [rows[worst(its, share)] for rows, its in zip(learnt, errors, strict=True)]
-        return made, np.concatenate([made.by(place, source, some) for place, some in enumerate(held_out)])
+        odd = np.concatenate([made.by(place, source, some) for place, some in enumerate(held_out)])
+        if len(source.layout.shape) > 1 or source.layout.sequence:
+            return made, odd
+        made.moved = float(odd.max()) + 1.0
+        return made, odd + np.concatenate([made.of_moved(place, source, some) for place, some in enumerate(held_out)])
 
     @property
     def models(self) -> list[Autoencoder]:
@@ -70,7 +82,7 @@ class Cascade:
     def taught(self, source: Source, rows: np.ndarray) -> Cascade:
         """The same after a pass over some more rows, each by the stage that finds it least odd."""
         keepers = self.keepers(source)[rows]
-        return Cascade([stage.taught(source, rows[keepers == i]) for i, stage in enumerate(self.stages)])
+        return replace(self, stages=[one.taught(source, rows[keepers == i]) for i, one in enumerate(self.stages)])
 
     def __call__(self, source: Source) -> np.ndarray:
         """(rows,) how odd the rows of a source are, in nats; NaN where no cell is known."""
@@ -80,8 +92,16 @@ class Cascade:
         return found
 
     def by(self, place: int, source: Source, rows: np.ndarray) -> np.ndarray:
-        """(n,) how odd some rows are to the stages of one fold, the least of them."""
-        return np.min([stage.by(place, source, rows) for stage in self.stages], axis=0)
+        """(n,) how odd some rows are to the stages of one fold, the least of them, and for what was constant."""
+        odd: np.ndarray = np.min([stage.by(place, source, rows) for stage in self.stages], axis=0)
+        return odd + self.of_moved(place, source, rows) if self.moved else odd
+
+    def of_moved(self, place: int, source: Source, rows: np.ndarray) -> np.ndarray:
+        """(n,) nats of cells that differ from what their column always held where the first stage learnt."""
+        scaling = self.stages[0].models[place].scaling_
+        if not scaling.constant.any():
+            return np.zeros(len(rows))
+        return self.moved * moved_cells(scaling, np.asarray(source.take(rows))).sum(1)
 
     def keepers(self, source: Source) -> np.ndarray:
         """(rows,) int64, the number of the stage that finds each row least odd; 0 where no cell is known."""
@@ -91,7 +111,7 @@ class Cascade:
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """JSON data and named tensors, without the models."""
         tensors = {f"stage{i}.{k}": v for i, stage in enumerate(self.stages) for k, v in stage.state()[1].items()}
-        return {"stages": len(self.stages)}, tensors
+        return {"stages": len(self.stages), "moved": self.moved}, tensors
 
     @classmethod
     def restore(
@@ -102,7 +122,14 @@ class Cascade:
         for i in range(body["stages"]):
             own = {k.removeprefix(f"stage{i}."): v for k, v in tensors.items() if k.startswith(f"stage{i}.")}
             stages.append(Wholes.restore({}, own, models[i * each : (i + 1) * each], form))
-        return cls(stages)
+        return cls(stages, body.get("moved", 0.0))
+
+
+def said_once(source: Source, before: int) -> Source:
+    """The same rows to fit another autoencoder to, after some: what is said of their columns was said by the first."""
+    made = copy.copy(source)
+    made.derived = source.derived or before > 0
+    return made
 
 
 def log_errors(model: Autoencoder, source: Source, rows: np.ndarray) -> np.ndarray:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from isthmus.checks import counted
 from isthmus.data import Source
 from isthmus.data.tables import library_of
+from isthmus.errors import DataWarning
 from isthmus.estimators.cascade import Cascade
 from isthmus.estimators.imputing import unscaled
 from isthmus.estimators.oddness_of_cells import MOST_NATS, Cells, cells_of, out_of
 from isthmus.estimators.oddness_of_numbers import Numbers
-from isthmus.estimators.oddness_of_steps import Steps
+from isthmus.estimators.oddness_of_steps import Steps, on_grid
 from isthmus.estimators.oddness_of_wholes import Wholes, rebuilt_wholes
 from isthmus.reasons import Conditional, OneByOne, Reasons, blocks, hidden_cells, prune, search
 from isthmus.records import Batch, replace
@@ -31,6 +34,9 @@ NEGLIGIBLE = 3.84
 """Of a squared distance in standard deviations, or of a squared error over the usual one, the same: one ordinary normal
 cell in twenty is beyond it. What is below, is no reason."""
 
+THINNEST = 0.25
+"""Of the window before most steps of a series, this share at least must be there."""
+
 SHORTLIST = 4
 """Cells that are tried for every reason asked for."""
 
@@ -42,6 +48,8 @@ def explained(detector: AnomalyDetector, source: Source, most: int, X: Any = Non
     if isinstance(odd, (Wholes, Cascade)):
         return heat(odd, source)
     if isinstance(odd, Steps):
+        if X is not None:
+            warn_of_steps_left_out(odd, source)
         return of_steps(odd, source, most)
     raw = np.array(source.read(0, source.rows), dtype=np.float64)
     found = of_numbers(odd, raw, most, source.argument) if isinstance(odd, Numbers) else of_cells(odd, source, most)
@@ -50,6 +58,9 @@ def explained(detector: AnomalyDetector, source: Source, most: int, X: Any = Non
     columns = found.columns.numpy()[rows, slots]
     expected[rows, columns] = found.expected.numpy()[rows, slots]
     told = listed(source, rows, columns, slots, expected, found.drop.numpy()[rows, slots])
+    other = unlike(told["value"].to_numpy(), told["expected"].to_numpy())
+    told, rows = told[other].reset_index(drop=True), rows[other]
+    told["rank"] = 1 + np.arange(len(rows)) - np.searchsorted(rows, rows)
     if library_of(X) == "pandas" and hasattr(X, "columns"):
         places = X.columns.get_indexer(told["column"]) if len(told) else np.zeros(0, dtype=np.int64)
         if (places >= 0).all():
@@ -78,9 +89,23 @@ def listed(
     )
 
 
+def unlike(value: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """(k,) bool: which cells are not what was expected; what is, is no reason, however rare it is.
+
+    >>> unlike(np.array(["ok", "dry", None], dtype=object), np.array(["ok", "ok", "ok"], dtype=object))
+    array([False,  True,  True])
+    """
+    import pandas as pd
+
+    other = np.ones(len(value), dtype=bool)
+    known = np.flatnonzero(pd.notna(value) & pd.notna(expected))  # pd.NA cannot be compared
+    other[known] = [bool(a != b) for a, b in zip(value[known], expected[known], strict=True)]
+    return other
+
+
 def of_steps(odd: Steps, source: Source, most: int) -> pd.DataFrame:
     """The channels that surprise most at each step, one of them at least and no others that are as ordinary as can be,
-    beside what the steps before made expected."""
+    beside what the steps before made expected: the source must hold the whole stretch, not the odd steps alone."""
     surprise, expected = odd.judged(source)
     order = np.argsort(-surprise, axis=1, kind="stable")[:, :most]
     ranked = np.take_along_axis(surprise, order, axis=1)
@@ -88,6 +113,38 @@ def of_steps(odd: Steps, source: Source, most: int) -> pd.DataFrame:
     rows, slots = np.nonzero(~np.isnan(ranked))
     columns = order[rows, slots]
     return listed(source, rows, columns, slots, expected, surprise[rows, columns])
+
+
+def warn_of_steps_left_out(odd: Steps, source: Source) -> None:
+    """Of a series whose steps are judged by others than those that came before them, say so."""
+    places, before = placed_in_time(odd, source)
+    if not before and source.rows < odd.window:
+        why = f"{counted(source.rows, 'step')}, fewer than the window of {odd.window} that each is judged by"
+    else:
+        known = np.concatenate([np.arange(-before, 0), places])
+        seen = np.arange(before, len(known)) - np.searchsorted(known, places - odd.window)
+        if np.median(seen) >= THINNEST * odd.window:
+            return
+        why = f"of most rows, less than a quarter of the window of {odd.window} steps before is there"
+    warnings.warn(
+        f"{source.argument}: {why}. explain needs the steps before: give the whole stretch, and keep the rows that "
+        "alarm from its result",
+        DataWarning,
+        stacklevel=4,
+    )
+
+
+def placed_in_time(odd: Steps, source: Source) -> tuple[np.ndarray, int]:
+    """(rows,) where steps lie, by their times or the row numbers in the index, and how many are known just before."""
+    _, places = on_grid(source)
+    before = len(odd._before(source))
+    index = source.index
+    if source.rows and getattr(source, "ends", None) is None and getattr(index, "dtype", None) == np.int64:
+        labels = np.asarray(index)
+        # Row numbers of a frame rise by one; what is 1e9 and more are seconds since 1970.
+        if (np.diff(labels) > 0).all() and labels[-1] < 1e9:
+            places = labels - labels[0]
+    return places, before
 
 
 def picked(table: Any, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

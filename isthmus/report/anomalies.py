@@ -59,7 +59,9 @@ class Anomalies:
     key : names and figures under the title.
     verdicts : judgements of the alarms and of drift.
     oddest : the oddest rows, the oddest first.
-    scores, p_values, alarms : (n,) of all rows in their order; nats, higher = odder.
+    rows : (n,) the numbers of the rows that have a score, ascending.
+    rows_of : how many rows there are, those without a score among them.
+    scores, p_values, alarms : (n,) of the rows that have a score; nats, higher = odder.
     held_out : (m,) scores of the rows that the level rests on, ascending.
     level, rate : the score above which a row alarms, and the rate that was asked for.
     columns : of each column, what it was in the fit, what it is, how far it has moved, and whether that is much.
@@ -73,6 +75,8 @@ class Anomalies:
     key: list[tuple[str, str]]
     verdicts: tuple[Verdict, ...]
     oddest: list[OddRow]
+    rows: np.ndarray
+    rows_of: int
     scores: np.ndarray
     p_values: np.ndarray
     alarms: np.ndarray
@@ -251,21 +255,23 @@ def order(data: Anomalies) -> str:
     loud = np.flatnonzero(data.alarms)
     loud = loud if len(loud) <= DRAWN else loud[np.linspace(0, len(loud) - 1, DRAWN).astype(int)]
     pieces = np.array_split(np.arange(rows), max(1, min(50, rows // 20)))
-    middles = np.array([piece.mean() for piece in pieces])
+    middles = np.array([data.rows[piece].mean() for piece in pieces])
     medians = np.array([np.median(data.scores[piece]) for piece in pieces])
     floor = max(1e-3, 0.1 * float(np.median(data.scores)))
     wide = float(data.scores.max()) > 8 * max(float(np.median(data.scores)), 1e-9)
     with plots.drawing() as sheet:
         axes = sheet.axes
         dots: dict[str, Any] = {"linestyle": "none", "marker": "o", "markeredgewidth": 0}
-        axes.plot(some, np.maximum(data.scores[some], floor), color=plots.GROUPS[7], alpha=0.6, markersize=2.4, **dots)
-        axes.plot(loud, data.scores[loud], color=plots.SECOND, markersize=4, label="alarm", **dots)
+        heights = np.maximum(data.scores[some], floor)
+        axes.plot(data.rows[some], heights, color=plots.GROUPS[7], alpha=0.6, markersize=2.4, **dots)
+        axes.plot(data.rows[loud], data.scores[loud], color=plots.SECOND, markersize=4, label="alarm", **dots)
         axes.plot(middles, np.maximum(medians, floor), color=plots.FIRST, label="median")
         axes.axhline(data.level, color=plots.SECOND, linewidth=1.2, linestyle=(0, (5, 2)), label="level")
         if wide:
             axes.set_yscale("log")
             plots.plain_logarithms(axes.yaxis)
-        axes.set(xlabel="row, in the order of the data", ylabel="score, nats", xlim=(-0.01 * rows, 1.01 * rows))
+        axes.set(xlabel="row, in the order of the data", ylabel="score, nats")
+        axes.set_xlim(-0.01 * data.rows_of, 1.01 * data.rows_of)
         sheet.figure.legend(loc="outside upper right", ncols=3)
         drawn = sheet.svg(f"Scores of {rows:,} rows in their order, {len(data.scores[data.alarms]):,} above the level")
     said = f" {DRAWN:,} of the others are drawn." if len(some) < len(quiet) else ""
