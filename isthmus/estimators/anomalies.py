@@ -295,8 +295,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : rows like those of the fit, best those that alarm; of a series the whole stretch, as reasons lie in the steps
-            before.
+        X : rows like those of the fit, best those that alarm; of a series the whole stretch, as reasons lie in the
+            steps before.
         most : the most cells named of a row, >= 1.
 
         Returns
