@@ -16,7 +16,6 @@ from isthmus import cli_generate, cli_options, commands_drawn, commands_generate
 from isthmus.commands_drawn import contact_sheet, number_of
 from isthmus.commands_examples import known_values
 from isthmus.data import Form, read_image, write_image
-from isthmus.data.pictures import FORMATS
 from isthmus.data.writers import WRITTEN
 from isthmus.estimators import generator as estimator
 from isthmus.estimators.generator import Generator
@@ -82,7 +81,6 @@ def test_help_teaches_and_loads_nothing_heavy() -> None:
 
 def test_what_the_command_line_knows_without_the_library_is_what_it_has() -> None:
     assert cli_generate.PATHS == estimator.PATHS
-    assert set(cli_generate.PICTURES) == set(FORMATS)
     assert set(cli_options.TABLES) == set(WRITTEN)
 
 
@@ -342,7 +340,10 @@ def test_info_tells_of_generators(home: Path) -> None:
         ("sample d -n 2 -o s --known a=3", "draws rows through codes"),
         ("sample c -n 2 -o s", "say which, as in --given 0"),
         ("sample c -n 2 -o s --given 11", "--given: '11' was given to no row of the fit. Did you mean '1'?"),
-        ("sample p -n 2 -o s", "name a file that ends in .csv"),
+        ("sample p -n 2 -o s", "draws rows of 5 columns, a table: name a file that ends in .csv"),
+        ("sample p -n 2 -o s.png", "draws rows of 5 columns, a table: name a file that ends in .csv"),
+        ("vary p people.csv -o s.JPG", "draws rows of 5 columns, a table: name a file that ends in .csv"),
+        ("sample f -n 2 -o s.png", "of float64, which no PNG holds: name a .npy file"),
         ("sample p -n 2 -o s.npy", "column 'town' holds"),
         ("sample p -n 2 -o s.csv --given 3", "drawn cell by cell; sample draws rows around --known NAME=VALUE"),
         ("sample p -n 2 -o s.csv --known town=Rome", "--known: column 'town' is 'Rome', which no row of the fit was."),
@@ -393,6 +394,14 @@ def test_other_models_are_sent_to_their_commands(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(commands_generate, "load", lambda path: ist.AnomalyDetector())
     said = run("generate", "sample", "a.safetensors", "-o", "s.csv", code=2).stderr
     assert "holds an AnomalyDetector, which has its own command: isthmus anomalies score" in flat(said)
+
+
+@pytest.mark.parametrize("words", ["encode {p} people.csv -o s.csv", "reconstruct {p} people.csv -o s.csv",
+                                   "report {p} people.csv -o s.html"])  # fmt: skip
+def test_generators_are_sent_to_theirs(home: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    monkeypatch.chdir(home)
+    said = run(*words.format(p="p.safetensors").split(), code=2).stderr
+    assert "holds a Generator, which has its own commands: isthmus generate sample, vary and walk" in flat(said)
 
 
 def test_rows_are_counted_in_words() -> None:

@@ -110,8 +110,9 @@ def test_vary_draws_that_share_of_the_cells_of_each_row_anew(dice, share, most, 
 
     redrawn = CellsDrawn.redrawn
     monkeypatch.setattr(CellsDrawn, "redrawn", noted)
-    made = dice[1].vary(raw, share, seeded())
+    made, hidden = dice[1].vary(raw, share, seeded())
     assert (asked[0].sum(1) == most).all()
+    np.testing.assert_array_equal(hidden, asked[0])
     assert asked[0].any(0).all()
     changed = (made != raw) & ~(np.isnan(made) & np.isnan(raw))
     assert changed.any()

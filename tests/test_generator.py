@@ -430,3 +430,68 @@ def test_every_row_needs_a_known_cell(table: ist.Generator) -> None:
     empty.loc[1] = [np.nan, None, np.nan]
     with pytest.raises(ist.InputError, match="every cell is missing in row 1"):
         table.inpaint(empty)
+
+
+# What a first user met
+
+
+def test_infinite_cells_are_refused_at_the_fit() -> None:
+    rows = np.random.default_rng(0).normal(size=(300, 4))
+    rows[250, 1] = np.inf
+    with pytest.raises(ist.errors.InputError, match=r"contains infinity: column 1 \(1\), 1 cell in"):
+        ist.Generator(epochs=1, random_state=0).fit(rows)
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        ("'age' holds whole numbers; got 30.5", {"age": 30.5}),
+        ("'age' is of type int64, from -9223372036854775808 to", {"age": 1e30}),
+        ("'age' has no value; leave it out", {"age": None}),
+        ("'hours' has no value; leave it out", {"hours": float("nan")}),
+    ],
+)
+def test_known_cells_are_what_was_asked_for_or_refused(table: ist.Generator, said: str, known: dict) -> None:
+    with pytest.raises(ist.errors.InputError, match=said):
+        table.sample(2, known=known)
+
+
+def test_known_numbers_beyond_the_fit_are_warned_of(table: ist.Generator) -> None:
+    with pytest.warns(ist.errors.DataWarning, match="known: numbers of 'age' lie beyond all that the fit saw"):
+        assert table.sample(2, known={"age": 500}, random_state=0)["age"].tolist() == [500, 500]
+
+
+def test_varied_rows_keep_levels_that_the_fit_never_saw(table: ist.Generator) -> None:
+    row = pd.DataFrame({"age": [30], "town": ["Mars"], "hours": [8.0]}, index=[7])
+    with pytest.warns(ist.errors.DataWarning, match="of their own"):
+        near = table.vary(row, 30, 0.3, random_state=0)
+    assert near.index.tolist() == list(range(30))
+    assert list(near.columns) == list(row.columns)
+    kept = near["town"] == "Mars"
+    assert 0 < kept.sum() < 30  # one cell of three is drawn anew
+    assert not near["town"].isna().any()
+
+
+def test_drawn_pictures_stay_within_the_light_of_the_fit() -> None:
+    generator = ist.Generator(epochs=2, code_size=8, prior="normal", random_state=0).fit(X[:200].astype(np.float32))
+    raw = generator.autoencoder_.sample(50, random_state=0)
+    assert raw.max() > 16
+    drawn = generator.sample(50, random_state=0)
+    np.testing.assert_array_equal(drawn, raw.clip(0, 16))
+    assert drawn.dtype == raw.dtype
+    assert generator.vary(X[:5], 10, 1.0, random_state=0).max() <= 16
+
+
+def test_missing_pixels_are_filled(pictures: ist.Generator) -> None:
+    picture = X[0].astype(np.float64)
+    picture[4:] = np.nan
+    filled = pictures.inpaint(picture, draws=2, random_state=0)
+    assert filled.shape == (2, 8, 8)
+    np.testing.assert_array_equal(filled[:, :4], np.stack([X[0][:4]] * 2))
+    assert np.isfinite(filled).all()
+    half = np.zeros((8, 8), dtype=bool)
+    half[4:] = True
+    np.testing.assert_array_equal(filled, pictures.inpaint(picture, half, draws=2, random_state=0))
+    half[7] = False
+    with pytest.raises(ist.errors.InputError, match="contains NaN"):
+        pictures.inpaint(picture, half)

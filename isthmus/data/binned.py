@@ -7,11 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
+from isthmus.checks import infinite_cells
 from isthmus.data.coding import Coding
 from isthmus.data.mixed import MixedSource
 from isthmus.data.sources import Source, spread_rows
 from isthmus.data.table_form import TableForm
-from isthmus.errors import FileFormatError
+from isthmus.errors import FileFormatError, InputError
 from isthmus.records import Column, Layout
 
 KNOTS = 16
@@ -216,6 +217,7 @@ class Binned:
     def fit(cls, source: Source, most: int | None = None) -> Binned:
         """From a table; ``most`` bins for each column of numbers, None = by the number of rows."""
         raw = np.asarray(source.take(spread_rows(source.rows, LOOKED_AT)))
+        refuse_infinite(raw, source)
         mixed = source.layout.columns  # whose raw numbers are float32 only where this holds them exactly
         precision = np.finfo(raw.dtype).eps if raw.dtype.kind == "f" and mixed is None else 2.0**-52
         made = []
@@ -240,7 +242,9 @@ class Binned:
         """A table by its levels: categories, whose last level is that of what is not known."""
         levels = np.empty((source.rows, len(self.columns)), dtype=np.float32)
         for start, stop in source.blocks:
-            levels[start:stop] = self.levels(source.read(start, stop))
+            raw = source.read(start, stop)
+            refuse_infinite(raw, source)
+            levels[start:stop] = self.levels(raw)
         made = MixedSource(levels, self.form, complete=True, argument=source.argument)
         made.derived = True
         return made
@@ -276,6 +280,14 @@ class Binned:
         parts = [np.split(values, np.cumsum(counts)[:-1]) for values in (knots, ends)]
         of_each = zip(*parts, grids.tolist(), known.tolist(), strict=True)
         return cls(tuple(Bins(own, its, Grid(*grid[:3]), bool(grid[3]), named) for own, its, grid, named in of_each))
+
+
+def refuse_infinite(raw: np.ndarray, source: Source) -> None:
+    """Refuse rows (n, columns) that hold an infinite number, which has no bin."""
+    infinite = np.isinf(raw)
+    if infinite.any():
+        counts, shape = infinite.sum(0), source.layout.shape
+        raise InputError(infinite_cells(source.argument, counts, len(raw), shape, source.form.names))
 
 
 def coding_of(name: str, levels: int) -> Coding:

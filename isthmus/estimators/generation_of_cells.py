@@ -195,11 +195,12 @@ class CellsDrawn:
         raw = np.full((rows, len(self.binned.columns)), np.nan) if known is None else known
         return self.redrawn(raw, np.isnan(raw), generator)
 
-    def vary(self, raw: np.ndarray, share: float, generator: torch.Generator) -> np.ndarray:
-        """Rows (n, columns) with a ``share`` of the cells of each, in (0, 1], at least one, drawn anew."""
+    def vary(self, raw: np.ndarray, share: float, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (n, columns) with a ``share`` of the cells of each, in (0, 1], at least one, drawn anew; and which."""
         count = max(1, round(share * raw.shape[1]))
         places = torch.rand(raw.shape, generator=generator, device=generator.device).argsort(1)
-        return self.redrawn(raw, (places < count).cpu().numpy(), generator)
+        hidden = (places < count).cpu().numpy()
+        return self.redrawn(raw, hidden, generator), hidden
 
     def redrawn(self, raw: np.ndarray, hidden: np.ndarray, generator: torch.Generator) -> np.ndarray:
         """Raw numbers (n, columns) with the ``hidden`` cells, (n, columns) bool, drawn given the others; these stay

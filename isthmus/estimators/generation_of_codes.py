@@ -99,7 +99,14 @@ class CodesDrawn:
         form = model.form_
         if hasattr(composition.loss, "total"):  # which nothing says of a new row: shares are told
             form = replace(form, dtypes=("float64",))
-        return form.wrap(np.concatenate(made), index=None)
+        return form.wrap(self.in_range(np.concatenate(made)), index=None)
+
+    def in_range(self, values: Any) -> Any:
+        """Of pictures, numbers in the user's units cut to the range of those of the fit: a pixel has no more light."""
+        scaling = self.model.scaling_
+        if self.model.form_.layout.axes[:2] != ("height", "width") or not isinstance(values, np.ndarray):
+            return values
+        return values.clip(scaling.low.min(), scaling.high.max()).astype(values.dtype, copy=False)
 
     # ------------------------------------------------------------------ walks
 
@@ -151,7 +158,7 @@ class CodesDrawn:
             known = torch.from_numpy(~gone).to(batch.x)
             batch = replace(batch, weight=known if batch.weight is None else known * batch.weight)
             found = painted(model.composition_, place, batch, generator).cpu()
-            values = model._scaling_of(source.layout).inverse(found)
+            values = self.in_range(model._scaling_of(source.layout).inverse(found))
             made.append(np.where(gone, values, source.take(some)))
         return np.concatenate(made)
 

@@ -20,7 +20,16 @@ from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.generation_of_cells import CellsDrawn
 from isthmus.estimators.generation_of_codes import CodesDrawn, has_symbols, lacks_prior
-from isthmus.estimators.known_cells import beside_known, known_cells, mask_of, one_or_more, with_gaps_filled
+from isthmus.estimators.known_cells import (
+    beside_known,
+    kept_beside,
+    known_cells,
+    mask_of,
+    one_or_more,
+    warn_of_unseen,
+    with_gaps_filled,
+    without_gaps,
+)
 from isthmus.estimators.priors import prior_part
 from isthmus.estimators.settings import name_features, names_of, number, seed_of, warn_of_names, whole
 from isthmus.likelihood import Likelihood
@@ -219,9 +228,12 @@ class Generator(BaseEstimator):
                     "known: these rows are drawn through codes; inpaint fills the cells of a row around known ones, "
                     "and sample(n, given=...) draws by what fit was given"
                 )
-            return self.autoencoder_.sample(n, given=given, random_state=random_state)
+            drawn = self.autoencoder_.sample(n, given=given, random_state=random_state)
+            return self.drawing_.in_range(drawn)
         self._check_cells(given)
         raw = None if known is None else known_cells(known, n, self.form_)
+        if raw is not None:
+            warn_of_unseen(raw, self.drawing_, self.form_)
         return self.form_.wrap(self.drawing_.draw(n, self._generator(random_state), raw), index=None)
 
     def vary(self, x: Any, n: int = 9, spread: float = 0.5, *, given: Any = None, random_state: Any = None) -> Any:
@@ -248,8 +260,9 @@ class Generator(BaseEstimator):
         if isinstance(self.drawing_, CodesDrawn):
             return self.drawing_.vary(source, n, spread, given, generator)
         self._check_cells(given)
-        raw = np.repeat(source.read(0, source.rows), n, axis=0)
-        return source.form.wrap(self.drawing_.vary(raw, spread, generator), index=None)
+        rows = np.repeat(np.arange(source.rows), n)
+        raw, hidden = self.drawing_.vary(source.take(rows), spread, generator)
+        return kept_beside(one_or_more(x, self.form_), rows, source.form.wrap(raw, index=None), hidden)
 
     def interpolate(self, a: Any, b: Any, steps: int = 10, path: str = "straight", *, given: Any = None) -> Any:
         """Rows from ``a`` to ``b``, one row each, both ends included as they are rebuilt.
@@ -280,13 +293,18 @@ class Generator(BaseEstimator):
         return drawing.traverse(self._one("x", x), int(unit), steps, given)
 
     def prototype(self, X: Any, *, given: Any = None) -> Any:
-        """One row: what the mean of the codes of the rows of ``X`` stands for."""
+        """One row: what the mean of the codes of the rows of ``X`` stands for.
+
+        ``given``, for a fit with it, is one value for all rows.
+        """
         return self._walking("prototype").prototype(self._source(X, "X"), given)
 
     def arithmetic(self, x: Any, minus: Any, plus: Any, strength: float = 1.0, *, given: Any = None) -> Any:
         """The rows of ``x`` with what the group ``minus`` has taken for what the group ``plus`` has:
 
             z + strength (mean code of plus - mean code of minus),    decoded
+
+        ``given``, for a fit with it, is one value for all rows of the three.
 
         References
         ----------
@@ -318,6 +336,8 @@ class Generator(BaseEstimator):
         """
         check_is_fitted(self, "drawing_")
         draws, X = whole("draws", draws, 1), one_or_more(x, self.form_)
+        if isinstance(self.drawing_, CodesDrawn):
+            X, mask = without_gaps(X, mask)
         source = self._source(X, "x")
         generator, rows = self._generator(random_state), np.repeat(np.arange(source.rows), draws)
         hidden = mask_of(mask, source)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-from isthmus.checks import counted, did_you_mean, is_real
+from isthmus.checks import counted, did_you_mean, is_real, listed
 from isthmus.data import Form, Source
 from isthmus.data.arrays import short
 from isthmus.data.given import is_missing
 from isthmus.data.mixed_frames import pandas_arrow
 from isthmus.data.table_form import TableForm
 from isthmus.data.tables import library_of
-from isthmus.errors import InputError
+from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.generation_of_cells import CellsDrawn
 
 TRIES = 100
@@ -40,8 +41,12 @@ def known_cells(known: Any, rows: int, form: Form) -> np.ndarray:
 
     Parameters
     ----------
-    known : a dict, or a frame of one row or of ``rows``, of some of the columns; a missing value says nothing.
+    known : a dict, or a frame of one row or of ``rows``, of some of the columns; a cell that is missing in a frame
+        says nothing.
     """
+    for name, value in known.items() if isinstance(known, Mapping) else ():
+        if is_missing(value):
+            raise InputError(f"known: column {str(name)!r} has no value; leave it out, and it is drawn")
     if not isinstance(known, Mapping):
         if not hasattr(known, "columns"):
             raise InputError(f"known must be a dict of columns and values, or a frame; got {short(known)}")
@@ -77,11 +82,57 @@ def raw_cells(cells: list[Any], name: str, place: int, form: Form) -> np.ndarray
                 f"known: column {name!r} is {short(unseen[0])}, which no row of the fit was."
                 f"{did_you_mean(unseen[0], coding.levels)}"
             )
+        refuse_unfit(cells, values, coding.whole, name, form.dtypes[place])
         return values
     for cell in cells:
         if not is_missing(cell) and (not (is_real(cell) or isinstance(cell, (bool, np.bool_))) or abs(cell) == np.inf):
             raise InputError(f"known: column {name!r} must be a finite number; got {short(cell)}")
     return np.array([np.nan if is_missing(cell) else float(cell) for cell in cells])
+
+
+def refuse_unfit(cells: list[Any], values: np.ndarray, whole: bool, name: str, dtype: str) -> None:
+    """Refuse values that the column's type could hold only as others."""
+    broken = np.flatnonzero(~np.isnan(values) & (values != np.rint(values)))
+    if whole and len(broken):
+        raise InputError(f"known: column {name!r} holds whole numbers; got {short(cells[broken[0]])}")
+    if dtype.lower().startswith(("int", "uint")):
+        limits = np.iinfo(dtype.lower())
+        beyond = np.flatnonzero((values < limits.min) | (values > limits.max))
+        if len(beyond):
+            raise InputError(
+                f"known: column {name!r} is of type {dtype}, from {limits.min} to {limits.max}; got "
+                f"{short(cells[beyond[0]])}"
+            )
+
+
+def warn_of_unseen(raw: np.ndarray, drawing: CellsDrawn, form: Form) -> None:
+    """Say so where known numbers (rows, columns) lie beyond all of the fit, so that the network takes them for the
+    nearest that it saw."""
+    names = form.names or tuple(str(i) for i in range(raw.shape[1]))
+    numeric = [column is None or not column.levels for column in form.layout.columns or [None] * len(names)]
+    told = []
+    for name, values, bins, number in zip(names, raw.T, drawing.binned.columns, numeric, strict=True):
+        ends = bins.ends
+        if number and len(ends) and ((values < ends[0, 0]) | (values > ends[-1, 1])).any():
+            told.append(name)
+    if told:
+        warnings.warn(
+            f"known: numbers of {listed(told, 5)} lie beyond all that the fit saw: other cells are drawn as for the "
+            "nearest number there was",
+            DataWarning,
+            stacklevel=3,
+        )
+
+
+def without_gaps(X: Any, mask: Any) -> tuple[Any, Any]:
+    """Pictures with their missing pixels, NaN, filled by anything, and a mask that is True there."""
+    if not isinstance(X, np.ndarray) or X.dtype.kind != "f" or not np.isnan(X).any():
+        return X, mask
+    gaps = np.isnan(X)
+    if mask is None:
+        return np.where(gaps, np.nanmin(X) if not gaps.all() else 0.0, X), gaps
+    hidden = np.broadcast_to(np.asarray(mask, dtype=bool), X.shape) if np.ndim(mask) <= X.ndim else np.asarray(mask)
+    return np.where(gaps & hidden, np.nanmin(X) if not gaps.all() else 0.0, X), mask
 
 
 def mask_of(mask: Any, source: Source) -> np.ndarray:
@@ -154,3 +205,12 @@ def beside_known(X: Any, rows: np.ndarray, table: Any, hidden: np.ndarray) -> An
             column.iloc[gone] = table[name][gone].array
             made[name] = column
     return made
+
+
+def kept_beside(X: Any, rows: np.ndarray, table: Any, hidden: np.ndarray) -> Any:
+    """The same of rows that were drawn around others: of the columns of ``table`` alone, and numbered from 0 on."""
+    made = beside_known(X, rows, table, hidden)
+    library = library_of(X)
+    if library == "pandas":
+        return made[list(table.columns)].reset_index(drop=True)
+    return made.select(table.columns) if library == "polars" else made
