@@ -34,8 +34,6 @@ generate = typer.Typer(
 
 PATHS = ("straight", "spherical", "density")
 
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-
 Drawn = Annotated[
     str,
     typer.Option(
@@ -190,8 +188,8 @@ def vary(
     spread: Annotated[
         float,
         typer.Option(
-            help="How far from it, above 0 and up to 1: nearly 0 rebuilds it, at 1 it is another one of its kind. Of "
-            "tables drawn cell by cell, the share of the cells that are drawn anew."
+            help="How far from it, above 0 and up to 1: nearly 0 rebuilds a picture, and at 1 it is another one of its "
+            "kind. Of tables drawn cell by cell, the share of each row's cells that are drawn anew, at least one cell."
         ),
     ] = 0.5,
     number: Annotated[int, typer.Option("-n", "--number", help="How many of each.")] = 9,
@@ -267,11 +265,6 @@ def check_number(number: int) -> None:
 def check_drawn(output: str, *inputs: str) -> None:
     """Refuse what is neither the name of a folder nor that of a file of rows."""
     ending = Path(output).suffix.lower()
-    if ending in PICTURES and not Path(output).is_dir():
-        raise InputError(
-            f"-o: give a folder for the pictures, such as {str(Path(output).with_suffix(''))!r}: besides each of them "
-            f"it gets a sheet.png, which shows them side by side; got {output!r}"
-        )
     if ending in TABLES and not Path(output).is_dir():
         check_output("-o", output, TABLES, *inputs)
     elif Path(output).is_file():

@@ -25,7 +25,11 @@ from isthmus.estimators.files import load
 EXCEL = (".xlsx", ".xlsm")
 
 
-OWN = {"Denoiser": "denoise apply", "AnomalyDetector": "anomalies score", "Generator": "generate sample"}
+OWN = {
+    "Denoiser": "its own command: isthmus denoise apply",
+    "AnomalyDetector": "its own command: isthmus anomalies score",
+    "Generator": "its own commands: isthmus generate sample, vary and walk",
+}
 """The commands that use a task's model."""
 
 
@@ -38,7 +42,7 @@ def autoencoder_at(path: str) -> Autoencoder:
     model = load(path)
     if not isinstance(model, Autoencoder):
         name = type(model).__name__
-        raise InputError(f"{path!r} holds {with_article(name)}, which has its own command: isthmus {OWN[name]}")
+        raise InputError(f"{path!r} holds {with_article(name)}, which has {OWN[name]}")
     return model
 
 

@@ -19,7 +19,7 @@ from isthmus.commands_lines import size_of
 from isthmus.commands_tables import UNTYPED, whole_rounded
 from isthmus.data import Form, write_image, write_table
 from isthmus.data.images import image_files
-from isthmus.data.pictures import HELD
+from isthmus.data.pictures import FORMATS, HELD
 from isthmus.data.table_form import TableForm
 from isthmus.data.writers import WRITTEN, as_numbers
 from isthmus.errors import InputError
@@ -62,9 +62,14 @@ def check_form(output: str, form: Form) -> None:
     """Refuse to draw what could not be written as it was asked for."""
     what, ending = f"-o: this model draws {row_in_words(form.layout, most=True)}", Path(output).suffix.lower()
     if is_folder(output) and len(form.layout.shape) == 1 and not form.layout.sequence:
-        raise InputError(f"{what}: name a file that ends in {', '.join(WRITTEN)}; got {output!r}")
+        raise InputError(f"{what}, a table: name a file that ends in {', '.join(WRITTEN)}; got {output!r}")
     if is_folder(output) and not pictures_of(form):
         raise InputError(f"{what} of {form.dtypes[0]}, which no PNG holds: name a .npy file; got {output!r}")
+    if ending in FORMATS and not Path(output).is_dir():
+        raise InputError(
+            f"-o: give a folder for the pictures, such as {str(Path(output).with_suffix(''))!r}: besides each of them "
+            f"it gets a {SHEET}, which shows them side by side; got {output!r}"
+        )
     if not is_folder(output) and ending != ".npy" and len(form.layout.shape) > 1:
         way = "a folder, for PNG files, or a .npy file" if pictures_of(form) else "a .npy file"
         raise InputError(f"{what}, which fit no table: name {way}; got {output!r}")

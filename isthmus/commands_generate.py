@@ -154,7 +154,7 @@ def drawer_at(path: str, output: str, given: Sequence[str]) -> Generator | Autoe
     model = load(path)
     if not isinstance(model, (Generator, Autoencoder)):
         name = type(model).__name__
-        raise InputError(f"{path!r} holds {with_article(name)}, which has its own command: isthmus {OWN[name]}")
+        raise InputError(f"{path!r} holds {with_article(name)}, which has {OWN[name]}")
     if isinstance(model, Autoencoder) and lacks_prior(model):
         raise InputError(
             f"{path!r} holds an autoencoder without a prior, which would say which codes are frequent. Make a "

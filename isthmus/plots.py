@@ -235,9 +235,15 @@ def traversals(
 def seen(ae: Any) -> int:
     """The size of a fitted model's code."""
     if not hasattr(ae, "inverse_transform"):
-        raise InputError(f"ae must be a fitted Autoencoder; got {type(ae).__name__}")
+        raise InputError(f"ae must be a fitted Autoencoder; got {type(ae).__name__}{instead_of(ae)}")
     check_is_fitted(ae, "composition_")
     return int(ae.code_size_)
+
+
+def instead_of(model: Any) -> str:
+    """What to give instead of a generator, which has a way of drawing once it is fitted."""
+    words = {"codes": "; give its autoencoder_", "cells": ", which draws its table cell by cell, without codes"}
+    return words.get(getattr(model, "way_", ""), "")
 
 
 def view_of(ae: Any, X: Any, given: Any, also: int | None = None) -> latent.View:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Callable
 
 import matplotlib
 import numpy as np
@@ -368,6 +369,26 @@ def test_a_grid_is_for_images_of_two_units_and_more(
     assert isinstance(plots.latent_map(one, *digits), Axes)
     with pytest.raises(ist.InputError, match="ae must be a fitted Autoencoder; got str"):
         plots.latent_map("model", digits[0])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("drawing", [plots.latent_map, plots.decoded_grid, plots.holes, plots.traversals])
+def test_generators_are_told_what_to_give_instead(
+    drawing: Callable[..., object], flat: ist.Autoencoder, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    generator = ist.Generator(flat, prior="normal", random_state=0)
+    with pytest.raises(ist.InputError, match=r"must be a fitted Autoencoder; got Generator$"):
+        drawing(generator, digits[0])
+    generator.fit(digits[0])
+    with pytest.raises(ist.InputError, match=r"must be a fitted Autoencoder; got Generator; give its autoencoder_$"):
+        drawing(generator, digits[0])
+    drawing(generator.autoencoder_, digits[0][:100])
+
+
+def test_generators_without_codes_have_none_to_draw() -> None:
+    cells = pd.DataFrame({"a": np.arange(60) % 7, "b": ["u", "v", "w"] * 20})
+    generator = ist.Generator(epochs=1, random_state=0).fit(cells)
+    with pytest.raises(ist.InputError, match=r"got Generator, which draws its table cell by cell, without codes$"):
+        plots.latent_map(generator, cells)
 
 
 def test_umap_is_an_extra(
