@@ -239,6 +239,9 @@ def judged(
         ({"precision": 0.85}, "note"),
         ({"precision": 0.47}, "bad"),
         ({"two_sample": 0.91}, "note"),
+        ({"two_sample": 0.64}, "good"),  # 14 % of 100 rows may be chance, or a third of the way to the trivial 95 %
+        ({"two_sample": 0.66}, "note"),
+        ({"two_sample": 0.95}, "bad"),
     ],
 )
 def test_likeness(drawn: dict[str, float], level: str) -> None:
@@ -255,6 +258,29 @@ def test_variety(coverage: float, level: str) -> None:
     if level == "good":
         assert verdicts.variety(judged({"coverage": coverage, "recall": 0.4})).level == "note"
     assert verdict.figure == pytest.approx(coverage / 0.97)
+
+
+def test_real_rows_and_trivial_ones_are_what_likeness_is_graded_beside() -> None:
+    found = judged({"two_sample": 0.756})
+    real = replace(found.real.fidelity, two_sample=0.54)
+    trivial = replace(found.trivial.fidelity, two_sample=0.734)
+    found = replace(found, real=Figures(real), trivial=Figures(trivial), rows={"drawn": 300, "training": 300})
+    verdict = verdicts.likeness(found)
+    assert verdict.level == "bad"
+    assert "in 76 % of all cases (training rows in 54 %, rows of a trivial generator in 73 %; 50 %" in verdict.sentence
+    for told, level in ((0.73, "note"), (0.63, "note"), (0.61, "good")):
+        assert verdicts.told(replace(found, drawn=Figures(replace(real, two_sample=told)))) == level
+    many = {"drawn": 5000, "training": 5000}
+    for told, level in ((0.61, "note"), (0.60, "good")):
+        assert verdicts.told(replace(found, drawn=Figures(replace(real, two_sample=told)), rows=many)) == level
+
+
+@pytest.mark.parametrize(("recall", "level"), [(0.5, "note"), (0.7, "good"), (0.8, "good")])
+def test_variety_below_that_of_a_trivial_generator_is_no_better_than_a_note(recall: float, level: str) -> None:
+    found = judged({"recall": recall})
+    wide = Figures(replace(found.trivial.fidelity, recall=0.8))
+    assert verdicts.variety(found).level == "good"
+    assert verdicts.variety(replace(found, trivial=wide)).level == level
 
 
 def test_beside_a_trivial_generator() -> None:
@@ -363,9 +389,54 @@ def test_what_cannot_be_judged_is_refused(table: ist.Generator, pictures: ist.Ge
         table.judge(train, held[:3])
     with pytest.raises(InputError, match="train has 5 rows: give 12 or more"):
         table.judge(train[:5], held)
+    with pytest.raises(InputError, match="held_out has 1 row: give 12 or more"):
+        table.judge(train, held[:1])
+
+
+def test_held_out_rows_that_were_met_are_refused(table: ist.Generator, pictures: ist.Generator) -> None:
+    train, held = people(240, 0), people(180, 1)
+    with pytest.raises(InputError, match=r"held_out: 240 of its 240 rows are rows of train.*keep some rows from fit"):
+        table.judge(train, train)
+    mixed = pd.concat([held[:120], train[:24]], ignore_index=True)
+    with pytest.raises(InputError, match="held_out: 24 of its 144 rows are rows of train"):
+        table.judge(train, mixed)
+    with pytest.raises(InputError, match="held_out: 300 of its 300 rows"):
+        pictures.judge(TRAIN, TRAIN)
+    generator_rows.check_kept(train, pd.concat([held, train[:9]], ignore_index=True), 240)  # 5 % are let pass
+    # Where rows are often equal, it is no sign: of 4 x 5 levels all are met.
+    few = [pd.DataFrame(np.random.default_rng(seed).integers((4, 5), size=(200, 2))) for seed in (0, 1)]
+    generator_rows.check_kept(*few, 200)
+    # Of a tenth of the training rows no more than a tenth of them can be met.
+    part = pd.DataFrame({"a": np.arange(500.0)})
+    known = pd.DataFrame({"a": np.append(np.arange(490.0, 500), np.arange(600.0, 900))})
+    generator_rows.check_kept(part, known, 500)
+    with pytest.raises(InputError, match="held_out: 10 of its 310 rows"):
+        generator_rows.check_kept(part, known, 5000)
 
 
 # ---------------------------------------------------------------------- the page
+
+
+def test_the_page_of_nullable_columns(tmp_path: Path) -> None:
+    def nullable(rows: int, seed: int) -> pd.DataFrame:
+        frame = people(rows, seed)[["age", "town"]].astype({"age": "Int64", "town": "string"})
+        return frame.mask(np.random.default_rng(seed).random(frame.shape) < 0.2)
+
+    train, held = nullable(120, 0), nullable(100, 1)
+    assert train["age"].isna().any()
+    generator = ist.Generator(epochs=1, random_state=0, device="cpu").fit(train)
+    text = generator.report(tmp_path / "table.html", train, held).read_text(encoding="utf-8")
+    assert "&lt;Ulm&gt;" in text
+    assert "&lt;NA&gt;" not in text
+    assert [in_cell(value) for value in (pd.NA, pd.NaT, None, float("nan"), 7)] == ["", "", "", "", "7"]
+
+
+def test_a_path_that_cannot_be_written_is_refused_before_the_work(
+    table: ist.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generator_report, "material_of", lambda *_: pytest.fail("worked first"))
+    with pytest.raises(InputError, match="cannot write"):
+        table.report(tmp_path / "nowhere" / "table.html", people(240, 0))
 
 
 def test_the_page_of_pictures(pictures: ist.Generator, tmp_path: Path) -> None:

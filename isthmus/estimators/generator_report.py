@@ -15,6 +15,7 @@ from isthmus.estimators.generator_figures import Judged, quality
 from isthmus.estimators.generator_judging import judged
 from isthmus.estimators.generator_rows import Material, Rows, material_of
 from isthmus.estimators.latent import latent_for_page
+from isthmus.files import written_whole
 from isthmus.records import Layout
 from isthmus.report import generation
 from isthmus.report.figures import as_text, is_image, shown
@@ -54,6 +55,16 @@ def write_report(
     target: Hashable | None = None,
 ) -> Path:
     """What `Generator.report` promises."""
+    with written_whole(path) as beside:  # a path that cannot be written is refused before the work
+        page = generation.render(page_of(generator, train, held_out, labels, target))
+        beside.write_bytes(page.encode("utf-8", errors="replace"))
+    return Path(path)
+
+
+def page_of(
+    generator: Generator, train: Any, held_out: Any, labels: Any, target: Hashable | None
+) -> generation.Generation:
+    """What the page tells."""
     material = material_of(generator, train, held_out, labels, 0)
     result = judged(material, target, 0)
     layout, table = generator.form_.layout, material.drawn.shown.columns if material.table else ()
@@ -61,7 +72,7 @@ def write_report(
     distances, near = distances_of(material)
     some = [str(name) for name in table][:HEADS]
     beside = material.train if material.held_out is None else material.held_out
-    data = generation.Generation(
+    return generation.Generation(
         title="Generator",
         about=f"{way_in_words(generator)}; rows are compared by {result.way}",
         key=[
@@ -88,8 +99,6 @@ def write_report(
         latent=latent_of(generator, train, labels),
         details=details(generator),
     )
-    generation.write(path, data)
-    return Path(path)
 
 
 def way_in_words(generator: Generator) -> str:
@@ -160,7 +169,9 @@ def in_cell(value: Any) -> str:
     >>> in_cell(3.14159), in_cell(7), in_cell(None), in_cell(float("nan")), in_cell("a town by the sea, and far off")
     ('3.142', '7', '', '', 'a town by the sea, and …')
     """
-    if value is None or value != value or str(value) in ("NaT", "<NA>"):
+    from pandas import isna
+
+    if isna(value):
         return ""
     text = shown(value, 4) if isinstance(value, float) else str(value).removesuffix(" 00:00:00")
     return clipped(text, LONGEST)

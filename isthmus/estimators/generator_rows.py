@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy.stats import hypergeom
 
+from isthmus.checks import counted
 from isthmus.data import Source
 from isthmus.data.tables import library_of
 from isthmus.errors import InputError
@@ -16,7 +18,7 @@ from isthmus.estimators.settings import seed_of
 from isthmus.judge import Judge
 from isthmus.parts.priors.expectation import fitted_normals
 from isthmus.pca import PrincipalComponents, principal_components
-from isthmus.table_columns import vectors
+from isthmus.table_columns import levels, vectors
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -31,6 +33,9 @@ LEAST = 12
 
 SEARCHED_ROWS, SEARCHED_CELLS = 50_000, 40_000_000
 """Training rows, and cells of them, among which copies are looked for at most."""
+
+SHARED, UNLIKELY = 0.05, 1e-3
+"""Of held-out rows no more, beyond what is usual, are to equal training rows; by chance no rarer than the second."""
 
 COMPONENTS, MOST_NORMALS = 50, 128
 """Principal components of pictures and other arrays, and normal distributions in their space, at most."""
@@ -83,25 +88,59 @@ def material_of(generator: Generator, train: Any, held_out: Any, labels: Any, ra
     random = np.random.default_rng(seed_of(random_state))
     source = generator._source(train, "train")
     if source.rows < LEAST:
-        raise InputError(f"train has {source.rows:,} rows: give {LEAST} or more to compare with")
+        raise InputError(f"train has {counted(source.rows, 'row')}: give {LEAST} or more to compare with")
     most = min(max(50, min(ROWS, CELLS // source.layout.features)), source.rows)
     labels = checked_labels(generator, labels, source.rows)
     searched = random.permutation(source.rows)[
         : max(most, min(SEARCHED_ROWS, SEARCHED_CELLS // source.layout.features))
     ]
-    given = None if generator.autoencoder_.conditions_ is None or generator.way_ == "cells" else labels[searched[:most]]
-    made = generator.sample(most, given=given, random_state=random_state)
     real = [(train, source, searched)]
     if held_out is not None:
         other = generator._source(held_out, "held_out")
         if other.rows < LEAST:
-            raise InputError(f"held_out has {other.rows:,} rows: give {LEAST} or more to compare with")
+            raise InputError(f"held_out has {counted(other.rows, 'row')}: give {LEAST} or more to compare with")
         real.append((held_out, other, random.permutation(other.rows)[:most]))
-    if cell_by_cell(source):
-        return of_tables(made, real, most, generator, random)
-    own = generator._source(made, "drawn")
-    arrays = [numbers_of(one, rows) for one, rows in ((own, np.arange(most)), *(pair[1:] for pair in real))]
+    table, columns = cell_by_cell(source), generator.form_.labels
+    known = [frame_of(X, one, rows, columns) if table else numbers_of(one, rows) for X, one, rows in real]
+    if len(known) > 1:
+        check_kept(known[0], known[1], source.rows)
+    given = None if generator.autoencoder_.conditions_ is None or generator.way_ == "cells" else labels[searched[:most]]
+    made = generator.sample(most, given=given, random_state=random_state)
+    if table:
+        drawn = made if is_pandas(made) else frame_of(made, generator._source(made, "drawn"), np.arange(most), columns)
+        return of_tables(drawn, known, [numbers for *_, numbers in real], random)
+    arrays = [numbers_of(generator._source(made, "drawn"), np.arange(most)), *known]
     return of_arrays(arrays, [numbers for *_, numbers in real], most, labels, given, random)
+
+
+def check_kept(train: Any, held_out: Any, rows: int) -> None:
+    """Refuse held-out rows that the generator met: all that is said of copies would be one half.
+
+    Where rows are often equal, held-out rows equal training rows as often as these equal each other; by more than
+    chance, more of them are no accident. ``train`` is a part of all its ``rows``: of what was met, such a part is seen.
+    """
+    first, second = as_bytes(train, held_out)
+    _, number, counts = np.unique(np.concatenate([first, second]), return_inverse=True, return_counts=True)
+    own = np.bincount(number[: len(first)], minlength=len(counts))
+    twins, met = int(own[own > 1].sum()), int((own[number[len(first) :]] > 0).sum())
+    beyond = met / len(second) - twins / len(first)
+    by_chance = hypergeom.sf(met - 1, len(first) + len(second), met + twins, len(second))
+    if beyond > SHARED * len(first) / rows and by_chance < UNLIKELY:
+        raise InputError(
+            f"held_out: {met:,} of its {len(second):,} rows {'is a row' if met == 1 else 'are rows'} of train, so that "
+            "copies cannot be told: keep some rows from fit, and give these alone"
+        )
+
+
+def as_bytes(*sets: Any) -> list[np.ndarray]:
+    """(n,) of every set of rows, frames or arrays: equal where rows are equal."""
+    if isinstance(sets[0], np.ndarray):
+        steps = max(rows.shape[1] for rows in sets)
+        flat = [as_long(rows, steps).reshape(len(rows), -1) + np.float32(0) for rows in sets]  # -0.0 becomes 0.0
+    else:
+        columns = [levels([frame[name] for frame in sets])[0] for name in sets[0].columns]
+        flat = [np.stack(column, axis=1) for column in zip(*columns, strict=True)]
+    return [np.ascontiguousarray(rows).view(f"V{rows.itemsize * rows.shape[1]}")[:, 0] for rows in flat]
 
 
 def checked_labels(generator: Generator, labels: Any, rows: int) -> np.ndarray | None:
@@ -129,21 +168,18 @@ def numbers_of(source: Source, rows: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------------- tables
 
 
-def of_tables(made: Any, real: list[Any], most: int, generator: Generator, random: np.random.Generator) -> Material:
+def of_tables(drawn: Any, frames: list[DataFrame], numbers: list[np.ndarray], random: np.random.Generator) -> Material:
     """Frames, whose vectors are compared; the trivial generator shuffles every column by itself."""
-    labels, every = generator.form_.labels, np.arange(most)
-    drawn = made if is_pandas(made) else frame_of(made, generator._source(made, "drawn"), every, labels)
-    frames = [frame_of(X, source, rows, labels) for X, source, rows in real]
+    most, every = len(drawn), np.arange(len(drawn))
     train = frames[0].iloc[:most]
     trivial = shuffled(train, random)
     spread = vectors(train, drawn, trivial, *frames)
-    searched = Rows(frames[0], spread[2], spread[2], real[0][2])
     return Material(
         drawn=Rows(drawn, spread[0], spread[0], every),
-        train=Rows(train, spread[2][:most], spread[2][:most], real[0][2][:most]),
+        train=Rows(train, spread[2][:most], spread[2][:most], numbers[0][:most]),
         trivial=Rows(trivial, spread[1], spread[1], every),
-        held_out=Rows(frames[1], spread[3], spread[3], real[1][2]) if len(real) > 1 else None,
-        searched=searched,
+        held_out=Rows(frames[1], spread[3], spread[3], numbers[1]) if len(frames) > 1 else None,
+        searched=Rows(frames[0], spread[2], spread[2], numbers[0]),
         table=True,
         way="their columns: numbers by their places among the training rows', levels by whether they are the same",
         trivially="independent columns",

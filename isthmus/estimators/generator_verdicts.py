@@ -19,6 +19,10 @@ NEARLY, HALF = 0.9, 0.5
 TOLD = 0.9
 """Rows that a classifier tells from real ones more often than this are not as good as these, whatever else is said."""
 
+NEARER = 1 / 3
+"""Of the way from real rows to those of the trivial generator: what is told apart up to here is clearly nearer to the
+former."""
+
 MARGINAL = (0.02, 0.05)
 """Total variation beyond that of real rows, in the mean of the columns: up to the first good, above the second bad."""
 
@@ -95,17 +99,45 @@ def graded(value: float, good: float, bad: float) -> str:
 
 def likeness(judged: Judged) -> Verdict:
     """Whether drawn rows lie among real ones."""
-    mine, best = judged.drawn.fidelity, perfect(judged)["precision"]
+    mine, trivial, whole = judged.drawn.fidelity, judged.trivial.fidelity, perfect(judged)
+    best = whole["precision"]
     quotient = mine.precision / best if best > 0 else float("nan")
-    level = graded(quotient, NEARLY, HALF)
-    if level == "good" and mine.two_sample > TOLD:
-        level = "note"
-    beside = f", and {percent(best)} of real rows" if judged.real is not None else ""
+    level = worse(graded(quotient, NEARLY, HALF), told(judged))
+    beside, others = "", ""
+    if judged.real is not None:
+        beside, others = f", and {percent(best)} of real rows", f"training rows in {percent(whole['two_sample'])}, "
     sentence = (
         f"{percent(mine.precision)} of the drawn rows lie among {real_rows(judged)}{beside}; a classifier tells drawn "
-        f"rows from real ones in {percent(mine.two_sample)} of all cases (50 % = not at all)."
+        f"rows from real ones in {percent(mine.two_sample)} of all cases ({others}rows of a trivial generator in "
+        f"{percent(trivial.two_sample)}; 50 % = not at all)."
     )
     return Verdict("likeness", level, sentence, quotient, "" if level == "good" else more(judged))
+
+
+def told(judged: Judged) -> str:
+    """How bad it is that a classifier tells drawn rows: beside how it tells real ones, and those of a trivial
+    generator. What chance may make is no fault."""
+    mine, best = judged.drawn.fidelity.two_sample, perfect(judged)["two_sample"]
+    trivial = judged.trivial.fidelity.two_sample
+    if mine - best <= chance(judged, mine, best):
+        return "note" if mine > TOLD else "good"
+    if mine >= trivial:
+        return "bad"
+    return "good" if mine <= TOLD and mine - best <= NEARER * (trivial - best) else "note"
+
+
+def chance(judged: Judged, *shares: float) -> float:
+    """By how much two shares of rows may differ by chance: `SURE` standard errors of the difference."""
+    rows, mean = min(judged.rows.values()), float(np.mean(shares))
+    return SURE * float(np.sqrt(2 * mean * (1 - mean) / rows))
+
+
+def worse(*levels: str) -> str:
+    """
+    >>> worse("good", "note"), worse("bad", "note")
+    ('note', 'bad')
+    """
+    return max(levels, key=("good", "note", "bad").index)
 
 
 def more(judged: Judged) -> str:
@@ -123,8 +155,11 @@ def variety(judged: Judged) -> Verdict:
     best = whole["coverage"]
     quotient = mine.coverage / best if best > 0 else float("nan")
     level = graded(quotient, NEARLY, HALF)
-    if level == "good" and mine.recall < HALF * whole["recall"]:  # all that is crowded is reached, and nothing beside
-        level = "note"
+    # All that is crowded may be reached, and nothing beside; or less of it than by no network at all.
+    asked = min(judged.trivial.fidelity.recall, whole["recall"])
+    narrow = mine.recall < asked - chance(judged, mine.recall, asked)
+    if narrow or mine.recall < HALF * whole["recall"]:
+        level = worse(level, "note")
     whose = "as many real rows reach" if judged.real is not None else "a perfect generator's would reach"
     sentence = (
         f"Drawn rows reach the neighbourhoods of {percent(mine.coverage)} of the {real_rows(judged)} (coverage), where "
