@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -108,11 +107,6 @@ class Generation:
     twins: tuple[Twins, ...]
     latent: Latent | None
     details: list[tuple[str, str]]
-
-
-def write(path: str | os.PathLike[str], data: Generation) -> None:
-    """Write the page to ``path``, whole or not at all."""
-    frame.write(path, render(data))
 
 
 def render(data: Generation) -> str:
