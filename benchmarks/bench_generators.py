@@ -29,8 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench_samples import draw_pictures
-from common import images, row
+from common import draw_strips, images, row
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
@@ -141,7 +140,7 @@ def table(data: str, kinds: list[str], seeds: list[int], quick: bool, pictures: 
         row(kind, means[0], spread([line[0].distance for line in lines]), *means[1:], *rest)
     verdict({kind: [line[0].distance for line in lines] for kind, lines in found.items()})
     if pictures:
-        draw_pictures(pictures.replace(".png", f"-{data}.png"), strips)
+        draw_strips(pictures.replace(".png", f"-{data}.png"), strips)
 
 
 def verdict(distances: dict[str, list[float]]) -> None:

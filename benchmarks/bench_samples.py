@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from common import images, row, sse
+from common import draw_strips, images, row, sse
 
 import isthmus as ist
 from isthmus.data.builtin import named
@@ -57,18 +57,6 @@ def drawn(ae: ist.Autoencoder, prior: Any, x: np.ndarray) -> np.ndarray:
     if prior != OWN:
         ae.fit_prior(prior, x)
     return ae.sample(SAMPLES, random_state=0)
-
-
-def draw_pictures(path: str, strips: dict[str, np.ndarray], many: int = 20) -> None:
-    """A line of the first samples for each row of the table."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(many * 0.5 + 2, len(strips) * 0.52), layout="constrained")
-    for axes, (name, some) in zip(figure.subplots(len(strips), squeeze=False)[:, 0], strips.items(), strict=True):
-        axes.imshow(np.concatenate(list(some[:many]), axis=1), cmap="gray_r", vmin=0, vmax=255)
-        axes.set_ylabel(name, rotation=0, ha="right", va="center")
-        axes.set(xticks=[], yticks=[])
-    figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
 def main() -> None:
@@ -108,7 +96,7 @@ def main() -> None:
             spread = float(np.std(distances)) if len(distances) > 1 else "-"
             row(kind, name_of(prior), float(np.mean(distances)), spread, *beside)
     if chosen.pictures:
-        draw_pictures(chosen.pictures, strips)
+        draw_strips(chosen.pictures, strips)
 
 
 def name_of(prior: Any) -> str:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import images, row
+from common import draw_strips, images, row
 
 import isthmus as ist
 from isthmus.data.builtin import named
@@ -80,18 +80,11 @@ def between(generator: ist.Generator, judge: Judge, test: np.ndarray, train: np.
 
 def draw_pictures(path: str, generator: ist.Generator, test: np.ndarray, labels: np.ndarray) -> None:
     """Fives, each with nine others, and two digits with the rows between them, by each path."""
-    from matplotlib.figure import Figure
-
     fives, seven, two = test[labels == 5][:5], test[labels == 7][0], test[labels == 2][0]
     strips = {f"spread {s}": np.concatenate([five[None], generator.vary(five, 9, s, random_state=0)])
               for five, s in zip(fives, SPREADS, strict=True)}  # fmt: skip
     strips |= {name: generator.interpolate(seven, two, 10, name) for name in PATHS}
-    figure = Figure(figsize=(8, len(strips) * 0.7), layout="constrained")
-    for axes, (name, some) in zip(figure.subplots(len(strips)), strips.items(), strict=True):
-        axes.imshow(np.concatenate(list(some), axis=1), cmap="gray_r", vmin=0, vmax=255)
-        axes.set_ylabel(name, rotation=0, ha="right", va="center")
-        axes.set(xticks=[], yticks=[])
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    draw_strips(path, strips, 10)
 
 
 def main() -> None:

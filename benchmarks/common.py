@@ -68,6 +68,18 @@ def watched(work: Callable[[], T]) -> tuple[T, float]:
         watcher.join()
 
 
+def draw_strips(path: str, strips: dict[str, np.ndarray], many: int = 20) -> None:
+    """A line of the first samples for each row of the table."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(many * 0.5 + 2, len(strips) * 0.52), layout="constrained")
+    for axes, (name, some) in zip(figure.subplots(len(strips), squeeze=False)[:, 0], strips.items(), strict=True):
+        axes.imshow(np.concatenate(list(some[:many]), axis=1), cmap="gray_r", vmin=0, vmax=255)
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+        axes.set(xticks=[], yticks=[])
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+
+
 def row(*cells: object) -> None:
     """One line of a table, flushed, so that a killed run shows how far it came."""
     print("  ".join(f"{c:>12.4f}" if isinstance(c, float) else f"{c!s:>12}" for c in cells), flush=True)
