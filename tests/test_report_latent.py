@@ -27,7 +27,7 @@ class Shown:
     def __init__(self, ae: ist.Autoencoder, X: object, y: np.ndarray | None = None, given: object = None) -> None:
         source = ae._source(X)
         self.latent = latent_for_page(ae, source, ae._given(given, source.rows), y)
-        self.text = latent_page.latent(self)  # type: ignore[arg-type]
+        self.text = latent_page.latent(self.latent)
         self.reader = Reader(page("title", "report", "about", [self.text]))
 
 

@@ -15,9 +15,8 @@ from isthmus.estimators.generator_figures import Judged, quality
 from isthmus.estimators.generator_judging import judged
 from isthmus.estimators.generator_rows import Material, Rows, material_of
 from isthmus.estimators.latent import latent_for_page
-from isthmus.files import written_whole
 from isthmus.records import Layout
-from isthmus.report import generation
+from isthmus.report import frame, generation
 from isthmus.report.figures import as_text, is_image, shown
 from isthmus.report.generation import Sheet, Twins
 from isthmus.report.generation_columns import Marginal
@@ -55,9 +54,7 @@ def write_report(
     target: Hashable | None = None,
 ) -> Path:
     """What `Generator.report` promises."""
-    with written_whole(path) as beside:  # a path that cannot be written is refused before the work
-        page = generation.render(page_of(generator, train, held_out, labels, target))
-        beside.write_bytes(page.encode("utf-8", errors="replace"))
+    frame.write(path, lambda: generation.render(page_of(generator, train, held_out, labels, target)))
     return Path(path)
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from isthmus.report import frame, plots
-from isthmus.report.elements import Markup, figure, paragraph, picture, section, table
+from isthmus.report.elements import Markup, figure, paragraph, picture, section, settings, table
 from isthmus.report.figures import shown
-from isthmus.report.page import verdict
+from isthmus.report.verdict_list import verdict_section, wrong_first
 from isthmus.verdicts import Verdict
 
 DRAWN = 3000
@@ -101,23 +101,21 @@ def render(data: Anomalies) -> str:
         oddest(data),
         f'<div class="pair">{calibration(data)}{spread(data)}</div>',
         f'<div class="pair">{order(data)}{moved(data)}</div>',
-        section("details", "How it was made", "<details><summary>Settings</summary>\n"
-                f"{table(('name', 'value'), data.details, 'Details', words=(0, 1))}</details>"),
-    ]  # fmt: skip
+        settings(data.details),
+    ]
     return frame.page(data.title, "anomaly report", data.about, parts, data.key, LOOK)
 
 
 def judged(data: Anomalies) -> str:
     """The verdicts, what is wrong first."""
-    ranked = sorted(data.verdicts, key=lambda one: ("bad", "note", "good").index(one.level))
+    ranked = wrong_first(data.verdicts)
     bad = sum(one.level == "bad" for one in ranked)
     lead = "Nothing speaks against these alarms."
     if bad:
         lead = "The alarms are not to be trusted as they are: see below."
     elif ranked and ranked[0].level == "note":
         lead = "The alarms can be trusted, and something is worth knowing."
-    items = "\n".join(verdict(one) for one in ranked)
-    return section("verdicts", "Verdicts", paragraph(lead), f'<ul class="verdicts">\n{items}\n</ul>')
+    return verdict_section(lead, ranked)
 
 
 def p_in_words(value: float) -> str:

@@ -50,6 +50,12 @@ def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], caption: str,
     )
 
 
+def settings(details: Sequence[tuple[str, str]]) -> str:
+    """The section, folded, of how something was made."""
+    listed = table(("name", "value"), details, "Details", words=(0, 1))
+    return section("details", "How it was made", f"<details><summary>Settings</summary>\n{listed}</details>")
+
+
 def honest(data: ReportData) -> str:
     """Which rows are shown, and which figure to trust about rows that were never seen."""
     said = "The rows shown are those passed to this report"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 from isthmus.files import written_whole
@@ -45,8 +45,9 @@ def page(
     )
 
 
-def write(path: str | os.PathLike[str], text: str) -> None:
-    """Write a page to ``path``, whole or not at all.
+def write(path: str | os.PathLike[str], text: str | Callable[[], str]) -> None:
+    """Write a page to ``path``, whole or not at all; where ``text`` is what makes the page, a path that cannot be
+    written is refused before that work.
 
     Raises
     ------
@@ -55,4 +56,5 @@ def write(path: str | os.PathLike[str], text: str) -> None:
     """
     with written_whole(path) as beside:
         # A lone surrogate in a column's name must not cost the report.
-        beside.write_bytes(text.encode("utf-8", errors="replace"))
+        made = text if isinstance(text, str) else text()
+        beside.write_bytes(made.encode("utf-8", errors="replace"))

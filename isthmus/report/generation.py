@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from isthmus.report import frame, latent_page, plots
-from isthmus.report.elements import Markup, figure, paragraph, picture, section, table
+from isthmus.report.elements import Markup, figure, paragraph, picture, section, settings, table
 from isthmus.report.figures import shown
 from isthmus.report.generation_columns import Marginal, marginals, percents
 from isthmus.report.latent_page import Latent
-from isthmus.report.page import verdict
+from isthmus.report.verdict_list import verdict_section, wrong_first
 from isthmus.verdicts import Verdict
 
 BINS = 40
@@ -111,31 +111,28 @@ class Generation:
 
 def render(data: Generation) -> str:
     """The whole page as text."""
-    page: Any = data  # of which the space of codes is all that is read
     parts = [
         judged(data),
         sheets(data),
         f'<div class="pair">{quality(data)}{privacy(data)}</div>',
         marginals(data.marginals, data.columns_of),
         twins(data),
-        latent_page.latent(page),
-        section("details", "How it was made", "<details><summary>Settings</summary>\n"
-                f"{table(('name', 'value'), data.details, 'Details', words=(0, 1))}</details>"),
-    ]  # fmt: skip
+        latent_page.latent(data.latent),
+        settings(data.details),
+    ]
     return frame.page(data.title, "generator report", data.about, parts, data.key, LOOK)
 
 
 def judged(data: Generation) -> str:
     """The verdicts, what is wrong first."""
-    ranked = sorted(data.verdicts, key=lambda one: ("bad", "note", "good").index(one.level))
+    ranked = wrong_first(data.verdicts)
     wrong = sum(one.level == "bad" for one in ranked)
     lead = "Nothing speaks against this generator."
     if wrong:
         lead = f"{wrong} problem{'s' if wrong > 1 else ''} found."
     elif ranked[0].level == "note":
         lead = "No problem found, and something is worth knowing."
-    items = "\n".join(map(verdict, ranked))
-    return section("verdicts", "Verdicts", paragraph(lead), f'<ul class="verdicts">\n{items}\n</ul>')
+    return verdict_section(lead, ranked)
 
 
 # ---------------------------------------------------------------------- rows

@@ -8,7 +8,7 @@ import numpy as np
 
 from isthmus.diagnostics.plane import Holes
 from isthmus.report.elements import figure, paragraph, section
-from isthmus.report.figures import CodeMap, ReportData, spaced
+from isthmus.report.figures import CodeMap, spaced
 from isthmus.report.latent_holes import PANELS, box_of_grid, paint_holes
 from isthmus.report.latent_map import (
     Look,
@@ -52,9 +52,8 @@ class Latent:
     given: bool
 
 
-def latent(data: ReportData) -> str:
+def latent(found: Latent | None) -> str:
     """All that is said of the space of codes."""
-    found = data.latent
     if found is None:
         return ""
     pair = "".join(part for part in (pictures_on_map(found), decoded_pictures(found)) if part)

@@ -17,13 +17,10 @@ from isthmus.report.figures import ReportData, shown
 from isthmus.report.latent_page import latent
 from isthmus.report.sequence_page import oddest_runs, some_runs, steps
 from isthmus.report.table_page import odd_rows, table_columns
-from isthmus.verdicts import Verdict
+from isthmus.report.verdict_list import verdict_section
 
 KNOWN = ("epoch", "cost", "loss", "valid_cost", "valid_loss", "valid_rmse", "learning_rate", "seconds")
 """The names in a history that are not penalties."""
-WORDS = {"good": "good", "note": "note", "bad": "problem", "none": "n/a"}
-SIGNS = {"good": "M4 10.5 8 14.5 16 5.5", "note": "M10 9v6M10 5v.5", "bad": "M10 4v8M10 15v.5", "none": "M6 10h8"}
-"""What stands at a verdict of each level; "none" is that of what does not apply, which is no praise."""
 
 
 def write(path: str | os.PathLike[str], data: ReportData) -> None:
@@ -38,7 +35,7 @@ def render(data: ReportData) -> str:
         rebuilt(data),
         samples(data),
         *middle(data),
-        latent(data),
+        latent(data.latent),
         oddest(data),
         f'<div class="pair">{sizes(data)}{learning(data)}</div>',
         details(data),
@@ -65,7 +62,6 @@ def rebuilt(data: ReportData) -> str:
 
 
 def verdicts(data: ReportData) -> str:
-    items = "\n".join(verdict(item) for item in data.diagnosis.verdicts)
     bad = sum(item.level == "bad" for item in data.diagnosis.verdicts)
     notes = sum(item.level == "note" for item in data.diagnosis.verdicts)
     lead = "Nothing speaks against this model."
@@ -73,20 +69,7 @@ def verdicts(data: ReportData) -> str:
         lead = f"{bad} problem{'s' if bad > 1 else ''} found."
     elif notes:
         lead = f"No problem found, and {'one thing' if notes == 1 else f'{notes} things'} worth knowing."
-    return section("verdicts", "Verdicts", paragraph(lead), f'<ul class="verdicts">\n{items}\n</ul>')
-
-
-def verdict(item: Verdict) -> str:
-    level = item.level if item.applies else "none"
-    icon = (
-        f'<svg class="icon" viewBox="0 0 20 20" aria-hidden="true"><circle cx="10" cy="10" r="9.2"/>'
-        f'<path d="{SIGNS[level]}"/></svg>'
-    )
-    advice = f'<span class="advice">Try: {escape(item.advice)}</span>' if item.advice else ""
-    return (
-        f'<li class="{level}">{icon}<div><b>{escape(item.name[:1].upper() + item.name[1:])}</b> '
-        f'<span class="level">{WORDS[level]}</span><br>{escape(item.sentence)}{advice}</div></li>'
-    )
+    return verdict_section(lead, data.diagnosis.verdicts)
 
 
 def learning(data: ReportData) -> str:
