@@ -25,7 +25,7 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -95,18 +95,24 @@ Line = tuple[Fidelity, float, float, float]
 """Figures of one seed: fidelity, the share near training images and its error, and the seconds of the fit."""
 
 
-def judged(
-    kind: str, x: np.ndarray, held_out: np.ndarray, test: np.ndarray, judge: Judge, quick: bool, seed: int
-) -> Any:
+class Features(NamedTuple):
+    """Of real images, (n, features) each."""
+
+    train: np.ndarray
+    held_out: np.ndarray
+    test: np.ndarray
+
+
+def judged(kind: str, x: np.ndarray, known: Features, judge: Judge, quick: bool, seed: int) -> Any:
     """The line of one seed, and the images."""
     start = time.perf_counter()
     drawer = KINDS[kind](x, quick, seed)
     seconds = time.perf_counter() - start
     drawn = np.asarray(drawer(), dtype=np.float32)
     features = judge.features(drawn)
-    near = copies(features, judge.features(x), judge.features(held_out), random_state=seed)
-    beside = np.random.default_rng(seed).permutation(len(test))[:SAMPLES]
-    return (fidelity(judge.features(test[beside]), features, random_state=seed), near.share, near.error, seconds), drawn
+    near = copies(features, known.train, known.held_out, random_state=seed)
+    beside = np.random.default_rng(seed).permutation(len(known.test))[:SAMPLES]
+    return (fidelity(known.test[beside], features, random_state=seed), near.share, near.error, seconds), drawn
 
 
 def spread(values: list[float]) -> float:
@@ -121,6 +127,7 @@ def table(data: str, kinds: list[str], seeds: list[int], quick: bool, pictures: 
     order = np.random.default_rng(0).permutation(len(train))
     held_out, x = train[order[:HELD_OUT]], train[order[HELD_OUT:]]
     x = x[:20_000] if quick else x
+    known = Features(judge.features(x), judge.features(held_out), judge.features(test))
     print(f"\n{data}: {len(x):,} training images, code size {CODE_SIZE}, seeds {seeds}")
     row("generator", "distance", "spread", "precision", "recall", "density", "coverage", "told apart", "near train",
         "(error)", "seconds")  # fmt: skip
@@ -128,7 +135,7 @@ def table(data: str, kinds: list[str], seeds: list[int], quick: bool, pictures: 
     strips = {}
     for kind in kinds:
         for seed in seeds:
-            line, drawn = judged(kind, x, held_out, test, judge, quick, seed)
+            line, drawn = judged(kind, x, known, judge, quick, seed)
             found.setdefault(kind, []).append(line)
             strips.setdefault(kind, drawn)
         lines = found[kind]

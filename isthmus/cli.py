@@ -30,6 +30,7 @@ from isthmus.cli_options import (
     LearningRate,
     MaxTime,
     ModelFile,
+    ModelOut,
     Quiet,
     Scale,
     Seed,
@@ -136,9 +137,7 @@ def overview(
 def fit(
     context: typer.Context,
     data: DataFile,
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE", show_default=False, help="The .safetensors file to write.")
-    ],
+    output: ModelOut,
     method: Annotated[
         str, typer.Option(metavar="NAME", help="The kind; 'isthmus methods' lists them.", rich_help_panel="Model")
     ] = "undercomplete",

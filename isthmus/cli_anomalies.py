@@ -17,6 +17,7 @@ from isthmus.cli_options import (
     LearningRate,
     MaxTime,
     ModelFile,
+    ModelOut,
     Quiet,
     TableFile,
 )
@@ -36,9 +37,7 @@ PAGES = (".html", ".htm")
 @anomalies.command("fit")
 def fit(
     data: DataFile,
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE", show_default=False, help="The .safetensors file to write.")
-    ],
+    output: ModelOut,
     alarm_rate: Annotated[float, typer.Option(help="Share of ordinary rows that may raise an alarm.")] = 0.01,
     distance: Annotated[
         bool, typer.Option("--distance/--no-distance", help="Whether the distance to the nearest row counts too.")

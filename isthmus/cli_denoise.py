@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from isthmus.cli_options import ModelOut
 from isthmus.errors import InputError
 from isthmus.outputs import check_output
 
@@ -27,9 +28,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but erro
 @denoise.command("fit")
 def fit(
     data: Annotated[str, typer.Argument(metavar="DATA", show_default=False, help=f"What to learn from. {DATA}")],
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE", show_default=False, help="The .safetensors file to write.")
-    ],
+    output: ModelOut,
     noise: Annotated[
         str,
         typer.Option(help="gaussian, salt_and_pepper, mask or blocks, for clean DATA; blind, for noisy DATA alone."),

@@ -18,6 +18,7 @@ from isthmus.cli_options import (
     LearningRate,
     MaxTime,
     ModelFile,
+    ModelOut,
     Quiet,
     Seed,
     check_data,
@@ -72,9 +73,7 @@ DrawSeed = Annotated[
 @generate.command("fit")
 def fit(
     data: DataFile,
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE", show_default=False, help="The .safetensors file to write.")
-    ],
+    output: ModelOut,
     method: Annotated[
         str | None,
         typer.Option(

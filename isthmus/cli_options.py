@@ -56,6 +56,9 @@ DataFile = Annotated[
 ModelFile = Annotated[
     str, typer.Argument(metavar="MODEL", show_default=False, help="The .safetensors file that fit wrote.")
 ]
+ModelOut = Annotated[
+    str, typer.Option("-o", "--output", metavar="FILE", show_default=False, help="The .safetensors file to write.")
+]
 TableFile = Annotated[
     str,
     typer.Option(

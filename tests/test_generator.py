@@ -1,5 +1,6 @@
 """The generator: rows from scratch, near an example, between two and around known cells; through codes and by cells."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -495,3 +496,34 @@ def test_missing_pixels_are_filled(pictures: ist.Generator) -> None:
     half[7] = False
     with pytest.raises(ist.errors.InputError, match="contains NaN"):
         pictures.inpaint(picture, half)
+
+
+def test_missing_pixels_beside_a_mask_are_told(pictures: ist.Generator) -> None:
+    two = X[:2].astype(np.float64)
+    two[1, 4:] = np.nan
+    for mask in (np.ones((4, 4), dtype=bool), np.ones((3, 8, 8), dtype=bool)):
+        said = f"mask must have the shape of the rows, (2, 8, 8), or of one, (8, 8); got {mask.shape}"
+        with pytest.raises(ist.InputError, match=re.escape(said)):
+            pictures.inpaint(two, mask)
+    with pytest.raises(ist.InputError, match="mask must hold truth values"):
+        pictures.inpaint(two, np.eye(8))
+    half = np.zeros((8, 8), dtype=bool)
+    half[4:] = True
+    half[7, 2:4] = False
+    said = (
+        r"Input x contains NaN. Missing cells: pixel \(7, 2\) \(1\), pixel \(7, 3\) \(1\); 2 cells in 1 of 2 rows. "
+        ".* Or let mask be True there, so that they are filled."
+    )
+    with pytest.raises(ist.InputError, match=said):
+        pictures.inpaint(two, half, draws=3)
+
+
+def test_a_mask_of_pixels_covers_the_missing_ones_of_all_colours() -> None:
+    colours = np.stack([X[:200], 16 - X[:200], X[:200] // 2], axis=-1).astype(np.float32)
+    generator = ist.Generator(prior="normal", **QUICK | {"epochs": 1}).fit(colours)
+    rows, mask = colours[:2].copy(), np.zeros((8, 8), dtype=bool)
+    mask[5:] = True
+    rows[:, mask, 1] = np.nan
+    filled = generator.inpaint(rows, mask, random_state=0)
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[:, ~mask], colours[:2][:, ~mask])

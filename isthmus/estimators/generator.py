@@ -26,6 +26,7 @@ from isthmus.estimators.known_cells import (
     known_cells,
     mask_of,
     one_or_more,
+    refuse_gaps,
     warn_of_unseen,
     with_gaps_filled,
     without_gaps,
@@ -335,12 +336,14 @@ class Generator(BaseEstimator):
         InputError : nothing is to be filled, or everything of a row; that is `sample`.
         """
         check_is_fitted(self, "drawing_")
-        draws, X = whole("draws", draws, 1), one_or_more(x, self.form_)
+        draws, X, gaps = whole("draws", draws, 1), one_or_more(x, self.form_), None
         if isinstance(self.drawing_, CodesDrawn):
-            X, mask = without_gaps(X, mask)
+            X, gaps = without_gaps(X, self.form_)
         source = self._source(X, "x")
         generator, rows = self._generator(random_state), np.repeat(np.arange(source.rows), draws)
-        hidden = mask_of(mask, source)
+        hidden = mask_of(gaps if mask is None else mask, source)
+        if gaps is not None:
+            refuse_gaps(gaps, hidden, source)
         if isinstance(self.drawing_, CodesDrawn):
             values = self.drawing_.inpaint(source, hidden, draws, given, generator)
         else:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.checks import counted, did_you_mean, is_real, listed
+from isthmus.checks import counted, did_you_mean, is_real, listed, missing_cells
 from isthmus.data import Form, Source
 from isthmus.data.arrays import short
 from isthmus.data.given import is_missing
@@ -124,15 +124,25 @@ def warn_of_unseen(raw: np.ndarray, drawing: CellsDrawn, form: Form) -> None:
         )
 
 
-def without_gaps(X: Any, mask: Any) -> tuple[Any, Any]:
-    """Pictures with their missing pixels, NaN, filled by anything, and a mask that is True there."""
+def without_gaps(X: Any, form: Form) -> tuple[Any, np.ndarray | None]:
+    """Pictures and other arrays of complete rows with their missing cells, NaN, filled by anything, and where these
+    are, bool of the shape of ``X``; None where none is missing, or the source itself knows of gaps, as of mixed tables
+    and sequences."""
+    if form.layout.columns is not None or form.layout.sequence:
+        return X, None
     if not isinstance(X, np.ndarray) or X.dtype.kind != "f" or not np.isnan(X).any():
-        return X, mask
+        return X, None
     gaps = np.isnan(X)
-    if mask is None:
-        return np.where(gaps, np.nanmin(X) if not gaps.all() else 0.0, X), gaps
-    hidden = np.broadcast_to(np.asarray(mask, dtype=bool), X.shape) if np.ndim(mask) <= X.ndim else np.asarray(mask)
-    return np.where(gaps & hidden, np.nanmin(X) if not gaps.all() else 0.0, X), mask
+    return np.where(gaps, np.nanmin(X) if not gaps.all() else 0.0, X), gaps
+
+
+def refuse_gaps(gaps: np.ndarray, hidden: np.ndarray, source: Source) -> None:
+    """Refuse missing cells, as `without_gaps` found them, that are not among the ``hidden`` (rows, *shape)."""
+    left = (gaps.reshape(hidden.shape) & ~hidden).reshape(source.rows, -1)
+    if left.any():
+        hit, shape = int(left.any(axis=1).sum()), source.layout.shape
+        said = missing_cells(source.argument, left.sum(axis=0), hit, source.rows, shape, source.names)
+        raise InputError(f"{said} Or let mask be True there, so that they are filled.")
 
 
 def mask_of(mask: Any, source: Source) -> np.ndarray:

@@ -95,11 +95,6 @@ def others(rows: np.ndarray, held_out: slice) -> np.ndarray:
     return np.concatenate([rows[: held_out.start], rows[held_out.stop :]])
 
 
-def without(total: int, rows: np.ndarray, held_out: slice) -> np.ndarray:
-    """(total,) weights: 1 for those of ``rows`` that are not held out, 0 for all others."""
-    return weight_of(total, others(rows, held_out))
-
-
 def weight_of(total: int, rows: np.ndarray) -> np.ndarray:
     """(total,) weights: 1 for these rows, 0 for all others."""
     weight = np.zeros(total)

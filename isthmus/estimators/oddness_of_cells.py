@@ -19,12 +19,13 @@ from isthmus.estimators.oddness import (
     ROWS,
     Making,
     folds,
+    others,
     states,
     summed,
     surprises_from,
     taught,
     warn_of_empty,
-    without,
+    weight_of,
 )
 from isthmus.records import EVALUATION, Batch, Context, Seen
 
@@ -89,7 +90,7 @@ class Cells:
         """From rows in random order; and how odd those are that were held out."""
         made, found = cls([], [], [], [], float(np.log(len(rows) + 1))), []
         for place, held_out in enumerate(folds(len(rows))):
-            made.models.append(making(place).fit(source, sample_weight=without(source.rows, rows, held_out)))
+            made.models.append(making(place).fit(source, sample_weight=weight_of(source.rows, others(rows, held_out))))
             found.append(costs_of(made.models[place], source, rows[held_out]))
         costs, x = (np.concatenate(parts) for parts in zip(*found, strict=True))
         known = ~np.isnan(costs).all(1)

@@ -51,9 +51,9 @@ class Ground:
     @torch.no_grad()
     def of(cls, prior: MixtureOfNormals, given: Tensor | None) -> Ground:
         """``given`` is (1, conditions), or None."""
-        triangles, log_scale, log_shares, centres = components(prior, 1, given)
+        triangles, log_scale, log_shares, centres = prior.components(1, given)
         whitening = torch.linalg.inv(triangles)
-        return cls((log_shares.log_softmax(0) - log_scale.sum(-1, keepdim=True))[:, 0], centres[:, 0], whitening)
+        return cls((log_shares - log_scale.sum(-1, keepdim=True))[:, 0], centres[:, 0], whitening)
 
     def odds(self, x: Tensor) -> Tensor:
         """(k, m) log density of points (m, size) in each component, times its share; all together is the mixture's."""
@@ -91,28 +91,12 @@ def at_home(prior: MixtureOfNormals, x: Tensor, given: Tensor | None, generator:
 
     What rows are given (n, conditions) says which components there are, and of quantities where they lie.
     """
-    triangles, log_scale, log_shares, centres = components(prior, len(x), given)
+    triangles, log_scale, log_shares, centres = prior.components(len(x), given)
     noise = torch.linalg.solve_triangular(triangles, (x - centres).mT, upper=False).mT
     odds = log_shares + standard_log_prob(noise) - log_scale.sum(-1, keepdim=True)
     drawn = torch.multinomial(odds.softmax(0).T.to(generator.device), 1, generator=generator)[:, 0].to(x.device)
     row = torch.arange(len(x), device=x.device)
     return AtHome(centres[drawn, row], triangles[drawn], noise[drawn, row])
-
-
-def components(prior: MixtureOfNormals, n: int, given: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """For n rows that are given something (n, conditions): the triangles (k, size, size), the logarithms of their
-    diagonals (k, size), of the shares (k, n), and the means (k, n, size).
-
-    Of (y, z) with the triangle [[A, 0], [B, C]], z given quantities y is normal around mean + B noise_y, with C.
-    """
-    q = prior.quantities
-    if given is None or prior.labelled is None:
-        shares, centres = prior.log_shares[:, None], prior.means[:, None, q:]
-        return *prior.of_codes(), shares.expand(-1, n), centres.expand(-1, n, -1)
-    triangles, log_scale = prior.triangles()
-    shares, told = prior.known(given, triangles, log_scale)
-    centres = prior.means[:, None, q:] + told @ triangles[:, q:, :q].mT
-    return triangles[:, q:, q:], log_scale[:, q:], shares, centres
 
 
 def some_at_once(prior: MixtureOfNormals) -> int:

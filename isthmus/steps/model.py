@@ -103,22 +103,19 @@ class StepModel:
 
     def _mended(self, series: np.ndarray, channel: int, reach: Reach) -> np.ndarray:
         """(steps,) of one channel, in the series' units."""
-        own, window, tail = (
-            (series - self.middle[channel]) / self.scale[channel],
-            len(self.weights),
-            self.tails[channel],
-        )
+        middle, scale, (tail, _) = self.middle[channel], self.scale[channel], self.tails[channel]
+        own, window = (series - middle) / scale, len(self.weights)
         told = np.isnan(own)
         for _ in range(window // 4 + 1):
             reach.fill(own, np.flatnonzero(told))
             error = np.abs(own - reach.told(own)) / reach.spread
-            far = np.flatnonzero((tail[0].surprise(error) > FAR) & ~told)
+            far = np.flatnonzero((tail.surprise(error) > FAR) & ~told)
             # The first within a window's reach: those behind it may be odd because of it.
             first = far[np.diff(far, prepend=-window - 1) > window]
             if not len(first):
                 break
             told[first] = True
-        return np.where(told, own * self.scale[channel] + self.middle[channel], series)
+        return np.where(told, own * scale + middle, series)
 
     def _reaches(self, gaps: np.ndarray) -> Iterator[Reach]:
         """What windows tell, channel by channel, where ``gaps`` (steps, channels) lie in them."""

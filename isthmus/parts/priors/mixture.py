@@ -157,20 +157,26 @@ class MixtureOfNormals(Grown, Placed):
         shares = (self.log_shares[:, None] + likely).masked_fill(~own, -torch.inf)
         return torch.log_softmax(shares, 0), noise
 
+    def components(self, n: int, given: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """For n rows that are given something (n, conditions): the triangles (k, size, size), the logarithms of their
+        diagonals (k, size), of the shares (k, n), and the means (k, n, size).
+
+        Of (y, z) with the triangle [[A, 0], [B, C]], z given quantities y is normal around mean + B noise_y, with C.
+        """
+        q = self.quantities
+        if given is None or self.labelled is None:
+            shares, centres = torch.log_softmax(self.log_shares, 0)[:, None], self.means[:, None, q:]
+            return *self.of_codes(), shares.expand(-1, n), centres.expand(-1, n, -1)
+        triangles, log_scale = self.triangles()
+        shares, noise = self.known(given, triangles, log_scale)
+        centres = self.means[:, None, q:] + noise @ triangles[:, q:, :q].mT
+        return triangles[:, q:, q:], log_scale[:, q:], shares, centres
+
     def density(self, x: Tensor, context: Context | None = None) -> Tensor:
-        flat, q = x.reshape(-1, self.size), self.quantities
+        flat = x.reshape(-1, self.size)
         given = None if context is None or self.labelled is None else told(context.given, x)
-        if given is None:
-            triangles, log_scale = self.of_codes()
-            log_shares = torch.log_softmax(self.log_shares, 0)[:, None]
-            away = flat - self.means[:, None, q:]
-        else:
-            # Of (y, z) with the triangle [[A, 0], [B, C]], z given y is normal around mean + B noise_y, with C.
-            triangles, log_scale = self.triangles()
-            log_shares, noise = self.known(given, triangles, log_scale)
-            away = flat - self.means[:, None, q:] - noise @ triangles[:, q:, :q].mT
-            triangles, log_scale = triangles[:, q:, q:], log_scale[:, q:]
-        noise = torch.linalg.solve_triangular(triangles, away.mT, upper=False).mT
+        triangles, log_scale, log_shares, centres = self.components(len(flat), given)
+        noise = torch.linalg.solve_triangular(triangles, (flat - centres).mT, upper=False).mT
         each = standard_log_prob(noise) - log_scale.sum(-1, keepdim=True)
         return torch.logsumexp(log_shares + each, 0).reshape(x.shape[:-1])
 
