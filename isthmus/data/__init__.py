@@ -4,6 +4,7 @@ from isthmus.data.archive import ucr
 from isthmus.data.batches import batches, split
 from isthmus.data.builtin import digits, named
 from isthmus.data.clips import video
+from isthmus.data.documents import Documents, documents
 from isthmus.data.form import Form
 from isthmus.data.hailstone import hailstone
 from isthmus.data.idx import read_idx
@@ -18,10 +19,12 @@ from isthmus.data.sequences import SequenceSource, sequences
 from isthmus.data.sources import ArraySource, ParquetSource, Source, SparseSource, digest
 from isthmus.data.tokens import TextSource, text
 from isthmus.data.windows import Windows
+from isthmus.data.words import Words
 from isthmus.data.writers import write_table
 
 __all__ = [
     "ArraySource",
+    "Documents",
     "Form",
     "Images",
     "ParquetSource",
@@ -32,9 +35,11 @@ __all__ = [
     "SparseSource",
     "TextSource",
     "Windows",
+    "Words",
     "batches",
     "digest",
     "digits",
+    "documents",
     "frames",
     "hailstone",
     "image_folder",
