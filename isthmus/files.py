@@ -91,7 +91,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         with open(beside, "rb") as written:
             os.fsync(written.fileno())
         os.replace(beside, target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         if not _is_about(error, beside, target):
             raise
@@ -114,7 +114,7 @@ def _is_about(error: OSError, beside: Path, target: Path) -> bool:
     return Path(os.fsdecode(error.filename)) in (beside, target, target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Put the new name on the disk too, where the system knows how to."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)

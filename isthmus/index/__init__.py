@@ -1,0 +1,1 @@
+"""Binary codes in memory and on disk, and exact search among them."""
