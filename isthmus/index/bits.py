@@ -13,7 +13,7 @@ LEAST, MOST = 8, 1024
 BLOCK = 1 << 16
 """Distances that are counted at once: few enough that their words stay in a core's cache."""
 
-TOGETHER = 64
+TOGETHER = 16
 """Queries that a block of codes is compared with at once; the block is shorter the more they are."""
 
 

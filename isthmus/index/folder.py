@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus.errors import FileFormatError, InputError
-from isthmus.files import sync_folder
-from isthmus.files import cannot_write
+from isthmus.files import cannot_write, sync_folder
 from isthmus.index import about as about_file
 from isthmus.index.about import About
 from isthmus.index.collection import Collection
