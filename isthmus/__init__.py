@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.field import draw_vector_field, vector_field
     from isthmus.estimators.files import load
     from isthmus.estimators.generator import Generator
+    from isthmus.estimators.retriever import Retriever
     from isthmus.papers import Paper
     from isthmus.parts.augmentations import Crop, Flip, Shift, Together
     from isthmus.parts.bottlenecks.binary import Binary
@@ -59,10 +60,12 @@ if TYPE_CHECKING:
     from isthmus.parts.networks.clips import FramesTogether
     from isthmus.parts.networks.convolutional import Convolutional
     from isthmus.parts.networks.dense import Dense
+    from isthmus.parts.networks.linear_decoder import LinearDecoder
     from isthmus.parts.networks.modules import Modules
     from isthmus.parts.networks.recurrent import Recurrent
     from isthmus.parts.networks.restoring import Restoring
     from isthmus.parts.penalties.adversarial import AdversarialPrior, FactorTC
+    from isthmus.parts.penalties.bits import Balance, Independence
     from isthmus.parts.penalties.contractive import Contractive, HigherOrderContractive
     from isthmus.parts.penalties.correlation import TotalCorrelation
     from isthmus.parts.penalties.discrepancy import MMD
@@ -92,6 +95,7 @@ HOMES = {
     "isthmus.estimators.field": "draw_vector_field vector_field",
     "isthmus.estimators.files": "load",
     "isthmus.estimators.generator": "Generator",
+    "isthmus.estimators.retriever": "Retriever",
     "isthmus.papers": "Paper",
     "isthmus.parts.augmentations": "Crop Flip Shift Together",
     "isthmus.parts.bottlenecks.binary": "Binary",
@@ -116,10 +120,12 @@ HOMES = {
     "isthmus.parts.networks.clips": "FramesTogether",
     "isthmus.parts.networks.convolutional": "Convolutional",
     "isthmus.parts.networks.dense": "Dense",
+    "isthmus.parts.networks.linear_decoder": "LinearDecoder",
     "isthmus.parts.networks.modules": "Modules",
     "isthmus.parts.networks.recurrent": "Recurrent",
     "isthmus.parts.networks.restoring": "Restoring",
     "isthmus.parts.penalties.adversarial": "AdversarialPrior FactorTC",
+    "isthmus.parts.penalties.bits": "Balance Independence",
     "isthmus.parts.penalties.contractive": "Contractive HigherOrderContractive",
     "isthmus.parts.penalties.correlation": "TotalCorrelation",
     "isthmus.parts.penalties.discrepancy": "MMD",

@@ -38,6 +38,7 @@ from isthmus.cli_options import (
     ValidationFraction,
     check_data,
 )
+from isthmus.cli_search import search
 from isthmus.cli_tables import impute
 from isthmus.errors import InputError
 from isthmus.outputs import check_folder, check_output
@@ -114,6 +115,7 @@ app = typer.Typer(
 app.add_typer(denoise)
 app.add_typer(anomalies)
 app.add_typer(generate)
+app.add_typer(search)
 
 
 def main() -> None:

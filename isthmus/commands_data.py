@@ -29,6 +29,7 @@ OWN = {
     "Denoiser": "its own command: isthmus denoise apply",
     "AnomalyDetector": "its own command: isthmus anomalies score",
     "Generator": "its own commands: isthmus generate sample, vary and walk",
+    "Retriever": "its own commands: isthmus search query, add and remove",
 }
 """The commands that use a task's model."""
 

@@ -10,7 +10,7 @@ from isthmus import storage, verdicts
 from isthmus.checks import counted, listed
 from isthmus.commands_lines import column_options, line, say_next, short, size_in_words
 from isthmus.commands_tables import entry_width, opened, say_read_as, say_scales, say_table, table_in_words
-from isthmus.data import Scaling, digest, split
+from isthmus.data import Form, Scaling, digest, split
 from isthmus.data.decisions import MODES
 from isthmus.data.table_form import TableForm
 from isthmus.estimators import comparison
@@ -21,6 +21,8 @@ from isthmus.estimators.files import load
 from isthmus.estimators.generator import Generator
 from isthmus.estimators.reporting import network_in_words as other_network
 from isthmus.estimators.reporting import row_in_words
+from isthmus.estimators.retriever import Retriever
+from isthmus.estimators.retriever_files import index_of
 from isthmus.estimators.settings import plan_for
 from isthmus.parts.networks.dense import Dense
 from isthmus.parts.priors.mixture import MixtureOfNormals
@@ -56,6 +58,10 @@ def info_of_model(path: str, every: bool) -> None:
         model = model.autoencoder_
     if isinstance(model, AnomalyDetector):
         say_detector(model)
+        say_file(path, about)
+        return
+    if isinstance(model, Retriever):
+        say_retriever(model, path)
         say_file(path, about)
         return
     if isinstance(model, Generator):
@@ -114,6 +120,35 @@ def say_detector(detector: AnomalyDetector) -> None:
         line("network", network_in_words(inner.parts_, width, inner.code_size_))
     if isinstance(detector.form_, TableForm):
         say_table(detector.form_, None, option="")
+
+
+def say_retriever(retriever: Retriever, path: str) -> None:
+    """What is found, by which codes, and what the index beside the model holds."""
+    folder, store = index_of(Path(path)), retriever.store_
+    texts = None if retriever.words_ is None else f"texts, by {counted(len(retriever.words_.vocabulary), 'word')}"
+    line("retriever", f"of {texts or row_in_words(form_of(retriever).layout, most=True)}")
+    line("codes", codes_in_words(retriever))
+    some = listed(store.ids[:3].tolist(), 3)
+    line("items", f"{len(retriever):,}; their ids are {store.kind}, such as {some}" if len(retriever) else "none")
+    if folder.is_dir():
+        line("index", f"{folder} ({index_in_words(folder)})")
+
+
+def form_of(retriever: Retriever) -> Form:
+    """What the rows of a fit looked like."""
+    hasher = retriever.hasher_
+    return hasher.autoencoder.form_ if hasher.projection is None else hasher.projection.form
+
+
+def codes_in_words(retriever: Retriever) -> str:
+    """How long codes are, how they were learnt, and what stands beside them."""
+    beside = f"; beside them {counted(retriever.store_.floats, 'real number')} to order by" if retriever.rerank else ""
+    return f"{retriever.bits_} bits, method {retriever.hasher_.method!r}{beside}"
+
+
+def index_in_words(folder: Path) -> str:
+    """How large the folder of an index is."""
+    return size_in_words(sum(file.stat().st_size for file in folder.iterdir()))
 
 
 def drawn_in_words(generator: Generator) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ HOMES = {
     "Denoiser": "isthmus.estimators.denoiser_files",
     "AnomalyDetector": "isthmus.estimators.anomaly_files",
     "Generator": "isthmus.estimators.generator_files",
+    "Retriever": "isthmus.estimators.retriever_files",
 }
 """The module of every estimator that a file may hold; ``restored(spec, tensors, composition, network)`` makes it."""
 
@@ -169,10 +171,12 @@ def load(path: str | os.PathLike[str], composition: Composition | None = None, n
     if home is None:
         known = " or a ".join(HOMES)
         raise FileFormatError(f"{path} holds {spec.get('estimator', 'something else')!r}, not an {known}")
+    module = importlib.import_module(home)
     try:
-        return importlib.import_module(home).restored(spec, tensors, composition, network)
+        made = module.restored(spec, tensors, composition, network)
     except (KeyError, TypeError) as error:
         raise FileFormatError(f"{path} is not a whole model: {error!r} is missing or of the wrong type") from error
+    return module.attached(made, Path(path)) if hasattr(module, "attached") else made
 
 
 def method_spec(method: Any) -> dict[str, Any]:
