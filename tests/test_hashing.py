@@ -18,12 +18,12 @@ from isthmus.errors import InputError
 from isthmus.estimators import hashing
 from isthmus.estimators.hashing import (
     Hasher,
-    Rotation,
     chosen_bits,
     mean_of_neighbours,
     share_found,
 )
 from isthmus.estimators.projection import Projection, nearest_rows, of_length_one, rarity
+from isthmus.estimators.rotation import Rotation
 from isthmus.index.bits import unpacked
 from isthmus.parts.bottlenecks.binary import Binary
 from isthmus.parts.bottlenecks.finite_scalar import FiniteScalar

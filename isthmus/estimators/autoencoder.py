@@ -210,7 +210,8 @@ class Autoencoder(
             numbers of at most 20 different values are labels; other numbers are quantities. The same must
             be given to `transform` and all others.
         shown : what the encoder is shown in place of the rows, of the shape of ``X``: their noisy twins, say, from
-            which ``X`` is rebuilt. `transform` and all others then take rows like these.
+            which ``X`` is rebuilt. `transform` and all others then take rows like these. With a corruption they are
+            shown outside training alone: in training it makes noisy twins anew, of ``X``.
         sample_weight : (n,) weights >= 0 of the rows in the mean cost.
         resume : go on from the state in the folder ``checkpoint``, if there is one.
 

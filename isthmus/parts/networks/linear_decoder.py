@@ -17,7 +17,7 @@ class LinearDecoder:
 
     With a linear decoder each unit of the code adds its own vector to what is rebuilt, so that codes that differ in
     few units stand for rows that differ little: Hamming distance means something. A decoder with layers may give any
-    meaning to any pattern of bits: on 20 Newsgroups the first 100 found by 32 bits were then 10 % worse.
+    meaning to any pattern of bits.
 
     Parameters
     ----------
