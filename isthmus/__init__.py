@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from isthmus.estimators.files import load
     from isthmus.estimators.generator import Generator
     from isthmus.estimators.retriever import Retriever
+    from isthmus.estimators.selecting import Selector
     from isthmus.papers import Paper
     from isthmus.parts.augmentations import Crop, Flip, Shift, Together
     from isthmus.parts.bottlenecks.binary import Binary
     from isthmus.parts.bottlenecks.categorical import GumbelSoftmax
     from isthmus.parts.bottlenecks.codebook import Codebook
+    from isthmus.parts.bottlenecks.concrete import Concrete, Cooling
     from isthmus.parts.bottlenecks.finite_scalar import FiniteScalar
     from isthmus.parts.bottlenecks.gaussian import Gaussian
     from isthmus.parts.bottlenecks.importance import ImportanceWeighted
@@ -96,11 +98,13 @@ HOMES = {
     "isthmus.estimators.files": "load",
     "isthmus.estimators.generator": "Generator",
     "isthmus.estimators.retriever": "Retriever",
+    "isthmus.estimators.selecting": "Selector",
     "isthmus.papers": "Paper",
     "isthmus.parts.augmentations": "Crop Flip Shift Together",
     "isthmus.parts.bottlenecks.binary": "Binary",
     "isthmus.parts.bottlenecks.categorical": "GumbelSoftmax",
     "isthmus.parts.bottlenecks.codebook": "Codebook",
+    "isthmus.parts.bottlenecks.concrete": "Concrete Cooling",
     "isthmus.parts.bottlenecks.finite_scalar": "FiniteScalar",
     "isthmus.parts.bottlenecks.gaussian": "Gaussian",
     "isthmus.parts.bottlenecks.importance": "ImportanceWeighted",

@@ -250,3 +250,9 @@ LIANG_2018 = Paper(
     "Variational autoencoders for collaborative filtering",
     "The Web Conference",
 )
+BALIN_2019 = Paper(
+    "Muhammed Fatih Balin and Abubakar Abid and James Zou",
+    2019,
+    "Concrete autoencoders: differentiable feature selection and reconstruction",
+    "International Conference on Machine Learning",
+)

@@ -25,6 +25,7 @@ from isthmus.papers import Paper
 from isthmus.parts.bottlenecks.binary import Binary
 from isthmus.parts.bottlenecks.categorical import GumbelSoftmax
 from isthmus.parts.bottlenecks.codebook import Codebook
+from isthmus.parts.bottlenecks.concrete import Concrete, Cooling
 from isthmus.parts.bottlenecks.finite_scalar import FiniteScalar
 from isthmus.parts.bottlenecks.gaussian import Gaussian
 from isthmus.parts.bottlenecks.importance import ImportanceWeighted
@@ -43,6 +44,7 @@ from isthmus.parts.networks.convolutional import Convolutional
 from isthmus.parts.networks.dense import Dense
 from isthmus.parts.networks.embedded import Embedded
 from isthmus.parts.networks.recurrent import Recurrent
+from isthmus.parts.networks.rows import Rows, check_untied
 from isthmus.parts.penalties.adversarial import AdversarialPrior, FactorTC
 from isthmus.parts.penalties.contractive import Contractive, HigherOrderContractive
 from isthmus.parts.penalties.correlation import TotalCorrelation
@@ -96,6 +98,9 @@ class Parts:
         more = {"given_size": given_size, "told": getattr(self.corruption, "tell", False), "categories": embedded}
         more = {name: value for name, value in more.items() if value}
         encoder, decoder = network.build(layout, hidden_size, code_size, out_size, generator, **more)
+        if getattr(parts["bottleneck"], "reads_rows", False):  # it chooses among the columns themselves
+            check_untied(decoder)
+            encoder = Rows(layout, given_size, getattr(self.corruption, "tell", False))
         beside: dict[str, Any] = {"rate": self.rate, "augmentation": self.augmentation}
         return compose(encoder, decoder=decoder, penalties=penalties, **beside, **parts)
 
@@ -461,3 +466,9 @@ def categorical(
 def multinomial_vae(beta: Schedule = Ramp(0.0, 0.2, epochs=10), dropped: float = 0.5) -> Parts:
     """Variational for rows of counts, such as what a user bought: half of it is hidden, and the rest foretells it."""
     return Parts(bottleneck=Gaussian(), loss=Multinomial(), corruption=Mask(dropped), rate=beta)
+
+
+@recipe(papers.BALIN_2019)
+def concrete(temperature: Schedule = Cooling()) -> Parts:
+    """A code that is some of the row's own columns: those from which the others are best rebuilt."""
+    return Parts(network=Dense(hidden=(0.5,)), bottleneck=Concrete(temperature))

@@ -31,6 +31,7 @@ HOMES = {
     "AnomalyDetector": "isthmus.estimators.anomaly_files",
     "Generator": "isthmus.estimators.generator_files",
     "Retriever": "isthmus.estimators.retriever_files",
+    "Selector": "isthmus.estimators.selecting_files",
 }
 """The module of every estimator that a file may hold; ``restored(spec, tensors, composition, network)`` makes it."""
 

@@ -157,7 +157,8 @@ def kind_in_words(model: Autoencoder) -> str:
         first, last = composition.encoder.entry.width, composition.loss.width(last)
     resolved = network.resolve(first, model.code_size_)
     hidden = [str(width) for width in resolved.hidden]
-    sizes = [str(first), *hidden, str(model.code_size_), *hidden[::-1], str(last)]
+    before = [] if getattr(composition.bottleneck, "reads_rows", False) else hidden  # its code is some of the columns
+    sizes = [str(first), *before, str(model.code_size_), *hidden[::-1], str(last)]
     more = [*([network.activation] if hidden else []), *paid]
     more += ["with a linear path beside the layers"] if network.linear_path else []
     columns = "" if model.form_.layout.columns is None else f"{counted(model.n_features_in_, 'column')} as "
