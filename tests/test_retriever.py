@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn.base import clone
@@ -14,6 +17,8 @@ from sklearn.exceptions import NotFittedError
 
 import isthmus as ist
 from isthmus.errors import FileFormatError, InputError
+from isthmus.estimators.retriever_rows import warn_of_same_codes
+from isthmus.index.folder import Folder
 
 BITS = 32
 
@@ -99,6 +104,14 @@ class TestQuery:
         found = retriever.query(rows[:3], 5, time_budget=60.0)
         assert found.exact.all()
         assert (found.recall == 1).all()
+
+    def test_numbers_of_numpy(self, retriever: ist.Retriever, rows: np.ndarray) -> None:
+        assert retriever.query(rows[:1], np.int64(3)).ids.shape == (1, 3)
+        assert len(retriever.radius(rows[:1], np.uint8(2))) == 1
+
+    def test_as_many_as_there_are(self, retriever: ist.Retriever, rows: np.ndarray) -> None:
+        assert retriever.query(rows[:2]).ids.shape == (2, 10)
+        assert retriever.query(rows[:2], where=[1, 2, 3]).ids.shape == (2, 3)
 
     def test_what_was_not_reached_in_time_has_no_id(self, retriever: ist.Retriever, rows: np.ndarray) -> None:
         many = np.repeat(rows, 100, axis=0)
@@ -191,11 +204,48 @@ class TestFiles:
         with pytest.raises(FileFormatError, match=largest.name):
             ist.load(tmp_path / "points.safetensors")
 
-    def test_without_its_index_it_begins_empty_and_says_so(self, model: Path, tmp_path: Path) -> None:
+    def test_without_its_index_it_is_refused(self, model: Path, tmp_path: Path) -> None:
         (tmp_path / "alone.safetensors").write_bytes(model.read_bytes())
-        with pytest.warns(ist.DataWarning, match="begins empty"):
-            alone = ist.load(tmp_path / "alone.safetensors")
-        assert len(alone) == 0
+        with pytest.raises(InputError, match=r"alone\.index.*not there"):
+            ist.load(tmp_path / "alone.safetensors")
+
+    def test_a_save_that_fails_leaves_what_was_there(
+        self, retriever: ist.Retriever, rows: np.ndarray, tmp_path: Path
+    ) -> None:
+        other = ist.Retriever(16, epochs=1, random_state=1).fit(rows[:50])
+        script = (
+            "import sys, time; from pathlib import Path; from isthmus.index.lock import locked\n"
+            "with locked(Path(sys.argv[1]), 1.0):\n    print('held', flush=True); time.sleep(60)"
+        )
+        lock = str(tmp_path / "points.index" / "lock")
+        with subprocess.Popen([sys.executable, "-c", script, lock], stdout=subprocess.PIPE, text=True) as holder:
+            assert holder.stdout is not None
+            holder.stdout.readline()
+            try:
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(Folder, "write_from", partial(Folder.write_from, wait=0.1))
+                    with pytest.raises(InputError, match="is writing to it"):
+                        other.save(tmp_path / "points.safetensors")
+            finally:
+                holder.kill()
+        again = ist.load(tmp_path / "points.safetensors")
+        assert len(again) == 300
+        assert again.bits_ == BITS
+        assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".")] == []
+
+    def test_readers_see_what_others_wrote_when_asked_to(
+        self, retriever: ist.Retriever, rows: np.ndarray, tmp_path: Path
+    ) -> None:
+        reader = ist.load(tmp_path / "points.safetensors")
+        retriever.add(rows[:1], ids=[5000]).remove([1])
+        assert len(reader) == 300
+        assert reader.refresh().query(rows[:1], 2).ids[0].tolist() == [0, 5000]
+        assert 1 not in reader.ids_
+
+    def test_its_folder_gone_it_can_be_saved_elsewhere(self, retriever: ist.Retriever, tmp_path: Path) -> None:
+        shutil.rmtree(tmp_path / "points.index")
+        retriever.save(tmp_path / "rescued.safetensors")
+        assert len(ist.load(tmp_path / "rescued.safetensors")) == 300
 
     def test_removed_rows_are_left_out_when_saved_anew(
         self, retriever: ist.Retriever, rows: np.ndarray, tmp_path: Path
@@ -226,6 +276,16 @@ class TestKindsOfData:
         with pytest.raises(InputError, match="without a word"):
             made.query("", 1)
 
+    def test_columns_of_texts(self) -> None:
+        texts = ["red apple", "blue sky", "green tree", "red rose", "blue sea", "green leaf"]
+        asked = []
+        for given in (texts, tuple(texts), np.array(texts), np.array(texts, dtype=object), pd.Series(texts)):
+            made = ist.Retriever(8, epochs=2, random_state=0).fit(given)
+            asked.append(made.query(pd.Series(["red", "tree"]), 3).ids.tolist())
+        assert all(found == asked[0] for found in asked)
+        with pytest.raises(InputError, match="text number 1 is None"):
+            ist.Retriever(8).fit(["red", None, "blue"])
+
     def test_counts_stay_sparse(self) -> None:
         draw = np.random.default_rng(0)
         X = scipy.sparse.random_array((200, 5000), density=0.01, rng=draw, format="csr", dtype=np.float32)
@@ -246,7 +306,7 @@ class TestKindsOfData:
 
 
 class TestRefused:
-    @pytest.mark.parametrize("k", [0, -1, 2.5, "3", None])
+    @pytest.mark.parametrize("k", [0, -1, 2.5, "3"])
     def test_k_that_is_no_number_of_items(self, retriever: ist.Retriever, rows: np.ndarray, k: object) -> None:
         with pytest.raises(InputError, match="k"):
             retriever.query(rows[:1], k)  # type: ignore[arg-type]
@@ -280,6 +340,23 @@ class TestRefused:
     def test_method(self, rows: np.ndarray) -> None:
         with pytest.raises(InputError, match="method"):
             ist.Retriever(16, method="magic").fit(rows)
+
+    def test_autoencoder(self, rows: np.ndarray) -> None:
+        with pytest.raises(InputError, match=r"autoencoder: no kind is called 'linaer'.*linear"):
+            ist.Retriever(16, autoencoder="linaer").fit(rows)
+        with pytest.raises(InputError, match="exclude each other"):
+            ist.Retriever(16, autoencoder="linear", method="itq").fit(rows)
+
+    def test_ids_of_rows_that_are_not_added(self, rows: np.ndarray) -> None:
+        with pytest.raises(InputError, match="add=False"):
+            ist.Retriever(16).fit(rows, ids=range(300), add=False)
+
+    def test_most_codes_the_same(self) -> None:
+        codes = np.zeros((100, 1), dtype=np.uint16)
+        codes[60:, 0] = np.arange(40) + 1
+        with pytest.warns(ist.DataWarning, match="60 of 100 rows have the same code, of 41 different"):
+            warn_of_same_codes(codes)
+        warn_of_same_codes(codes[50:])
 
     def test_one_row(self, rows: np.ndarray) -> None:
         with pytest.raises(InputError, match="2"):

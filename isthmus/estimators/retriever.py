@@ -10,19 +10,23 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.checks import check_whole, counted, is_whole
+from isthmus.checks import check_whole, counted
 from isthmus.data import open_source
 from isthmus.data.arrays import short
-from isthmus.data.readers import is_text
 from isthmus.data.words import Words
 from isthmus.errors import InputError
 from isthmus.estimators.hashing import Hasher
 from isthmus.estimators.retrieved import Found, Within
+from isthmus.estimators.retriever_rows import check_learning, texts_in, warn_of_same_codes
 from isthmus.estimators.settings import number, seed_of
 from isthmus.index.bits import unpacked, word_of
 from isthmus.index.collection import Collection
+from isthmus.index.folder import Folder
 from isthmus.index.search import Search
 from isthmus.index.store import Store
+
+USUAL = 10
+"""Items that are looked for where nothing is said."""
 
 RERANKED = 10
 """Of float codes, so many times k items are compared, those nearest by bits."""
@@ -110,11 +114,13 @@ class Retriever(BaseEstimator):
 
         Parameters
         ----------
-        X : texts (a list of strings), a sparse matrix, a table, pictures, an array, a path to one, or a source. At
-            least 2 rows; a sample of some ten thousand is enough where there are millions.
+        X : texts (a list, an array or a column of strings), a sparse matrix, a table, pictures, an array, a path to
+            one, or a source. At least 2 rows; a sample of some ten thousand is enough where there are millions.
         y : ignored.
         ids, items : as for `add`.
         add : False to learn only, so that the index begins empty.
+
+        The index is in memory until `save`, also of a retriever that was loaded: the folder keeps what it holds.
 
         Returns
         -------
@@ -123,12 +129,17 @@ class Retriever(BaseEstimator):
         Raises
         ------
         InputError : the data or a parameter cannot be used.
+
+        Warns
+        -----
+        DataWarning : most rows have the same code.
         """
-        if self.bits != "auto" and not (is_whole(self.bits) and 8 <= int(self.bits) <= 1024):
-            raise InputError(f"bits must be 'auto' or a whole number from 8 to 1024; got {self.bits!r}")
+        check_learning(self.bits, self.method, self.autoencoder)
+        if not add and (ids is not None or items is not None):
+            raise InputError("add=False learns only: ids= and items= are for rows that come into the index")
         words: Words | None = None
-        if is_text(X):
-            words, X = Words.fit_rows(texts_of(X), names=ids)
+        if (texts := texts_in(X)) is not None:
+            words, X = Words.fit_rows(texts, names=ids)
         shown = open_source(X, columns=self.columns)
         if shown.rows < 2:
             raise InputError(f"X has {counted(shown.rows, 'row')}: codes are learnt from at least 2, better 1,000")
@@ -141,6 +152,7 @@ class Retriever(BaseEstimator):
         store = Store(hasher.bits, hasher.width if self.rerank else 0)
         if add:
             codes, floats = hasher(shown)
+            warn_of_same_codes(codes)
             store.add(codes, ids, floats if self.rerank else None, items)
         self.hasher_, self.words_, self.bits_ = hasher, words, hasher.bits
         self.store_: Collection = store
@@ -198,15 +210,23 @@ class Retriever(BaseEstimator):
         self.store_.remove(ids)
         return self
 
+    def refresh(self) -> Retriever:
+        """See what other processes have added and removed since the index was opened, or last written to. Returns
+        self. Those who write see it by themselves; an index in memory is as it is."""
+        check_is_fitted(self, "hasher_")
+        if isinstance(self.store_, Folder):
+            self.store_.refresh()
+        return self
+
     # ------------------------------------------------------------------ searching
 
-    def query(self, X: Any, k: int = 10, *, where: Any = None, time_budget: float | None = None) -> Found:
+    def query(self, X: Any, k: int | None = None, *, where: Any = None, time_budget: float | None = None) -> Found:
         """The ``k`` items nearest to each row of ``X``; of equal distances those come first that were added first.
 
         Parameters
         ----------
         X : rows like those of the fit; a single text may stand alone.
-        k : whole number from 1 to the items that may be found.
+        k : whole number from 1 to the items that may be found; None = 10, or all where there are fewer.
         where : which items may be found: ids, or a truth value for each of ``ids_``; None = all.
         time_budget : seconds after which a search in tables stops with what it has, and `Found.recall` says how much
             of that is proven; None = exact.
@@ -215,17 +235,18 @@ class Retriever(BaseEstimator):
         ------
         InputError : an argument cannot be used; the index is empty.
         """
-        check_whole("query", k=k)
+        if k is not None:
+            check_whole("query", k=k)
         if time_budget is not None:
             number("time_budget", time_budget, 0.0, open_low=True)
-        codes, floats = self._hashed(one_or_more(X))
-        allowed = self._allowed(where)
-        search = self._search()
+        codes, floats = self._hashed(X)
+        search, allowed = self._search(), self._allowed(where)
+        room = self.store_.rows if allowed is None else int(allowed.sum())
+        k = min(USUAL, room) if k is None else int(k)
         if not self.rerank:
             near = search.nearest(codes, k, allowed, time_budget)
             rows, distances, likeness = near.rows, near.distances, None
         else:
-            room = self.store_.rows if allowed is None else int(allowed.sum())
             near = search.nearest(codes, max(k, min(RERANKED * k, room)), allowed, time_budget)
             rows, distances, likeness = self._reranked(near.rows, near.distances, floats, k)
         return Found(
@@ -244,7 +265,7 @@ class Retriever(BaseEstimator):
 
         ``X`` and ``where`` are as for `query`; distances of 0 to 3 bits are what hash tables are best at.
         """
-        codes, _ = self._hashed(one_or_more(X))
+        codes, _ = self._hashed(X)
         found = self._search().within(codes, r, self._allowed(where))
         rows = np.split(found.rows, found.starts[1:-1])
         kept = [self._items(some) for some in rows]
@@ -279,13 +300,14 @@ class Retriever(BaseEstimator):
     def _hashed(self, X: Any, ids: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Codes (n, words) and float codes (n, width) of rows like those of the fit."""
         check_is_fitted(self, "hasher_")
+        texts = texts_in(X) if self.words_ is not None or not isinstance(X, str) else None
         if self.words_ is None:
-            if is_text(X) and not isinstance(X, np.ndarray):
+            if texts is not None and isinstance(X, (list, tuple)):
                 raise InputError("X holds texts, but the fit was to numbers; give rows like those of the fit")
             return self.hasher_(X)
-        if is_text(X):
-            return self.hasher_(self.words_(texts_of(X), names=ids))
-        raise InputError(f"X must be texts, a list of strings, as in the fit; got {short(X)}")
+        if texts is None:
+            raise InputError(f"X must be texts, a list of strings, as in the fit; got {short(X)}")
+        return self.hasher_(self.words_(texts, names=ids))
 
     def _search(self) -> Search:
         """The search over what is in the index now."""
@@ -325,7 +347,7 @@ class Retriever(BaseEstimator):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of the rows (q, m) found by bits the k that are most alike by their float codes."""
         theirs = unit(self.store_.floats_of(np.maximum(rows.ravel(), 0))).reshape(*rows.shape, -1)
-        likeness = np.where(rows < 0, -np.inf, np.einsum("qmd,qd->qm", theirs, unit(floats)))
+        likeness = np.where(rows < 0, -np.inf, np.einsum("qmd,qd->qm", theirs, unit(floats)).clip(-1, 1))
         first = np.argsort(-likeness, axis=1, kind="stable")[:, :k]
         return tuple(np.take_along_axis(some, first, axis=1) for some in (rows, distances, likeness))  # type: ignore
 
@@ -350,15 +372,6 @@ class Retriever(BaseEstimator):
 
 PASSED_ON = ("epochs", "batch_size", "learning_rate", "max_time", "device", "verbose")
 """The knobs that go to the autoencoder as they are."""
-
-
-def texts_of(X: Any) -> list[str]:
-    return [str(text) for text in X]
-
-
-def one_or_more(X: Any) -> Any:
-    """``X``, a single text as a list of it."""
-    return [X] if isinstance(X, str) else X
 
 
 def unit(codes: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ from torch import Tensor
 
 from isthmus import storage
 from isthmus.data.words import Words
-from isthmus.errors import DataWarning
+from isthmus.errors import InputError
 from isthmus.estimators import files
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.hashing import Hasher
 from isthmus.estimators.retriever import Retriever
+from isthmus.files import written_whole
 from isthmus.index.folder import Folder
 from isthmus.index.store import Store
 from isthmus.records import from_json, to_json
@@ -30,13 +30,14 @@ def index_of(path: Path) -> Path:
 
 
 def save(retriever: Retriever, path: Path) -> Folder:
-    """Write the model and its index; what was removed is left out."""
+    """Write the model and its index, or neither; what was removed is left out."""
     spec, tensors = state_of(retriever)
-    storage.write(path, spec, tensors)
     store = retriever.store_
-    if isinstance(store, Folder):
+    if isinstance(store, Folder) and store.path.exists():
         store.refresh()  # so that what others have added meanwhile is not left behind
-    return Folder.write_from(store, index_of(path), spec["digest"])
+    with written_whole(path) as beside:  # it takes its name when the index has taken its own
+        storage.write(beside, spec, tensors)
+        return Folder.write_from(store, index_of(path), spec["digest"])
 
 
 def state_of(retriever: Retriever) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -102,15 +103,12 @@ def restored(
 
 
 def attached(retriever: Retriever, path: Path) -> Retriever:
-    """The retriever with the index that lies beside its model file; where there is none it begins empty."""
+    """The retriever with the index that lies beside its model file."""
     folder = index_of(path)
     if not folder.exists():
-        warnings.warn(
-            f"{str(folder)!r}, the index of {str(path)!r}, is not there: the index begins empty, and is kept in memory "
-            "until it is saved",
-            DataWarning,
-            stacklevel=3,
+        raise InputError(
+            f"{str(folder)!r}, the index of {str(path)!r}, is not there: put it beside the model again. One that "
+            "is lost has to be made anew, with fit"
         )
-        return retriever
     retriever.store_ = Folder.open(folder, model=retriever.digest_)
     return retriever

@@ -130,6 +130,7 @@ class Search:
         """
         queries = self._checked(queries, allowed)
         check_whole("nearest", k=k)
+        k = int(k)  # Faiss takes no number of NumPy's
         check_enough(k, len(self.codes))
         if time_budget is not None and not (is_real(time_budget) and time_budget > 0):
             raise InputError(f"time_budget must be a number of seconds above 0; got {time_budget!r}")
@@ -154,7 +155,7 @@ class Search:
         if not is_whole(r) or not 0 <= r <= self.bits:
             raise InputError(f"the radius must be a whole number of bits from 0 to {self.bits:,}; got {r!r}")
         self._count(len(queries))
-        return Within.joined([self._within(some, r, allowed) for some in blocks(queries)])
+        return Within.joined([self._within(some, int(r), allowed) for some in blocks(queries)])
 
     def _nearest(self, queries: np.ndarray, k: int, allowed: np.ndarray | None, deadline: float) -> Nearest:
         """`nearest`, of a block of queries."""
