@@ -1,0 +1,294 @@
+"""Interactions: who did what, how often and when, as a sparse matrix with the ids of its rows and columns."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from isthmus.checks import counted, listed
+from isthmus.data.interaction_cells import as_ids, as_weights
+from isthmus.data.interaction_pairs import Columns, Pairs, history_pairs, table_pairs
+from isthmus.data.tables import library_of
+from isthmus.errors import DataWarning, InputError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Interactions:
+    """A matrix of weights, users by items. Made by hand, ``Interactions(X, users, titles)`` names what is in a matrix.
+
+    Attributes
+    ----------
+    matrix : (users, items) csr_array of float32 > 0, each pair once, the items of a user in order.
+    users, items : (users,) and (items,) ids, int64 or object of str, each once.
+    times : (pairs,) float64, when each entry of ``matrix.data`` came last (dates: seconds since 1970); or None.
+    said : sentences about what was found and is not the ordinary.
+    """
+
+    matrix: scipy.sparse.csr_array
+    users: np.ndarray
+    items: np.ndarray
+    times: np.ndarray | None = None
+    said: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for part, place in (("users", 0), ("items", 1)):
+            ids = np.asarray(getattr(self, part))
+            if ids.dtype not in (np.int64, object):
+                ids = as_ids(ids, part[:-1], lambda i: f"number {i}")[0]
+            if ids.shape != self.matrix.shape[place : place + 1]:
+                raise InputError(f"{part} must be {self.matrix.shape[place]:,} ids, as the matrix has; got {ids.shape}")
+            object.__setattr__(self, part, ids)
+        if not is_plain(self.matrix):
+            if self.times is not None:
+                raise InputError("matrix: with times it must be a csr_array of float32 > 0 in canonical format")
+            object.__setattr__(self, "matrix", checked(self.matrix, "matrix")[0])
+
+    def __repr__(self) -> str:
+        users, items = self.matrix.shape
+        return f"Interactions({counted(users, 'user')} x {counted(items, 'item')}, {counted(self.matrix.nnz, 'pair')})"
+
+
+def interactions(
+    X: Any,
+    *,
+    user: str | None = None,
+    item: str | None = None,
+    weight: str | bool | None = None,
+    time: str | bool | None = None,
+    duplicates: str = "sum",
+    argument: str = "interactions",
+) -> Interactions:
+    """Read who did what.
+
+    Parameters
+    ----------
+    X : a long table with a row per interaction (a pandas or polars frame, or the path of a .csv, .tsv, .jsonl, all
+        also .gz, or .parquet); histories, each a list of item ids, in a list or in a dict by user; or a scipy sparse
+        matrix of weights >= 0, users by items, both numbered from 0.
+    user, item, weight, time : of a table, the columns; None = those with a usual name (``user_id``, ``movieId``,
+        ``rating``, ``timestamp``); False = none, so that without weights every row counts 1.
+    duplicates : of a pair that comes more than once, ``"sum"``: the weights are added up and the latest time counts;
+        ``"last"``: only the latest row counts, without times the last.
+    argument : what errors call the data.
+
+    Returns
+    -------
+    Interactions
+        Users and items are sorted by id, whatever the order of the rows. Rows of weight 0 are no interactions.
+
+    Raises
+    ------
+    InputError
+        There is no such column; a weight is negative or missing; an id is missing, or neither text nor whole number.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"user_id": ["ann", "bob", "ann"], "movieId": [7, 7, 3]})
+    >>> found = interactions(table)
+    >>> found, found.users.tolist(), found.items.tolist(), found.matrix.toarray().tolist()
+    (Interactions(2 users x 2 items, 3 pairs), ['ann', 'bob'], [3, 7], [[1.0, 1.0], [0.0, 1.0]])
+    """
+    import pandas as pd
+
+    check_duplicates(duplicates)
+    if isinstance(X, Interactions):
+        return X
+    if scipy.sparse.issparse(X):
+        matrix, said = checked(X, argument)
+        return Interactions(matrix, np.arange(matrix.shape[0]), np.arange(matrix.shape[1]), None, said)
+    pairs, dropped = without_zeros(pairs_of(X, Columns(user, item, weight, time), argument))
+    users, order = np.unique(pairs.users, return_inverse=True)
+    columns, items = pd.factorize(pairs.items, sort=True)
+    if not len(items):
+        raise InputError(f"{argument} has no interactions: no pair of a user and an item has a weight above 0")
+    made = joined(pairs._replace(rows=order[pairs.rows]), columns, users, items, duplicates)
+    return replace(made, said=(*dropped, *made.said))
+
+
+def histories(
+    X: Any,
+    items: np.ndarray,
+    *,
+    user: str | None = None,
+    item: str | None = None,
+    weight: str | bool | None = None,
+    time: str | bool | None = None,
+    duplicates: str = "sum",
+    argument: str = "histories",
+) -> Interactions:
+    """Read what anyone did, users never seen included, as rows over items that are known.
+
+    Parameters
+    ----------
+    X : as `interactions` takes it; a sparse matrix must have a column for every known item.
+    items : (items,) the ids of the known items: the ``items`` of `interactions`.
+    user, item, weight, time, duplicates, argument : as for `interactions`.
+
+    Returns
+    -------
+    Interactions
+        Over these items, the users in order of appearance, those with nothing that is known included. Where one side
+        has whole numbers as ids and the other texts, they are compared as texts.
+
+    Warns
+    -----
+    DataWarning : items are unknown and passed over; histories are empty.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     found = histories([["sun", "moon"], ["sky"]], np.array(["moon", "sun"], dtype=object))
+    >>> found.matrix.toarray().tolist(), len(caught)
+    ([[1.0, 1.0], [0.0, 0.0]], 2)
+    >>> print(caught[0].message)
+    histories: 1 of 3 interactions with 1 item that was not in the fit, and is passed over: 'sky'
+    """
+    check_duplicates(duplicates)
+    if isinstance(X, Interactions):
+        made = known_only(entries(X), items, "last", argument)
+    elif scipy.sparse.issparse(X):
+        matrix, said = checked(X, argument)
+        if matrix.shape[1] != len(items):
+            raise InputError(
+                f"{argument} must have a column for each of the {counted(len(items), 'item')} of the fit, in that "
+                f"order; got shape {matrix.shape}. Lists of item ids need no order."
+            )
+        made = Interactions(matrix, np.arange(matrix.shape[0]), items, None, said)
+    else:
+        pairs, dropped = without_zeros(pairs_of(X, Columns(user, item, weight, time), argument))
+        made = known_only(pairs, items, duplicates, argument)
+        made = replace(made, said=(*dropped, *made.said))
+    empty = np.flatnonzero(np.diff(made.matrix.indptr) == 0)
+    if len(empty):
+        whose = listed(made.users[empty[:3]].tolist()) + (f" and {len(empty) - 3:,} more" if len(empty) > 3 else "")
+        warnings.warn(
+            f"{argument}: {len(empty):,} of {counted(len(made.users), 'user')} with no known item ({whose}): for such "
+            f"there is only what is popular",
+            DataWarning,
+            stacklevel=2,
+        )
+    return made
+
+
+# ---------------------------------------------------------------------- from pairs to a matrix
+
+
+def pairs_of(X: Any, columns: Columns, argument: str) -> Pairs:
+    """The pairs, whatever they come in."""
+    if isinstance(X, (str, os.PathLike)) or (library_of(X) in ("pandas", "polars") and hasattr(X, "columns")):
+        return table_pairs(X, columns, argument)
+    nested = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
+    if not (isinstance(X, (Mapping, list, tuple)) or nested):
+        shape = f" of shape {tuple(X.shape)}" if hasattr(X, "shape") else ""
+        raise InputError(
+            f"{argument} must be a table with a row per interaction (a frame or a path), histories (lists of item "
+            f"ids), or a scipy sparse matrix; got {type(X).__name__}{shape}. A dense matrix, users by items: "
+            f"scipy.sparse.csr_array({argument})."
+        )
+    named = [part for part, name in zip(columns._fields, columns, strict=True) if name is not None]
+    if named:
+        raise InputError(f"{named[0]} names a column of a table, but {argument} holds histories")
+    return history_pairs(X, argument)
+
+
+def check_duplicates(duplicates: str) -> None:
+    if duplicates not in ("sum", "last"):
+        raise InputError(f"duplicates must be 'sum' or 'last'; got {duplicates!r}")
+
+
+def is_plain(matrix: Any) -> bool:
+    """Whether a matrix is as `Interactions` has it."""
+    csr = isinstance(matrix, scipy.sparse.csr_array) and matrix.dtype == np.float32
+    return csr and matrix.has_canonical_format and bool((matrix.data > 0).all())
+
+
+def checked(X: Any, argument: str) -> tuple[scipy.sparse.csr_array, tuple[str, ...]]:
+    """A sparse matrix in the form of `Interactions`, a copy where anything has to change, and what was said."""
+    if X.ndim != 2 or X.dtype.kind not in "biuf" or not min(X.shape):
+        raise InputError(f"{argument} must be a sparse matrix of numbers, users by items; got {X.shape} of {X.dtype}")
+    found = scipy.sparse.coo_array(X)
+    weights = as_weights(found.data, "the entry", lambda i: f"(row {found.row[i]:,}, column {found.col[i]:,})")
+    made = scipy.sparse.csr_array((weights, (found.row, found.col)), shape=X.shape)
+    twice = found.nnz - made.nnz
+    made.eliminate_zeros()
+    made.sort_indices()
+    said = (f"{counted(twice, 'pair')} of user and item came again: their weights are added up",) if twice else ()
+    return made.astype(np.float32), said
+
+
+def without_zeros(pairs: Pairs) -> tuple[Pairs, tuple[str, ...]]:
+    """The pairs whose weight is above 0; their users all stay."""
+    kept = pairs.weights.astype(np.float32) > 0
+    lost = int(len(kept) - kept.sum())
+    if not lost:
+        return pairs, ()
+    times = None if pairs.times is None else pairs.times[kept]
+    some = pairs._replace(rows=pairs.rows[kept], items=pairs.items[kept], weights=pairs.weights[kept], times=times)
+    return some, (f"{counted(lost, 'row')} of weight 0 left out",)
+
+
+def entries(X: Interactions) -> Pairs:
+    """The entries of the matrix, as pairs."""
+    found = X.matrix.tocoo()
+    return Pairs(X.users, found.row, X.items[found.col], found.data.astype(np.float64), X.times, str, X.said)
+
+
+def known_only(pairs: Pairs, items: np.ndarray, duplicates: str, argument: str) -> Interactions:
+    """The pairs with items that are known; the others are counted in a warning."""
+    import pandas as pd
+
+    wanted, known = pairs.items, items
+    if wanted.dtype != known.dtype and len(wanted):
+        wanted, known = wanted.astype(str).astype(object), known.astype(str).astype(object)
+    index = pd.Index(known)
+    if not index.is_unique:
+        raise InputError(f"items: ids come twice: {listed(pd.unique(known[index.duplicated()]), 4)}")
+    columns = index.get_indexer(wanted)
+    strange = columns < 0
+    if strange.any():
+        many, names = int(strange.sum()), pd.unique(pairs.items[strange]).tolist()
+        rest = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+        warnings.warn(
+            f"{argument}: {many:,} of {counted(len(columns), 'interaction')} with {counted(len(names), 'item')} that "
+            f"{'was' if len(names) == 1 else 'were'} not in the fit, and {'is' if many == 1 else 'are'} passed over: "
+            f"{listed(names[:3])}{rest}",
+            DataWarning,
+            stacklevel=3,
+        )
+        times = None if pairs.times is None else pairs.times[~strange]
+        pairs = pairs._replace(rows=pairs.rows[~strange], weights=pairs.weights[~strange], times=times)
+        columns = columns[~strange]
+    return joined(pairs, columns, pairs.users, items, duplicates)
+
+
+def joined(pairs: Pairs, columns: np.ndarray, users: np.ndarray, items: np.ndarray, duplicates: str) -> Interactions:
+    """One entry for each pair of row and column."""
+    keys = pairs.rows.astype(np.int64) * len(items) + columns
+    # Sorting keeps the order of equal keys, so that the last of a run is the latest: by time, or as it came.
+    order = np.argsort(keys, kind="stable") if pairs.times is None else np.lexsort((pairs.times, keys))
+    keys, weights = keys[order], pairs.weights[order]
+    first = np.flatnonzero(np.diff(keys, prepend=-1))
+    last = np.append(first, len(keys))[1:] - 1
+    said = pairs.said
+    if len(first) < len(keys):
+        again = counted(int((last > first).sum()), "pair") + " of user and item come more than once"
+        by = "the last row" if pairs.times is None else "the latest by time"
+        said += (f"{again}: {'their weights are added up' if duplicates == 'sum' else f'{by} counts'}",)
+    data = np.add.reduceat(weights, first) if duplicates == "sum" and len(first) else weights[last]
+    indptr = np.zeros(len(users) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(keys[first] // max(len(items), 1), minlength=len(users)), out=indptr[1:])
+    numbers = np.int32 if max(len(keys), len(items)) < 2**31 else np.int64
+    indices = (keys[first] % max(len(items), 1)).astype(numbers)
+    shape = (len(users), len(items))
+    matrix = scipy.sparse.csr_array((data.astype(np.float32), indices, indptr.astype(numbers)), shape=shape)
+    times = None if pairs.times is None else pairs.times[order][last]
+    return Interactions(matrix, users, items, times, said)
