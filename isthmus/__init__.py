@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from isthmus.estimators.citation import citation
     from isthmus.estimators.comparison import compare
     from isthmus.estimators.denoiser import Denoiser
+    from isthmus.estimators.features import FeatureLearner
     from isthmus.estimators.field import draw_vector_field, vector_field
     from isthmus.estimators.files import load
+    from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
     from isthmus.estimators.generator import Generator
     from isthmus.estimators.retriever import Retriever
     from isthmus.estimators.selecting import Selector
@@ -94,8 +96,10 @@ HOMES = {
     "isthmus.estimators.citation": "citation",
     "isthmus.estimators.comparison": "compare",
     "isthmus.estimators.denoiser": "Denoiser",
+    "isthmus.estimators.features": "FeatureLearner",
     "isthmus.estimators.field": "draw_vector_field vector_field",
     "isthmus.estimators.files": "load",
+    "isthmus.estimators.fine_tuning": "TunedClassifier TunedRegressor",
     "isthmus.estimators.generator": "Generator",
     "isthmus.estimators.retriever": "Retriever",
     "isthmus.estimators.selecting": "Selector",

@@ -15,6 +15,9 @@ EXPECTED = {
 
 @pytest.mark.filterwarnings("ignore::isthmus.errors.DataWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks([ist.Autoencoder(epochs=2, random_state=0)], expected_failed_checks=lambda estimator: EXPECTED)
+@parametrize_with_checks(
+    [ist.Autoencoder(epochs=2, random_state=0), ist.FeatureLearner(epochs=2, random_state=0)],
+    expected_failed_checks=lambda estimator: EXPECTED if isinstance(estimator, ist.Autoencoder) else {},
+)
 def test_scikit_learn(estimator, check):
     check(estimator)

@@ -32,6 +32,9 @@ HOMES = {
     "Generator": "isthmus.estimators.generator_files",
     "Retriever": "isthmus.estimators.retriever_files",
     "Selector": "isthmus.estimators.selecting_files",
+    "FeatureLearner": "isthmus.estimators.features_files",
+    "TunedClassifier": "isthmus.estimators.fine_tuning_files",
+    "TunedRegressor": "isthmus.estimators.fine_tuning_files",
 }
 """The module of every estimator that a file may hold; ``restored(spec, tensors, composition, network)`` makes it."""
 
