@@ -45,6 +45,13 @@ def check_asked(words: list[str]) -> list[str]:
     return list(map(check_items, words))
 
 
+def check_kind(word: str | None) -> str | None:
+    """Refuse what is no kind of files."""
+    if word not in (None, "texts", "pictures"):
+        raise InputError(f"--as must be texts or pictures; got {word!r}")
+    return word
+
+
 Items = Annotated[
     str,
     typer.Argument(
@@ -77,6 +84,16 @@ Ids = Annotated[
     ),
 ]
 Skip = Annotated[bool, typer.Option("--skip", help="Leave out texts and pictures that cannot be used, naming them.")]
+Kind = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="texts|pictures",
+        show_default=False,
+        callback=check_kind,
+        help="Which files are meant of a folder that holds both; the others are passed over.",
+    ),
+]
 
 
 @search.command("fit")
@@ -106,7 +123,11 @@ def fit(
     ids: Ids = None,
     text: TextColumn = None,
     column: Columns = None,
+    kind: Kind = None,
     skip: Skip = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of an index that holds items, which are then gone.")
+    ] = False,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
@@ -140,7 +161,7 @@ def fit(
     from isthmus.commands_items import Asked
     from isthmus.commands_tables import columns_asked
 
-    commands_search.fit(data, output, settings, Asked(text, ids, columns_asked(column), skip))
+    commands_search.fit(data, output, settings, Asked(text, ids, columns_asked(column), skip, kind), replace)
 
 
 @search.command("add")
@@ -150,6 +171,7 @@ def add(
     ids: Ids = None,
     text: TextColumn = None,
     column: Columns = None,
+    kind: Kind = None,
     skip: Skip = False,
     quiet: Quiet = False,
 ) -> None:
@@ -165,7 +187,7 @@ def add(
     from isthmus.commands_items import Asked
     from isthmus.commands_tables import columns_asked
 
-    commands_search.add(model, data, Asked(text, ids, columns_asked(column), skip), quiet)
+    commands_search.add(model, data, Asked(text, ids, columns_asked(column), skip, kind), quiet)
 
 
 @search.command("remove")
@@ -181,8 +203,11 @@ def remove(
 ) -> None:
     """Take items out of the index; if one of them is not there, it is named, and none is removed.
 
+    Before ids that begin with a minus, write --.
+
     \b
     isthmus search remove articles.safetensors sport/17.txt sport/18.txt
+    isthmus search remove cells.safetensors -- -1 -2
     isthmus search remove articles.safetensors --from outdated.txt
     """
     if not ids and file is None:
@@ -204,10 +229,14 @@ def query(
             help="A text, if no file is called so; or what fit takes: documents, a picture or a folder of them, rows.",
         ),
     ],
-    k: Annotated[int | None, typer.Option("-k", show_default=False, help="How many to find. Default: 10.")] = None,
+    k: Annotated[
+        int | None, typer.Option("-k", show_default=False, help="How many to find. Default: 10, or all if fewer.")
+    ] = None,
     radius: Annotated[
         int | None,
-        typer.Option(metavar="BITS", show_default=False, help="Instead of -k: all that differ in so few bits."),
+        typer.Option(
+            metavar="BITS", show_default=False, help="Find all that differ in so few bits; with -k at most so many."
+        ),
     ] = None,
     where: Annotated[
         str | None,
@@ -232,6 +261,8 @@ def query(
         ),
     ] = None,
     text: TextColumn = None,
+    kind: Kind = None,
+    skip: Skip = False,
 ) -> None:
     """Find the items that are most alike: those whose codes differ from that of the query in the fewest bits.
 
@@ -242,8 +273,8 @@ def query(
     """
     if len(asked) > 1:
         raise InputError(f"give one query: of several files their folder; a text in quotes, {' '.join(asked)!r}")
-    if radius is not None and (k is not None or seconds is not None):
-        raise InputError(f"--radius finds all that are so near, exactly: leave out {'-k' if k else '--seconds'}")
+    if radius is not None and seconds is not None:
+        raise InputError("--radius finds all that are so near, exactly: leave out --seconds")
     if k is not None and k < 1:
         raise InputError(f"-k must be a whole number >= 1; got {k}")
     if seconds is not None and not seconds > 0:
@@ -251,9 +282,11 @@ def query(
     if output is not None:
         check_output("-o", output, ANSWERS, model, *filter(os.path.exists, asked))
     from isthmus import commands_search
+    from isthmus.commands_items import Asked
     from isthmus.commands_search import Search
 
-    commands_search.query(model, asked[0], text, Search(10 if k is None else k, radius, where, seconds), output)
+    wish = Search(k, radius, where, seconds)
+    commands_search.query(model, asked[0], Asked(text, skip=skip, kind=kind), wish, output)
 
 
 def bits_of(text: str) -> int | str:

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from rich.cells import cell_len, set_cell_size
 
-from isthmus.checks import counted
 from isthmus.commands_lines import line
 from isthmus.estimators.retrieved import Found, Within
 
-QUERIES, ANSWERS = 20, 50
-"""Queries whose answers are shown on the terminal, and answers of each within a radius, at most."""
+QUERIES, ANSWERS = 20, 10
+"""Queries whose answers are shown on the terminal, and answers of each within a radius unless -k says more."""
 
 BESIDE = 30
 """Columns of the terminal that a title needs to stand beside the id; with fewer it stands below."""
@@ -24,32 +23,45 @@ BESIDE = 30
 # ------------------------------------------------------------------ on the terminal
 
 
-def say_found(found: Found | Within, names: Sequence[Any]) -> None:
-    """The answers to every query, nearest first, as wide as the terminal; plain text wherever it goes."""
+def say_found(found: Found | Within, names: Sequence[Any], k: int | None = None) -> None:
+    """The answers to every query, nearest first, as wide as the terminal; plain text wherever it goes.
+
+    Within a radius at most ``k`` of each query are shown.
+    """
     width = max(40, min(shutil.get_terminal_size().columns, 100))
     alike = likeness(found)
     for place, name in enumerate(names[:QUERIES]):
         if len(names) > 1:
             print(f"{chr(10) if place else ''}{printable(str(name))}")
-        shown = slice(ANSWERS if isinstance(found, Within) else None)
-        say_answers(
-            found.ids[place][shown],
-            found.distances[place][shown],
-            None if alike is None else alike[place],
-            None if found.items is None else found.items[place][shown],
-            width,
-        )
-        if more := len(found.ids[place]) - len(found.ids[place][shown]):
-            print(f"and {more:,} more: -o TABLE.csv writes them all")
+        every, within = answered(found, place), isinstance(found, Within)
+        shown = every[: k or ANSWERS] if within else every
+        if len(shown):
+            say_answers(
+                found.ids[place][shown],
+                found.distances[place][shown],
+                None if alike is None else alike[place][shown],
+                None if found.items is None else found.items[place][shown],
+                width,
+            )
+        elif within:
+            print("nothing is so near")
+        else:
+            print("nothing was found in time")
+        if more := len(every) - len(shown):
+            print(f"and {more:,} more{' are so near' if k else ': -o TABLE.csv writes them all'}")
+        elif 0 < len(every) < len(found.ids[place]):
+            print(f"and {len(found.ids[place]) - len(every):,} more were not found in time")
     if len(names) > QUERIES:
         print(f"\nand answers to {len(names) - QUERIES:,} more: -o TABLE.csv writes them all")
 
 
+def answered(found: Found | Within, place: int) -> np.ndarray:
+    """The places of a query's answers: a time budget may have ended before there was one for each."""
+    return np.flatnonzero(np.asarray(found.distances[place]) >= 0)
+
+
 def say_answers(ids: Any, distances: Any, alike: Any, kept: Any, width: int) -> None:
     """One query's answers: rank, bits, cosine, id and title in a line, and a snippet below."""
-    if not len(ids):
-        print("nothing is so near")
-        return
     numbers = [["rank", *map(str, range(1, len(ids) + 1))], ["bits", *map(str, distances)]]
     numbers += [] if alike is None else [["cosine", *(f"{one:.3f}" for one in alike)]]
     wide = [max(map(len, column)) for column in numbers]
@@ -99,48 +111,59 @@ def cut(text: str, width: int) -> str:
     return text if cell_len(text) <= width else set_cell_size(text, width - 3).rstrip() + "..."
 
 
-def say_how(codes: int, found: Found | Within, seconds: float) -> None:
-    """Whether the answers are exact, and what finding them among so many codes took."""
+def say_how(found: Found | Within, k: int | None, codes: str, seconds: float) -> None:
+    """Whether the answers are exact, and what finding them among the codes took."""
     many, tables = len(found), int(found.by_tables.sum())
-    line("exact", proof_in_words(found))
+    line("exact", proof_in_words(found, k))
     way = "one after the other" if not tables else "by hash tables"
     way += f" for {tables:,} of {many:,} queries" if 0 < tables < many else ""
-    line("compared", f"{found.scanned.mean():,.0f} of {counted(codes, 'code')}{'' if many == 1 else ' a query'}, {way}")
+    line("compared", f"{found.scanned.mean():,.0f} of {codes}{'' if many == 1 else ' a query'}, {way}")
     each = "" if many == 1 else f", {1000 * seconds / many:,.2f} ms a query"
     line("took", f"{1000 * seconds:,.1f} ms{each}, coding included")
 
 
-def proof_in_words(found: Found | Within) -> str:
+def proof_in_words(found: Found | Within, k: int | None = None) -> str:
     """Whether it is proven that nothing nearer was missed."""
     if isinstance(found, Within):
-        return "yes: these are all that are so near"
+        cut_short = k is not None and any(len(ids) > k for ids in found.ids)
+        return f"yes: these are {f'the {k:,} nearest of ' if cut_short else ''}all that are so near"
     if found.exact.all():
         by = "" if found.similarities is None else " by bits; of the nearest, the cosine tells the order"
         return f"yes: it is proven that no item is nearer{by}"
     told = "no" if len(found) == 1 else f"for {found.exact.sum():,} of {len(found):,} queries"
-    least = found.recall[~found.exact].min()
-    return f"{told}: the time was over; at least {least:.0%} of each answer is proven to be among the nearest"
+    nothing = ~found.exact & (found.distances < 0).all(axis=1)
+    if nothing.sum() == (~found.exact).sum():
+        return f"{told}: the time was over and nothing found"
+    empty = f", for {nothing.sum():,} with nothing found" if nothing.any() else ""
+    least = found.recall[~found.exact & ~nothing].min()
+    none = "none of it is" if len(found) == 1 else "not every answer has a part that is"
+    sure = f"at least {least:.0%} of each answer is" if least > 0 else none
+    return f"{told}: the time was over{empty}; {sure} proven to be among the nearest"
 
 
 # ------------------------------------------------------------------ as a table
 
 
-def frame_of(found: Found | Within, names: Sequence[Any]) -> Any:
-    """All answers as a pandas frame, a row for each."""
+def frame_of(found: Found | Within, names: Sequence[Any], k: int | None = None) -> Any:
+    """All answers as a pandas frame, a row for each; within a radius at most ``k`` of each query."""
     import pandas as pd
 
-    counts = [len(ids) for ids in found.ids]
+    shown = [answered(found, place)[:k] for place in range(len(found))]
+    counts = list(map(len, shown))
+
+    def joined(parts: Any) -> np.ndarray:
+        return np.concatenate([part[places] for part, places in zip(parts, shown, strict=True)])
+
     columns: dict[str, Any] = {
         "query": [name for name, count in zip(names, counts, strict=True) for _ in range(count)],
         "rank": np.concatenate([np.arange(1, count + 1) for count in counts]),
-        "id": np.concatenate(list(found.ids)),
-        "distance": np.concatenate(list(found.distances)),
+        "id": pd.Series(joined(found.ids)).infer_objects(),
+        "distance": joined(found.distances),
     }
     if likeness(found) is not None:
-        columns["similarity"] = np.concatenate(list(likeness(found)))
+        columns["similarity"] = joined(likeness(found))
     if found.items is not None:
-        kept = np.concatenate(list(found.items))
-        columns["title"] = [None if item is None else item.partition("\n")[0] for item in kept]
+        columns["title"] = [None if item is None else item.partition("\n")[0] for item in joined(found.items)]
     return pd.DataFrame(columns)
 
 

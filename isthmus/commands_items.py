@@ -14,15 +14,15 @@ import numpy as np
 
 from isthmus.checks import counted, listed
 from isthmus.commands_data import labels_for, labels_of, matching
-from isthmus.commands_denoise import warn_of_passed_over
 from isthmus.commands_examples import picture
+from isthmus.commands_folders import PICTURES, TEXTS, holds_text, kind_of
 from isthmus.commands_info import form_of
 from isthmus.commands_tables import opened
 from isthmus.data import Form, Source, image_folder, open_source
 from isthmus.data.document_tables import TABLES as TABLES_OF_TEXTS
 from isthmus.data.document_tables import ending_of
 from isthmus.data.documents import TARS, documents
-from isthmus.data.images import image_files, names_below, readable, warn_of_skipped
+from isthmus.data.images import check_any, image_files, names_below, readable, warn_of_skipped
 from isthmus.data.paths import nearby, path_source
 from isthmus.data.pictures import FORMATS
 from isthmus.errors import InputError
@@ -32,6 +32,9 @@ from isthmus.index.incoming import STRINGS, WHOLE
 
 LINES = (".txt", ".jsonl", ".ndjson")
 """Files that hold nothing but texts."""
+
+ROWS = (".csv", ".tsv", ".xlsx", ".xlsm", ".parquet", ".npy", ".npz", ".idx")
+"""Files that hold rows."""
 
 OPTIONS = {
     r"skip=True": "--skip",
@@ -46,13 +49,14 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Asked:
-    """What the options say of the data: the column of texts, what gives ids, types of columns, and whether what cannot
-    be used is left out."""
+    """What the options say of the data: the column of texts, what gives ids, types of columns, whether what cannot be
+    used is left out, and which files of a folder are meant, its texts or its pictures."""
 
     text: str | None = None
     ids: str | None = None
     columns: dict[str | int, str] | None = None
     skip: bool = False
+    kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,23 +109,35 @@ def by_option() -> Iterator[None]:
 def items_to_learn(data: str, asked: Asked, loud: bool) -> Items:
     """The items of a fit.
 
-    A folder with images is of pictures; other folders, archives, .txt and .jsonl files are documents; all else is rows,
-    unless ``--text`` says which column of a table holds texts.
+    A folder is of pictures or of documents, see `kind_of`; archives, .txt and .jsonl files are documents; all else is
+    rows, unless ``--text`` says which column of a table holds texts.
     """
-    path = Path(data).expanduser()
-    if not path.exists():
-        raise InputError(f"there is no file or folder {data!r}.{nearby(path)}")
-    if asked.text is None and path.is_dir() and image_files(path):
+    path = place_of(data, asked)
+    if asked.text is None and path.is_dir() and kind_of(path, asked.kind) == PICTURES:
         check_options(data, "pictures", asked)
-        warn_of_passed_over(path)
         found = image_folder(path, skip=asked.skip)
         return Items(found, found.files, list(found.files))
     if asked.text is not None or of_texts(path):
         return documents_at(data, asked)
+    if ending_of(path) not in ROWS and holds_text(path):
+        raise InputError(
+            f"{data!r} is a single document; give the folder that holds the documents, a .txt with a text on each "
+            "line, or a table whose name ends in .csv or .tsv"
+        )
     values, columns = ids_asked(data, asked.ids, asked.columns or {})
     source = opened(data, columns, lists=loud)
     ids = ids_for(source, data, asked, values, None)
     return Items(source, range(source.rows) if ids is None else ids, ids, columns=columns, said=tuple(source.said))
+
+
+def place_of(data: str, asked: Asked) -> Path:
+    """Where the data lie; refused where nothing does, or where ``--as`` has no meaning."""
+    path = Path(data).expanduser()
+    if not path.exists():
+        raise InputError(f"there is no file or folder {data!r}.{nearby(path)}")
+    if asked.kind is not None and not path.is_dir():
+        raise InputError(f"--as says which files of a folder are meant; {data!r} is none: leave it out")
+    return path
 
 
 def of_texts(path: Path) -> bool:
@@ -138,7 +154,8 @@ def documents_at(data: str, asked: Asked, kind: str | None = None) -> Items:
         raise InputError(f"--text names the column of a table that holds texts, a {known} file; {data!r} is none")
     check_options(data, "documents", asked, table)
     with by_option():
-        found = documents(path, text_column=asked.text, id_column=asked.ids, skip=asked.skip)
+        without = tuple(FORMATS) if asked.kind == TEXTS else ()
+        found = documents(path, text_column=asked.text, id_column=asked.ids, skip=asked.skip, without=without)
     kept = [f"{title}\n{snippet}" for title, snippet in zip(found.titles, found.snippets, strict=True)]
     ids: list[Any] | None = list(found.ids)
     if kind == WHOLE:
@@ -159,9 +176,9 @@ def check_options(data: str, what: str, asked: Asked, table: bool = False) -> No
 
 def items_like(retriever: Retriever, data: str, asked: Asked, adding: bool = True) -> Items:
     """Items like those of the fit, to add or only to search by."""
-    path, kind = Path(data).expanduser(), retriever.store_.kind
-    if not path.exists():
-        raise InputError(f"there is no file or folder {data!r}.{nearby(path)}")
+    path, kind = place_of(data, asked), retriever.store_.kind
+    if path.is_dir():
+        check_kind(retriever, path, asked)
     if retriever.words_ is not None:
         return documents_at(data, asked, kind)
     form = form_of(retriever)
@@ -177,6 +194,20 @@ def items_like(retriever: Retriever, data: str, asked: Asked, adding: bool = Tru
     source = rows_like(retriever, data, columns, {} if asked.ids is None else {asked.ids: f"--id {asked.ids}"})
     ids = ids_for(source, data, asked, values, kind) if adding else None
     return Items(source, range(source.rows) if ids is None else ids, ids)
+
+
+def check_kind(retriever: Retriever, folder: Path, asked: Asked) -> None:
+    """Refuse a folder of pictures where texts were learnt, and one of texts where pictures were."""
+    takes, fitted = TEXTS, "texts"
+    if retriever.words_ is None:
+        takes, fitted = PICTURES, row_in_words(form_of(retriever).layout)
+    if asked.kind not in (None, takes):
+        raise InputError(f"--as {asked.kind}: the fit was to {fitted}; leave it out")
+    if retriever.words_ is None:
+        check_any(image_files(folder), folder)
+    held = kind_of(folder, asked.kind, (takes,))
+    if held != takes:
+        raise InputError(f"{str(folder)!r} holds {held}, but the fit was to {fitted}")
 
 
 def rows_like(retriever: Retriever, data: str, columns: dict[str | int, str], options: dict[str, str]) -> Source:
@@ -197,9 +228,6 @@ def rows_like(retriever: Retriever, data: str, columns: dict[str | int, str], op
 def pictures(path: Path, form: Form, skip: bool) -> dict[Path, np.ndarray]:
     """The pictures of a folder, or the one in a file, as those of the fit were."""
     files = image_files(path) if path.is_dir() else [path]
-    if not files:
-        raise InputError(f"{str(path)!r} has no images")
-    warn_of_passed_over(path)
     if not skip:
         return {file: picture(file, form) for file in files}
     found, skipped = readable(files, lambda file: picture(file, form))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import time
 import warnings
 from collections.abc import Sequence
@@ -22,23 +23,27 @@ from isthmus.commands_tables import say_table
 from isthmus.data import Source, write_table
 from isthmus.data.messages import decoded
 from isthmus.data.table_form import TableForm
-from isthmus.errors import DataWarning, InputError
+from isthmus.errors import DataWarning, FileFormatError, InputError
 from isthmus.estimators.files import load
 from isthmus.estimators.retrieved import Found, Within
 from isthmus.estimators.retriever import Retriever
 from isthmus.estimators.retriever_files import index_of
 from isthmus.index import about
+from isthmus.index.folder import Folder
 from isthmus.index.incoming import WHOLE
 
 FILE = re.compile(r"\S+\.(txt|csv|tsv|jsonl?|parquet|xlsx|npy|npz|gz|zip|png|jpe?g|tiff?|bmp|webp)", re.IGNORECASE)
 """What is more likely the name of a missing file than a text."""
 
+NEAREST = 10
+"""How many are found where nothing is said of it, if there are so many."""
+
 
 @dataclass(frozen=True)
 class Search:
-    """What is to be found: the k nearest, or all within a radius; among which items; in how many seconds."""
+    """What is to be found: the k nearest, or those within a radius; among which items; in how many seconds."""
 
-    k: int
+    k: int | None = None
     radius: int | None = None
     where: str | None = None
     seconds: float | None = None
@@ -61,18 +66,16 @@ def retriever_at(path: str) -> Retriever:
 # ------------------------------------------------------------------ the index
 
 
-def fit(data: str, output: str, settings: dict[str, Any], asked: Asked) -> None:
+def fit(data: str, output: str, settings: dict[str, Any], asked: Asked, replace: bool) -> None:
     """Learn, fill the index, save both, and say how searches go."""
     if Path(data).is_dir() and Path(output).resolve().is_relative_to(Path(data).resolve()):
         raise InputError(f"-o: {output!r} lies in the folder that is read, and would be read next time; choose another")
     index = index_of(Path(output))
-    if os.path.lexists(index) and not (index / about.NAME).exists():
-        raise InputError(f"-o: the index would be {str(index)!r}, and what has that name is none; choose another name")
+    existed, replaced = Path(output).exists(), check_index(output, index, replace)
     loud = bool(settings["verbose"])
     items = items_to_learn(data, asked, loud)
     if loud:
         say_items(data, items, asked)
-    existed, had_index = Path(output).exists(), index.exists()
     retriever = Retriever(columns=items.columns or None, **settings)
     with by_option():
         retriever.fit(items.rows, ids=items.ids, items=items.kept)
@@ -80,15 +83,40 @@ def fit(data: str, output: str, settings: dict[str, Any], asked: Asked) -> None:
     if loud:
         line("learnt from", items.in_words())
         line("codes", codes_in_words(retriever))
-        beside = f"{index} ({index_in_words(index)}{', replaced' if had_index else ''})"
+        beside = f"{index} ({index_in_words(index)}{replaced})"
         line("written", f"{output} ({size_of(output, existed)}), {beside}")
         say_next(*what_next(data, output, items, asked))
 
 
-def say_items(data: str, items: Items, asked: Asked) -> None:
-    """What was found out about the data of a fit."""
+def check_index(output: str, index: Path, replace: bool) -> str:
+    """Whether an index lies there that will be replaced, in words; one with items only if that is wanted."""
+    if not os.path.lexists(index):
+        return ""
+    if not (index / about.NAME).exists():
+        raise InputError(f"-o: the index would be {str(index)!r}, and what has that name is none; choose another name")
+    try:
+        held = len(Folder.open(index))
+    except FileFormatError as error:
+        if not replace:
+            raise InputError(f"-o: {error}. --replace puts the new index in its place") from error
+        return ", replaced a damaged index"
+    if held and not replace:
+        raise InputError(
+            f"-o: {str(index)!r} is an index of {counted(held, 'item')}, which would be gone: isthmus search add "
+            f"{shlex.quote(output)} DATA puts more in; --replace puts the new index in its place"
+        )
+    return f", replaced an index of {counted(held, 'item')}"
+
+
+def say_read(items: Items) -> None:
+    """What was found out about the file."""
     for number, sentence in enumerate(items.said):
         line("" if number else "read as", sentence)
+
+
+def say_items(data: str, items: Items, asked: Asked) -> None:
+    """What was found out about the data of a fit."""
+    say_read(items)
     form = items.rows.form if isinstance(items.rows, Source) else None
     if isinstance(form, TableForm):
         say_table(form, all_of(data, asked.columns), items.rows)
@@ -104,7 +132,7 @@ def what_next(data: str, output: str, items: Items, asked: Asked) -> list[list[s
         query, more = [str(Path(data) / items.names[0])], "more/"
     else:
         query, more = [f"new{ending}", "-o", "found.csv"], f"new{ending}"
-    again = {"--text": asked.text, "--id": None if Path(asked.ids or "").is_file() else asked.ids}
+    again = {"--text": asked.text, "--id": None if Path(asked.ids or "").is_file() else asked.ids, "--as": asked.kind}
     told = [word for option, name in again.items() if name is not None for word in (option, name)]
     return [["search", "query", output, *query], ["search", "add", output, more, *told]]
 
@@ -117,6 +145,7 @@ def add(model_path: str, data: str, asked: Asked, quiet: bool) -> None:
         retriever.add(items.rows, ids=items.ids, items=items.kept)
     if quiet:
         return
+    say_read(items)
     numbered = ""
     if items.ids is None:
         first, last = retriever.ids_[[-len(items), -1]]
@@ -153,51 +182,64 @@ def given_ids(retriever: Retriever, texts: list[str], option: str) -> Sequence[A
 # ------------------------------------------------------------------ searching
 
 
-def query(model_path: str, asked: str, text: str | None, wish: Search, output: str | None) -> None:
+def query(model_path: str, data: str, asked: Asked, wish: Search, output: str | None) -> None:
     """Find, and show or write what was found."""
     retriever = retriever_at(model_path)
     if not len(retriever):
         index = str(index_of(Path(model_path)))
         raise InputError(f"{index!r} holds no item: put some in with isthmus search add {model_path} DATA")
-    items = queries(retriever, asked, text)
+    items = queries(retriever, data, asked)
     where = None if wish.where is None else given_ids(retriever, lines_of(wish.where, "--where"), "--where")
-    check_wish(retriever, wish, where)
+    most = len(retriever) if where is None else len(set(where))
+    check_wish(retriever, wish, most)
     begun = time.perf_counter()
     found: Found | Within
     with by_option():
         if wish.radius is None:
-            found = retriever.query(items.rows, wish.k, where=where, time_budget=wish.seconds)
+            found = retriever.query(items.rows, wish.k or min(NEAREST, most), where=where, time_budget=wish.seconds)
         else:
             found = retriever.radius(items.rows, wish.radius, where=where)
     took = time.perf_counter() - begun
     if output is None:
-        say_found(found, items.names)
+        say_found(found, items.names, wish.k)
         print()
-    say_how(retriever.store_.rows, found, took)
+    say_how(found, wish.k, codes_of(retriever, None if where is None else most), took)
     if output is not None:
-        existed, frame = Path(output).exists(), frame_of(found, items.names)
+        existed, frame = Path(output).exists(), frame_of(found, items.names, wish.k)
         write_table(output, frame)
         print(f"{output}: {counted(len(frame), 'row')} ({size_of(output, existed)})")
 
 
-def queries(retriever: Retriever, asked: str, text: str | None) -> Items:
+def queries(retriever: Retriever, data: str, asked: Asked) -> Items:
     """What to search by: what lies at a path; where nothing does, the text itself."""
-    if os.path.exists(os.path.expanduser(asked)) or retriever.words_ is None:
-        return items_like(retriever, asked, Asked(text), adding=False)
-    if not asked.strip():
+    if os.path.exists(os.path.expanduser(data)) or retriever.words_ is None:
+        return items_like(retriever, data, asked, adding=False)
+    if not data.strip():
         raise InputError("the text to search for is empty")
-    if text is not None:
-        raise InputError(f"--text: there is no table {asked!r}; leave it out to search for these words")
-    if " " not in asked and FILE.fullmatch(asked):
-        warnings.warn(f"there is no file {asked!r}: it is searched for as a text", DataWarning, stacklevel=2)
-    return Items([asked], [asked])
+    for option, given, what in (("--text", asked.text, "table"), ("--as", asked.kind, "folder")):
+        if given is not None:
+            raise InputError(f"{option}: there is no {what} {data!r}; leave it out to search for these words")
+    if " " not in data and FILE.fullmatch(data):
+        warnings.warn(f"there is no file {data!r}: it is searched for as a text", DataWarning, stacklevel=2)
+    return Items([data], [data])
 
 
-def check_wish(retriever: Retriever, wish: Search, where: Sequence[Any] | None) -> None:
+def codes_of(retriever: Retriever, allowed: int | None) -> str:
+    """The codes that searches go through, and how many of them are of items that may be found.
+
+    Removed items keep their codes until the index is saved anew.
+    """
+    held, rows = len(retriever), retriever.store_.rows
+    told = [f"{counted(held, 'item')}"] if held < rows else []
+    told += [f"{rows - held:,} removed"] if held < rows else []
+    told += [] if allowed is None else [f"{allowed:,} may be found"]
+    return counted(rows, "code") + (f" ({', '.join(told)})" if told else "")
+
+
+def check_wish(retriever: Retriever, wish: Search, most: int) -> None:
     """Refuse more answers than there are items, and a radius that no two codes are apart."""
-    most = len(retriever) if where is None else len(set(where))
-    if wish.radius is None and wish.k > most:
-        among = "" if where is None else f" in {wish.where!r}"
+    if wish.radius is None and wish.k is not None and wish.k > most:
+        among = "" if wish.where is None else f" in {wish.where!r}"
         raise InputError(f"-k {wish.k:,} is more than there are: {counted(most, 'item')}{among}")
     if wish.radius is not None and not 0 <= wish.radius <= retriever.bits_:
         raise InputError(

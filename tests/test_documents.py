@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -103,6 +104,24 @@ def test_no_byte_is_refused() -> None:
     assert not is_binary("é".encode("utf-16"))
 
 
+def test_control_codes_are_of_no_text() -> None:
+    assert is_binary(np.random.default_rng(0).integers(1, 256, 300, dtype=np.uint8).tobytes())
+    assert is_binary(bytes([1, 2]) + 64 * b"\xe9")
+    assert not is_binary(bytes([1, 2]) + 65 * b"\xe9")  # 2 of 67 are fewer than 3 in a hundred
+    assert not is_binary(b"\x01\xe9")
+    assert not is_binary("\x02 \x02 é \x02 \x03".encode())
+    assert not is_binary(b"N\bNA\bA\a\t\v\f\r\n\x1a")
+    japanese = "日本 and 日本".encode("iso-2022-jp")
+    assert not is_binary(japanese)
+    assert not is_binary("안녕하세요 hello 여러분".encode("iso2022_kr"))
+    for text, encodings in [
+        ("日本", ("shift_jis", "euc_jp", "gb18030", "big5")),
+        ("луна", ("koi8_r", "cp1251", "cp866")),
+        ("é", ("cp437",)),
+    ]:
+        assert not any(is_binary(20 * text.encode(encoding)) for encoding in encodings)
+
+
 # ---------------------------------------------------------------------- folders and archives
 
 
@@ -132,6 +151,13 @@ def test_what_cannot_be_used_is_named_or_left_out(tmp_path: Path) -> None:
         found = documents(tmp_path, skip=True)
     assert warned[0].filename == __file__
     assert found.ids == ("good",)
+
+
+def test_files_with_some_endings_are_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, {"good": "text", "b/a.PNG": b"\0", "png": "text too", "x.jpg": b"\0"})
+    assert documents(tmp_path, without=(".png", ".jpg")).ids == ("good", "png")
+    with pytest.raises(InputError, match=r"1 document of 3 cannot be used: 'x.jpg' \(it is no text but binary\)"):
+        documents(tmp_path, without=(".png",))
 
 
 def test_nothing_that_can_be_used(tmp_path: Path) -> None:
@@ -314,6 +340,26 @@ def test_a_table_whose_text_is_not_told(tmp_path: Path) -> None:
         documents(table(tmp_path, text=["x"]), text_column="tex")
     with pytest.raises(InputError, match=r"column 'a' of .* holds no text"):
         documents(table(tmp_path, text=["x"], a=[1]), text_column="a")
+
+
+def test_a_column_called_id_names_the_rows_where_it_can(tmp_path: Path) -> None:
+    found = documents(table(tmp_path, ID=["k1", "k2"], review=["x", "y"]))
+    assert (found.ids, found.texts) == (("k1", "k2"), ("x", "y"))
+    assert found.said == ("the texts are from column 'review'", "the ids are from column 'ID'")
+    assert documents(table(tmp_path, id=[7, 3], text=["x", "y"])).ids == ("7", "3")
+    assert documents(table(tmp_path, id=[7, 3], key=["a", "b"], text=["x", "y"]), id_column="key").ids == ("a", "b")
+    for cells, reason in [
+        (["u", "u"], "holds ids twice: 'u'"),
+        ([1, None], "1 row (number 2) of"),
+        ([0.5, 1.5], "must hold texts or whole numbers; it holds 0.5"),
+    ]:
+        found = documents(table(tmp_path, id=cells, text=["x", "y"]))
+        assert found.ids == ("a.jsonl:1", "a.jsonl:2")
+        assert found.said[1].startswith("the rows are numbered, as column 'id' cannot name them: ")
+        assert reason in found.said[1]
+    found = documents(table(tmp_path, id=["one", "two"], text=["x", "y"]), text_column="id")
+    assert (found.texts, found.ids) == (("one", "two"), ("a.jsonl:1", "a.jsonl:2"))
+    assert documents(table(tmp_path, id=[1, 2], Id=[1, 2], text=["x", "y"])).ids == ("a.jsonl:1", "a.jsonl:2")
 
 
 def test_ids_that_do_not_tell_rows_apart(tmp_path: Path) -> None:

@@ -329,7 +329,11 @@ class TestBits:
         [((0.5, 0.54, 1, 1), 16), ((0.3, 0.5, 0.55, 1), 32), ((0.3, 0.5, 0.6, 0.66), 64), ((0.1, 0.2, 0.4, 0.8), 128)],
     )
     def test_the_fewest_that_find_nearly_as_much(
-        self, shares: tuple[float, ...], bits: int, monkeypatch: pytest.MonkeyPatch
+        self,
+        shares: tuple[float, ...],
+        bits: int,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         known, seen = dict(zip((16, 32, 64, 128), shares, strict=True)), []
 
@@ -346,6 +350,17 @@ class TestBits:
         monkeypatch.setattr(hashing, "share_found", share_found)
         rows = np.arange(100)
         assert chosen_bits(open_source(np.eye(100)), rows, "itq", 0, {}).bits == bits
+        assert capsys.readouterr() == ("", "")
+        assert chosen_bits(open_source(np.eye(100)), rows, "itq", 0, {"verbose": 1}).bits == bits
+        out, said = capsys.readouterr()
+        tried = [length for length in known if length <= 2 * bits]
+        enough = f"they find at least 90% of what {2 * bits} bits find"
+        why = "they are the most that are tried" if bits == 128 else enough
+        assert out == ""
+        assert said.splitlines() == [
+            *(line for n in tried for line in (f"{n} bits:", f"{n} bits find {known[n]:.0%} of the nearest rows")),
+            f"{bits} bits are taken: {why}",
+        ]
 
     def test_auto_of_a_few_rows_and_of_some(self) -> None:
         X, _ = clusters(60)

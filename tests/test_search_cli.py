@@ -15,10 +15,11 @@ from test_cli import run
 
 import isthmus as ist
 from isthmus import commands_search
+from isthmus.commands_folders import holds_text, kind_of
 from isthmus.commands_found import cut, frame_of, printable, proof_in_words, say_found, say_how, title_and_snippet
 from isthmus.commands_items import by_option
-from isthmus.data import write_image
-from isthmus.errors import InputError
+from isthmus.data import write_image, write_table
+from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.retrieved import Found, Within
 from isthmus.estimators.retriever import Retriever
 
@@ -116,7 +117,37 @@ def test_fit_says_what_it_learnt_and_what_comes_next(home: Path, tmp_path: Path)
     assert "16 bits" in said
     assert f"isthmus search query {path} 'what you look for'" in said
     assert (tmp_path / "d.index").is_dir()
-    assert ", replaced)" in flat(run("search", "fit", home / "docs", "-o", path, "--bits", 16, "--epochs", 1).stdout)
+    again = ["search", "fit", home / "docs", "-o", path, "--bits", 16, "--epochs", 1]
+    run("search", "add", path, home / "more")
+    before = path.read_bytes()
+    said = flat(run(*again, code=2).stderr)
+    assert f"{str(tmp_path / 'd.index')!r} is an index of 31 items, which would be gone" in said
+    assert f"isthmus search add {path} DATA puts more in; --replace puts the new index in its place" in said
+    assert path.read_bytes() == before
+    assert len(ist.load(path)) == 31
+    assert ", replaced an index of 31 items)" in flat(run(*again, "--replace").stdout)
+    retriever = ist.load(path)
+    assert len(retriever) == 30
+    retriever.remove(retriever.ids_)
+    assert ", replaced an index of 0 items)" in flat(run(*again).stdout)
+    with open(tmp_path / "d.index" / "log", "r+b") as log:
+        log.truncate(log.seek(0, 2) // 2)
+    said = flat(run(*again, code=2).stderr)
+    assert "-o: " in said
+    assert "--replace puts the new index in its place" in said
+    assert ", replaced a damaged index)" in flat(run(*again, "--replace").stdout)
+    assert len(ist.load(path)) == 30
+
+
+def test_the_bits_that_are_tried_are_told(home: Path, tmp_path: Path) -> None:
+    texts = [document(CARS if place % 2 else SPACE, np.random.default_rng(place)) for place in range(120)]
+    (tmp_path / "many.txt").write_text("\n".join(text.replace("\n", " ") for text in texts))
+    said = run("search", "fit", tmp_path / "many.txt", "-o", tmp_path / "m.safetensors", "--epochs", 1)
+    assert "16 bits:\n" in said.stderr
+    assert "\nautoencoder\nfinished 1 epoch\n" in said.stderr
+    assert "your composition" not in said.stderr
+    taken = next(text for text in said.stderr.split("\n") if "bits are taken: " in text)
+    assert f"codes           {taken.split()[0]} bits" in said.stdout
 
 
 def test_a_text_finds_documents_by_title_and_snippet(home: Path) -> None:
@@ -191,8 +222,25 @@ def test_only_items_of_a_list_are_found(home: Path, tmp_path: Path) -> None:
     words = ["search", "query", home / "d.safetensors", "moon and sun", "--where", tmp_path / "some.txt"]
     run(*words, "-k", 3, "-o", tmp_path / "f.csv")
     assert sorted(pd.read_csv(tmp_path / "f.csv")["id"]) == ["cars/03", "cars/04", "space/00"]
-    said = run(*words, code=2).stderr
-    assert "-k 10 is more than there are: 3 items in" in flat(said)
+    said = run(*words).stdout
+    assert said.count("cars/03") == said.count("cars/04") == said.count("space/00") == 1
+    assert "\n   3 " in said
+    assert "compared        30 of 30 codes (3 may be found), one after the other\n" in said
+    assert "-k 4 is more than there are: 3 items in" in flat(run(*words, "-k", 4, code=2).stderr)
+
+
+def test_as_many_as_there_are_where_nothing_is_said(home: Path, tmp_path: Path) -> None:
+    path = copy_of(home, tmp_path, "d")
+    retriever = ist.load(path)
+    retriever.remove(retriever.ids_[:24])
+    said = run("search", "query", path, "moon and sun").stdout
+    assert "\n   6 " in said
+    assert "\n   7 " not in said
+    assert "compared        30 of 30 codes (6 items, 24 removed), one after the other\n" in said
+    assert "-k 7 is more than there are: 6 items" in flat(run("search", "query", path, "moon", "-k", 7, code=2).stderr)
+    (tmp_path / "some.txt").write_text("\n".join(retriever.ids_[:2]))
+    said = run("search", "query", path, "moon and sun", "--where", tmp_path / "some.txt").stdout
+    assert "of 30 codes (6 items, 24 removed, 2 may be found)," in flat(said)
 
 
 def test_a_radius_finds_all_that_are_so_near(home: Path, tmp_path: Path) -> None:
@@ -205,6 +253,16 @@ def test_a_radius_finds_all_that_are_so_near(home: Path, tmp_path: Path) -> None
     assert sorted(table["id"]) == sorted(ist.load(home / "d.safetensors").ids_)
     assert table["distance"].is_monotonic_increasing
     assert table["rank"].tolist() == list(range(1, 31))
+    said = run(*words, 16).stdout
+    assert "\n  10 " in said
+    assert "\nand 20 more: -o TABLE.csv writes them all\n" in said
+    said = run(*words, 16, "-k", 12).stdout
+    assert "\n  12 " in said
+    assert "\nand 18 more are so near\n" in said
+    assert "exact           yes: these are the 12 nearest of all that are so near" in said
+    assert "exact           yes: these are all that are so near" in run(*words, 16, "-k", 99).stdout
+    run(*words, 16, "-k", 3, "-o", tmp_path / "g.parquet")
+    assert pd.read_parquet(tmp_path / "g.parquet")["id"].tolist() == table["id"].tolist()[:3]
 
 
 def test_texts_of_other_kinds_of_files(home: Path, tmp_path: Path) -> None:
@@ -223,7 +281,8 @@ def test_texts_of_other_kinds_of_files(home: Path, tmp_path: Path) -> None:
         ("jsonl", "docs.jsonl:1", []),
         ("csv", "100", ["--text", "review", "--id", "sku"]),
     ]:
-        run("search", "fit", tmp_path / f"docs.{ending}", "-o", tmp_path / "m.safetensors", *more, *QUICK)
+        words = ["search", "fit", tmp_path / f"docs.{ending}", "-o", tmp_path / "m.safetensors", "--replace"]
+        run(*words, *more, *QUICK)
         retriever = ist.load(tmp_path / "m.safetensors")
         assert (len(retriever), retriever.ids_[0]) == (30, first)
         assert retriever.query(texts[0], k=1).distances.item() == 0
@@ -240,6 +299,87 @@ def test_documents_that_are_none_are_named_or_left_out(home: Path, tmp_path: Pat
     assert "'empty' (it is empty). --skip leaves such out" in flat(run(*words, code=2).stderr)
     assert "left out: 'empty'" in flat(run(*words, "--skip").stderr)
     assert len(ist.load(tmp_path / "m.safetensors")) == 4
+    query = ["search", "query", tmp_path / "m.safetensors", tmp_path / "docs", "-k", 1]
+    assert "'empty' (it is empty). --skip leaves such out" in flat(run(*query, code=2).stderr)
+    said = run(*query, "--skip")
+    assert "left out: 'empty'" in flat(said.stderr)
+    assert "\n3\nrank" in said.stdout
+
+
+def test_a_column_called_id_names_the_records(home: Path, tmp_path: Path) -> None:
+    texts = [document(CARS, np.random.default_rng(place)) for place in range(4)]
+    records = [json.dumps({"id": f"r{place}", "text": text}) for place, text in enumerate(texts)]
+    (tmp_path / "l.jsonl").write_text("\n".join(records[:3]))
+    words = ["--bits", 16, "--epochs", 1]
+    said = run("search", "fit", tmp_path / "l.jsonl", "-o", tmp_path / "m.safetensors", *words).stdout
+    assert "the ids are from column 'id'" in said
+    assert ist.load(tmp_path / "m.safetensors").ids_.tolist() == ["r0", "r1", "r2"]
+    (tmp_path / "more.jsonl").write_text(records[3])
+    said = run("search", "add", tmp_path / "m.safetensors", tmp_path / "more.jsonl").stdout
+    assert "the ids are from column 'id'\n" in said
+    assert "1 document added; 4 items in all" in said
+    assert ist.load(tmp_path / "m.safetensors").ids_[-1] == "r3"
+
+
+# ---------------------------------------------------------------------- texts and pictures in one folder
+
+
+def both(folder: Path) -> Path:
+    """Three texts, three pictures, and a file that is neither."""
+    folder.mkdir()
+    for place in range(3):
+        (folder / f"{place}.md").write_text(document(CARS, np.random.default_rng(place)))
+        write_image(folder / f"{place}.png", picture(place))
+    (folder / "small.db").write_bytes(b"a\0b")
+    return folder
+
+
+def test_of_a_folder_of_both_it_must_be_said_which_are_meant(home: Path, tmp_path: Path) -> None:
+    folder = both(tmp_path / "both")
+    out = tmp_path / "m.safetensors"
+    held = f"{str(folder)!r} holds 3 texts and 3 pictures: say which are meant, "
+    words = ["search", "fit", folder, "-o", out, "--bits", 16, "--epochs", 1]
+    said = flat(run(*words, code=2).stderr)
+    assert held + "--as texts or --as pictures; the others are then passed over" in said
+    assert not out.exists()
+    said = run(*words, "--as", "pictures")
+    assert "of it only the pictures are read; 4 files passed over: '.db', '.md'" in flat(said.stderr)
+    assert f"isthmus search add {out} more/ --as pictures" in said.stdout
+    assert ist.load(out).ids_.tolist() == ["0.png", "1.png", "2.png"]
+    (folder / "small.db").unlink()
+    said = run(*words, "--as", "texts", "--replace")
+    assert "of it only the texts are read; 3 files passed over: '.png'" in flat(said.stderr)
+    assert ist.load(out).ids_.tolist() == ["0.md", "1.md", "2.md"]
+
+
+def test_what_is_meant_is_said_to_an_index_too(home: Path, tmp_path: Path) -> None:
+    folder = both(tmp_path / "both")
+    (folder / "small.db").unlink()
+    held = f"{str(folder)!r} holds 3 texts and 3 pictures: say which are meant, "
+    for name, kind, names, other in [("d", "texts", "0.md", "pictures"), ("p", "pictures", "0.png", "texts")]:
+        path = copy_of(home, tmp_path, name)
+        before = len(ist.load(path))
+        for verb in ("add", "query"):
+            words = ["search", verb, path, folder]
+            assert f"{held}--as {kind}; the others are then passed over" in flat(run(*words, code=2).stderr)
+            assert f"--as {other}: the fit was to " in flat(run(*words, "--as", other, code=2).stderr)
+            said = run(*words, "--as", kind)
+            assert f"of it only the {kind} are read; 3 files passed over: " in flat(said.stderr)
+            assert (f"\n{names}\n" in f"\n{said.stdout}") == (verb == "query")
+        assert len(ist.load(path)) == before + 3
+
+
+def test_files_that_are_neither_are_passed_over_among_pictures(tmp_path: Path) -> None:
+    folder = both(tmp_path / "both")
+    for file in folder.glob("*.md"):
+        file.unlink()
+    (folder / ".notes").write_text("hidden")
+    with pytest.warns(DataWarning, match=r"only the pictures are read; 1 file passed over: '\.db'$"):
+        assert kind_of(folder, None) == "pictures"
+    with pytest.raises(InputError, match=r"^--as texts: .* holds none$"):
+        kind_of(folder, "texts")
+    assert not holds_text(folder / "small.db")
+    assert kind_of(Path(__file__).parent, None) == "texts"
 
 
 # ---------------------------------------------------------------------- pictures
@@ -312,6 +452,11 @@ def test_rows_of_an_array_are_called_by_a_column_or_numbered(home: Path, tmp_pat
     said = run("search", "add", path, home / "cells.npy").stdout
     assert "40 rows of 6 columns added, ids 1040 to 1079; 80 items in all" in said
     assert "2 items removed; 78 left" in run("search", "remove", path, 1000, 1079).stdout
+    (tmp_path / "ids.txt").write_text("-1\n-2\n")
+    np.save(tmp_path / "two.npy", np.load(home / "cells.npy")[:2, 1:])
+    run("search", "add", path, tmp_path / "two.npy", "--id", tmp_path / "ids.txt")
+    assert "2 items removed; 78 left" in run("search", "remove", path, "--", -1, -2).stdout
+    assert "search remove cells.safetensors -- -1 -2" in run("search", "remove", "--help").stdout
     assert "the ids of this index are whole numbers; got 'a'" in flat(run("search", "remove", path, "a", code=2).stderr)
     row = np.load(home / "cells.npy")[3, 1:]
     np.save(tmp_path / "row.npy", row)
@@ -358,16 +503,22 @@ def test_info_says_what_an_index_holds(home: Path) -> None:
         ("query d moon -k 0", "-k must be a whole number >= 1; got 0"),
         ("query d moon --radius 17", "--radius must be a whole number from 0 to 16, the bits of a code; got 17"),
         ("query d moon --radius -1", "--radius must be a whole number from 0 to 16, the bits of a code; got -1"),
-        ("query d moon --radius 2 -k 3", "leave out -k"),
+        ("query d moon --radius 2 -k 0", "-k must be a whole number >= 1; got 0"),
         ("query d moon --radius 2 --seconds 1", "leave out --seconds"),
         ("query d moon --seconds 0", "--seconds must be a number above 0; got 0"),
         ("query d moon and sun", "give one query: of several files their folder; a text in quotes, 'moon and sun'"),
         ("query d moon --text a", "--text: there is no table 'moon'"),
+        ("query d moon --as texts", "--as: there is no folder 'moon'; leave it out"),
+        ("query d docs/cars/03 --as texts", "--as says which files of a folder are meant; 'docs/cars/03' is none"),
+        ("query d docs --as words", "--as must be texts or pictures; got 'words'"),
+        ("query d photos", "'photos' holds pictures, but the fit was to texts"),
+        ("query p docs", "'docs' has no PNG or JPEG images"),
+        ("query t docs --as texts", "--as texts: the fit was to rows of 6 columns; leave it out"),
         ("query d moon -o f.npy", "-o: the file must end in .csv or .tsv or .parquet or .xlsx"),
         ("query d moon --where gone", "'gone': No such file"),
         ("query d moon --where blank", "--where: 'blank' holds no id"),
         ("query d moon -k 1 --where ids", "not in the index, which holds 30 ids: 'x', 'y'"),
-        ("query d xylophone", "none of the words of the text is among the 20 that were learnt"),
+        ("query d xylophone", "none of the words of the text is among the 20 that were learnt. Try other words"),
         ("query d docs -o docs.npy", "must end in"),
         ("query p moon", "there is no file or folder 'moon'."),
         ("query p large.png", "is 9 x 8 (width x height), grey, of 8 bits; the pictures of the fit were 6 x 6"),
@@ -397,6 +548,11 @@ def test_info_says_what_an_index_holds(home: Path) -> None:
         ("fit docs -o m.safetensors --column a=log", "--column is for tables whose columns are learnt from"),
         ("fit docs -o m.safetensors --text a", "--text names the column of a table that holds texts"),
         ("fit cells.csv -o m.safetensors --text nmae", "--text 'cells.csv' has no column 'nmae'. Did you mean 'name'"),
+        ("fit docs -o d.safetensors", "'d.index' is an index of 30 items, which would be gone"),
+        ("fit docs --as pictures -o m.safetensors", "'docs' has no PNG or JPEG images"),
+        ("fit photos --as texts -o m.safetensors", "--as texts: 'photos' holds none"),
+        ("fit cells.csv --as texts -o m.safetensors", "--as says which files of a folder are meant"),
+        ("fit docs/cars/03 -o m.safetensors", "'docs/cars/03' is a single document; give the folder that holds"),
         ("fit photos/01.png -o m.safetensors", "is a single image; give the folder that holds the images"),
         ("fit docs -o m.npy", "must end in .safetensors"),
         ("fit docs -o taken.safetensors", "the index would be 'taken.index', and what has that name is none"),
@@ -481,10 +637,61 @@ def test_what_is_not_proven_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert proof_in_words(found_of([False], [0.6])) == f"no: the time was over; {sure}"
     some = found_of([True, False, False], [1, 0.8, 0.6])
     assert proof_in_words(some) == f"for 1 of 3 queries: the time was over; {sure}"
-    say_how(1000, some, 0.006)
+    say_how(some, None, "1,000 codes", 0.006)
     said = capsys.readouterr().out
     assert "compared        25 of 1,000 codes a query, by hash tables for 1 of 3 queries\n" in said
     assert "took            6.0 ms, 2.00 ms a query, coding included\n" in said
+
+
+def test_a_query_that_found_nothing_in_time(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    ids = np.array([[7, 8], [None, None], [9, None]], dtype=object)
+    distances = np.array([[0, 3], [-1, -1], [2, -1]])
+    exact, likely = np.array([True, False, False]), np.array([[1, 0.5], [-np.inf, -np.inf], [0.75, -np.inf]])
+    kept = np.array([["one", "two"], [None, None], ["three", None]], dtype=object)
+    found = Found(ids, distances, exact, np.array([1.0, 0, 0.5]), exact, np.full(3, 25), likely, kept)
+    say_found(found, ["a", "b", "c"])
+    said = capsys.readouterr().out
+    assert "\n\nb\nnothing was found in time\n\nc\n" in said
+    assert said.endswith("and 1 more were not found in time\n")
+    assert "None" not in said
+    assert "-1" not in said
+    table = frame_of(found, ["a", "b", "c"])
+    assert table["query"].tolist() == ["a", "a", "c"]
+    assert table["rank"].tolist() == [1, 2, 1]
+    assert table["id"].tolist() == [7, 8, 9]
+    assert table["id"].dtype == np.int64
+    assert table["distance"].tolist() == [0, 3, 2]
+    assert table["similarity"].tolist() == [1, 0.5, 0.75]
+    assert table["title"].tolist() == ["one", "two", "three"]
+    late = "for 1 of 3 queries: the time was over, for 1 with nothing found; at least 50% of each answer is proven"
+    assert proof_in_words(found).startswith(late)
+
+
+def late(recall: list[float], distances: list[list[int]]) -> str:
+    """What is said of queries whose time was over."""
+    many = len(recall)
+    none = np.zeros(many, dtype=bool)
+    return proof_in_words(
+        Found(np.zeros((many, 2)), np.array(distances), none, np.array(recall), none, np.zeros(many, dtype=int))
+    )
+
+
+def test_nothing_is_not_called_proven() -> None:
+    assert late([0], [[-1, -1]]) == "no: the time was over and nothing found"
+    assert late([0, 0], [[-1, -1], [-1, -1]]) == "for 0 of 2 queries: the time was over and nothing found"
+    assert late([0], [[3, 4]]) == "no: the time was over; none of it is proven to be among the nearest"
+    told = "for 0 of 2 queries: the time was over; not every answer has a part that is proven to be among the nearest"
+    assert late([0, 0.5], [[3, 4], [1, 2]]) == told
+
+
+def test_a_table_may_hold_no_answer(tmp_path: Path) -> None:
+    none = np.zeros(1, dtype=bool)
+    ids = np.array([[None, None]], dtype=object)
+    frame = frame_of(Found(ids, np.full((1, 2), -1), none, np.zeros(1), none, np.zeros(1, dtype=int)), ["q"])
+    assert frame.shape == (0, 4)
+    for name in ("f.csv", "f.parquet", "f.xlsx"):
+        write_table(tmp_path / name, frame)
+    assert (tmp_path / "f.csv").read_text() == "query,rank,id,distance\n"
 
 
 def test_titles_stand_below_long_ids(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -507,8 +714,11 @@ def test_a_radius_shows_the_first_of_many(capsys: pytest.CaptureFixture[str]) ->
     within = Within([np.arange(60), np.arange(0)], [np.zeros(60, int), np.zeros(0, int)], nothing, nothing)
     say_found(within, ["a", "b"])
     said = capsys.readouterr().out
-    assert "and 10 more: -o TABLE.csv writes them all\n\nb\nnothing is so near\n" in said
+    assert "and 50 more: -o TABLE.csv writes them all\n\nb\nnothing is so near\n" in said
     assert len(frame_of(within, ["a", "b"])) == 60
+    say_found(within, ["a", "b"], 20)
+    assert "and 40 more are so near\n\nb\nnothing is so near\n" in capsys.readouterr().out
+    assert len(frame_of(within, ["a", "b"], 20)) == 20
 
 
 def test_texts_are_cut_to_the_terminal() -> None:

@@ -164,8 +164,13 @@ def test_blank_texts_are_named() -> None:
 
 def test_texts_of_which_no_word_is_known() -> None:
     words = Words.fit(TEXTS)
-    with pytest.raises(InputError, match=r"none of the words of the text is among the 7 that were learnt \(number 0\)"):
+    tried = r"X: none of the words of the text is among the 7 that were learnt\. Try other words"
+    with pytest.raises(InputError, match=tried):
         words(["zebra"])
+    with pytest.raises(InputError, match=r"of the text is among the 7 that were learnt \('a'\)\. Try"):
+        words(["zebra"], names=["a"])
+    with pytest.raises(InputError, match=r"of the 2 texts is among the 7 that were learnt \(number 0, 1\)\. Try"):
+        words(["zebra", "1993"])
     with pytest.raises(InputError, match=r"of the 2 texts .*'a', 'b'"):
         words(["zebra", "1993"], names=["a", "b"])
     with pytest.warns(DataWarning, match=r"X: 1 text without any word that is known.*number 1$"):
@@ -175,6 +180,14 @@ def test_texts_of_which_no_word_is_known() -> None:
     assert learnt.vocabulary == ("moon",)
     assert np.diff(rows.indptr).tolist() == [1, 0]
     assert np.isfinite(rows.data).all()
+
+
+def test_common_words_that_were_left_out_are_told_of() -> None:
+    words = Words.fit(many())
+    assert "all" not in words.vocabulary
+    left_out = r"that were learnt\. Words that come in most texts, or in hardly any, do not count\. Try other words"
+    with pytest.raises(InputError, match=left_out):
+        words(["all"])
 
 
 def test_what_is_no_text() -> None:

@@ -15,6 +15,7 @@ from isthmus.errors import InputError
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 TEXTS = ("text", "body", "content", "message")
 TITLES = ("title", "subject", "headline")
+IDS = "id"
 
 
 class Cells(NamedTuple):
@@ -44,6 +45,9 @@ def table_cells(path: Path, text_column: str | None, id_column: str | None) -> C
             raise InputError(f"{argument}: {str(path)!r} has no column {name!r}.{did_you_mean(name, frame.columns)}")
     if not len(frame):
         raise InputError(f"{str(path)!r} has no rows")
+    if id_column is None:
+        id_column, about_ids = own_ids(path, frame, text_column)
+        said += about_ids
     texts = [name for name in frame.columns if is_text(frame[name])]
     chosen = chosen_text(path, texts, text_column, id_column, list(frame.columns))
     title = next((name for name in texts if name.lower() in TITLES and name not in (chosen, id_column)), None)
@@ -135,6 +139,19 @@ def chosen_text(path: Path, texts: list[str], text_column: str | None, id_column
         f"{str(path)!r} has several columns of text, and none is called 'text': {listed(possible)}. "
         f"Say which is meant: text_column={possible[0]!r}"
     )
+
+
+def own_ids(path: Path, frame: Any, text_column: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """The column that is called id, if it tells all rows apart, and what is said of it."""
+    found = [name for name in frame.columns if name.lower() == IDS and name != text_column]
+    if len(found) != 1:
+        return None, ()
+    try:
+        ids(path, frame[found[0]])
+    except InputError as error:
+        reason = str(error).removeprefix("id_column: ")
+        return None, (f"the rows are numbered, as column {found[0]!r} cannot name them: {reason}",)
+    return found[0], (f"the ids are from column {found[0]!r}",)
 
 
 def ids(path: Path, column: Any) -> list[str]:

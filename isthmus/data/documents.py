@@ -44,7 +44,7 @@ class Documents:
     texts : what words are learnt from; mails without their headers, but with their subject.
     titles : the subject of a mail, the title column of a table, otherwise the first line.
     snippets : the first 160 characters after the title.
-    ids : paths below the folder, names in the archive, the table's id column, or ``file:number`` of line or row.
+    ids : paths below the folder, names in the archive, the table's column of ids, or ``file:number`` of line or row.
     said : sentences about what was found and is not the ordinary.
     """
 
@@ -71,7 +71,12 @@ class Piece(NamedTuple):
 
 
 def documents(
-    path: str | os.PathLike[str], *, text_column: str | None = None, id_column: str | None = None, skip: bool = False
+    path: str | os.PathLike[str],
+    *,
+    text_column: str | None = None,
+    id_column: str | None = None,
+    skip: bool = False,
+    without: tuple[str, ...] = (),
 ) -> Documents:
     """Read documents; none that is empty is ever passed on.
 
@@ -81,8 +86,10 @@ def documents(
         a .tar (also .gz, .bz2, .xz) or .zip archive of such, which is not unpacked; a .txt with a document a line; a
         .csv, .tsv, .jsonl (all also .gz) or .parquet with a column of text; any other text file is one document.
     text_column : of a table; None = its only column of text, or the one called text, body, content or message.
-    id_column : of a table; None = its name and the row's number, counted from 1: ``reviews.csv:3``.
+    id_column : of a table; None = the column called id, if its texts or whole numbers tell all rows apart; otherwise
+        the table's name and the row's number, counted from 1: ``reviews.csv:3``.
     skip : documents that cannot be used are left out with a warning instead of refused.
+    without : endings such as ``.png``, in lower case: such files of a folder are passed over.
 
     Returns
     -------
@@ -124,7 +131,7 @@ def documents(
             raise InputError(f"{argument}={column!r} names a column of a table, but {str(where)!r} is none")
     said: tuple[str, ...] = ()
     if where.is_dir():
-        pieces: Iterable[Piece] = in_folder(where)
+        pieces: Iterable[Piece] = in_folder(where, without)
     elif table:
         cells = table_cells(where, text_column, id_column)
         pieces = (Piece(*cell) for cell in zip(cells.ids, cells.texts, cells.titles, strict=True))
@@ -172,15 +179,13 @@ def understood(pieces: Iterable[Piece], where: str, said: tuple[str, ...], skip:
 # ---------------------------------------------------------------------- where they lie
 
 
-def in_folder(folder: Path) -> Iterator[Piece]:
-    """The files below a folder, by name; links to folders are not followed, for they may lead in a circle."""
-    found: list[Path] = []
-    lost: list[OSError] = []
-    for here, below, names in os.walk(folder, onerror=lost.append):
-        below[:] = [name for name in below if not name.startswith(".")]
-        found += [Path(here, name) for name in names if not name.startswith(".")]
-    named = [(file.relative_to(folder).as_posix(), file) for file in found if file.is_file()]
-    for name, file in sorted(named):
+def in_folder(folder: Path, without: tuple[str, ...]) -> Iterator[Piece]:
+    """The files below a folder, by name, but those with some endings."""
+    found, lost = files_below(folder)
+    for file in found:
+        name = file.relative_to(folder).as_posix()
+        if name.lower().endswith(without):
+            continue
         try:
             size = file.stat().st_size
             yield Piece(name, reason=too_large(size)) if size > LARGEST else Piece(name, file.read_bytes())
@@ -188,6 +193,19 @@ def in_folder(folder: Path) -> Iterator[Piece]:
             yield Piece(name, reason=f"it cannot be read: {error.strerror}")
     for one in lost:
         yield Piece(Path(one.filename).relative_to(folder).as_posix(), reason=f"it cannot be read: {one.strerror}")
+
+
+def files_below(folder: Path) -> tuple[list[Path], list[OSError]]:
+    """The files below a folder that are not hidden, by name, and why some folders cannot be read.
+
+    Links to folders are not followed, for they may lead in a circle.
+    """
+    found: list[Path] = []
+    lost: list[OSError] = []
+    for here, below, names in os.walk(folder, onerror=lost.append):
+        below[:] = [name for name in below if not name.startswith(".")]
+        found += [Path(here, name) for name in names if not name.startswith(".")]
+    return sorted(filter(Path.is_file, found), key=lambda file: file.relative_to(folder).as_posix()), lost
 
 
 def in_archive(archive: Path) -> list[Piece]:

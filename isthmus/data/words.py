@@ -172,9 +172,12 @@ class Words:
         unknown = np.flatnonzero(np.diff(rows.indptr) == 0)
         if len(unknown) == rows.shape[0]:
             said = "the text" if len(unknown) == 1 else f"the {len(unknown):,} texts"
+            which = "" if len(unknown) == 1 and names is None else f" ({named(unknown, names)})"
+            # Which words were left out of the fit, and why, is not kept.
+            left_out = "" if self.texts < FEW else ". Words that come in most texts, or in hardly any, do not count"
             raise InputError(
-                f"{argument}: none of the words of {said} is among the {len(self):,} that were learnt "
-                f"({named(unknown, names)}). Try other words, or fit to texts that hold them"
+                f"{argument}: none of the words of {said} is among the {len(self):,} that were learnt{which}"
+                f"{left_out}. Try other words, or fit to texts that hold them"
             )
         if len(unknown):
             warnings.warn(

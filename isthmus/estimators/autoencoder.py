@@ -670,4 +670,6 @@ def title(method: Any) -> str:
     """The kind's name for people."""
     if isinstance(method, Parts) and method.corruption is not None:
         return "masked autoencoder" if isinstance(method.corruption, Mask) else "denoiser"
+    if isinstance(method, Parts):
+        return "autoencoder"
     return method if isinstance(method, str) else repr(method) if isinstance(method, Kind) else "your composition"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -297,13 +298,23 @@ def chosen_bits(source: Source, rows: np.ndarray, method: str, seed: int, knobs:
     asked, learnt_from = np.sort(order[:held_out]), np.sort(order[held_out:])
     before: tuple[Hasher, float] | None = None
     for bits in LENGTHS:
+        tell(knobs, f"{bits} bits:")
         hasher = learnt(source, learnt_from, bits, method, seed, knobs)
         share = share_found(hasher, source, asked, learnt_from)
+        tell(knobs, f"{bits} bits find {share:.0%} of the nearest rows")
         if before is not None and before[1] >= NEARLY * share:
+            tell(knobs, f"{before[0].bits} bits are taken: they find at least {NEARLY:.0%} of what {bits} bits find")
             return before[0]
         before = hasher, share
     assert before is not None
+    tell(knobs, f"{before[0].bits} bits are taken: they are the most that are tried")
     return before[0]
+
+
+def tell(knobs: Mapping[str, Any], sentence: str) -> None:
+    """Say how the choice goes to those who want to hear how the fits go."""
+    if knobs.get("verbose"):
+        print(sentence, file=sys.stderr, flush=True)
 
 
 def share_found(hasher: Hasher, source: Source, asked: np.ndarray, among: np.ndarray) -> float:
