@@ -19,6 +19,7 @@ from isthmus.data.table_form import TableForm
 from isthmus.errors import FileFormatError, InputError, IsthmusWarning
 from isthmus.estimators import comparison
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.reductions import RIVALS
 from isthmus.recipes import RECIPES
 
 SECOND = "*/last.safetensors"
@@ -170,11 +171,13 @@ def compare(
 ) -> None:
     """The table of `isthmus.compare`."""
     names = [name.strip() for name in methods.split(",") if name.strip()]
-    kinds = [kind_of(name, [], "auto", "--methods")["method"] for name in names]
+    others = ("pca", *RIVALS)
+    kinds = [name if name in others else kind_of(name, [], "auto", "--methods")["method"] for name in names]
     sizes = None if code_sizes is None else listed_numbers("--code-sizes", code_sizes)
-    _, columns = labels_of(data, labels, columns)
+    values, columns = labels_of(data, labels, columns)
     source = opened(data, columns, lists=False)
-    print(comparison.compare(source, kinds, sizes, **settings))
+    y = labels_for(source, labels, values)
+    print(comparison.compare(source, kinds, sizes, y, **settings))
 
 
 def methods() -> None:

@@ -3,6 +3,7 @@ rows are apart."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -220,14 +221,74 @@ def continuity(x: np.ndarray, codes: np.ndarray, neighbours: int = 10) -> float:
 def kept_order(far: np.ndarray, near: np.ndarray, neighbours: int) -> np.ndarray:
     """The formula of `trustworthiness`, (n,) row by row: the ranks by the distances ``far`` of the nearest by
     ``near``."""
-    n, k = len(far), neighbours
-    if not 1 <= k < n / 2:
-        raise ValueError(f"neighbours must be at least 1 and below half of the {n} rows; got {k}")
+    return kept_orders(nearest_first(far), nearest_first(near), [neighbours])[0]
+
+
+def kept_orders(far: np.ndarray, near: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    """(sizes, n): the same for several k at once, of the orders that `nearest_first` gives."""
+    n = len(far)
+    for k in sizes:
+        if not 1 <= k < n / 2:
+            raise ValueError(f"neighbours must be at least 1 and below half of the {n} rows; got {k}")
     ranks = np.empty((n, n), dtype=np.int32)
-    np.put_along_axis(ranks, far.argsort(axis=1, kind="stable"), np.arange(1, n + 1, dtype=np.int32)[None], axis=1)
-    nearest = near.argsort(axis=1, kind="stable")[:, :k]
-    excess = np.maximum(0, np.take_along_axis(ranks, nearest, axis=1).astype(np.int64) - k).sum(axis=1)
-    return 1 - 2 / (k * (2 * n - 3 * k - 1)) * excess
+    np.put_along_axis(ranks, far, np.arange(1, n + 1, dtype=np.int32)[None], axis=1)
+    found = np.take_along_axis(ranks, near[:, : max(sizes)], axis=1).astype(np.int64)
+    excess = (np.maximum(0, found[:, :k] - k).sum(axis=1) / (k * (2 * n - 3 * k - 1)) for k in sizes)
+    return 1 - 2 * np.stack(list(excess))
+
+
+def nearest_first(far: np.ndarray) -> np.ndarray:
+    """(n, n): the numbers of all rows by their distance from each, of `distances`; the row itself is the last."""
+    return far.argsort(axis=1, kind="stable")
+
+
+def neighbours_kept(x: np.ndarray, codes: np.ndarray, sizes: Sequence[int] | None = None) -> tuple[float, float]:
+    """`trustworthiness` and `continuity` in the mean over several numbers of neighbours, near and wide.
+
+    Parameters
+    ----------
+    x, codes : (n, *) rows and their codes, n >= 3.
+    sizes : k, each 1 <= k < n / 2; None = 10, 20, ... 200, as far as the rows go.
+
+    Examples
+    --------
+    >>> x = np.arange(30.0)[:, None]
+    >>> neighbours_kept(x, -3 * x)
+    (1.0, 1.0)
+    """
+    by_data, by_code = (nearest_first(distances(points)) for points in (x, codes))
+    sizes = neighbourhoods(len(by_data)) if sizes is None else sizes
+    return float(kept_orders(by_data, by_code, sizes).mean()), float(kept_orders(by_code, by_data, sizes).mean())
+
+
+def neighbourhoods(rows: int) -> list[int]:
+    """The numbers of neighbours by which so many rows are judged, each below half of them.
+
+    >>> neighbourhoods(2000)[-1], neighbourhoods(60), neighbourhoods(15)
+    (200, [10, 20], [7])
+    """
+    most = (rows - 1) // 2
+    return list(range(10, min(200, most) + 1, 10)) or [most]
+
+
+def distance_order(x: np.ndarray, codes: np.ndarray) -> float:
+    """Whether rows that are farther apart have codes that are: Spearman's correlation of all pairwise distances.
+
+    By ranks, since a code has no unit, and distances that are bent but keep their order are as good. 1 = the same
+    order, 0 = none; NaN where either has one distance only, as collapsed codes do. (n, *) twice, n >= 3.
+
+    Examples
+    --------
+    >>> x = np.array([0.0, 1.0, 3.0, 7.0])[:, None]
+    >>> round(distance_order(x, 5 - 2 * x), 9), distance_order(x, 0 * x)
+    (1.0, nan)
+    """
+    rows, columns = np.triu_indices(len(x), k=1)
+    apart = (distances(points)[rows, columns] for points in (x, codes))
+    # Distances that differ by rounding alone are equal, as many are between rows of few values.
+    first, second = (centred_ranks(np.round(far / max(far.max(), 1e-300), 12)) for far in apart)
+    size = float(np.sqrt(first @ first) * np.sqrt(second @ second))
+    return float(first @ second) / size if size > 0 else float("nan")
 
 
 def nearest_accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
@@ -240,6 +301,52 @@ def nearest_accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
     """
     labels = np.asarray(labels)
     return float((labels[distances(codes).argmin(axis=1)] == labels).mean())
+
+
+def centred_ranks(values: np.ndarray) -> np.ndarray:
+    """The places of values (n,) in their order, about 0; equal values share the middle of theirs.
+
+    >>> centred_ranks(np.array([5.0, 7.0, 5.0, 1.0]))
+    array([ 0. ,  1.5,  0. , -1.5])
+    """
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (counts.cumsum() - counts / 2 - len(values) / 2)[place]
+
+
+def neighbour_accuracy(
+    codes: np.ndarray, labels: np.ndarray, new_codes: np.ndarray, new_labels: np.ndarray, neighbours: int = 5
+) -> float:
+    """The share of new rows whose label most of the nearest known rows have: k-NN from known rows to new ones.
+
+    Of labels that equally many have, that of the nearest row counts.
+
+    Parameters
+    ----------
+    codes, labels : (n, *) and (n,) known rows; fewer than ``neighbours`` all count.
+    new_codes, new_labels : (m, *) and (m,), m >= 1.
+    neighbours : k >= 1.
+
+    Examples
+    --------
+    >>> known = np.array([0.0, 1.0, 2.0, 9.0])[:, None]
+    >>> neighbour_accuracy(known, np.array(["a", "b", "b", "c"]), np.array([[0.2], [8.0]]), np.array(["b", "c"]), 3)
+    0.5
+    """
+    classes, number = np.unique(labels, return_inverse=True)
+    known, new = (np.asarray(each, dtype=np.float64).reshape(len(each), -1) for each in (codes, new_codes))
+    centre = known.mean(axis=0)  # as in `distances`
+    known, new = known - centre, new - centre
+    k = min(neighbours, len(known))
+    votes = 1 + 0.5 ** np.arange(1, k + 1)  # all that is beside the ones is less than a vote, and most is the nearest's
+    half, right = np.square(known).sum(axis=1) / 2, 0
+    for start in range(0, len(new), 128):
+        far = half - new[start : start + 128] @ known.T  # half the squared distance, but for the new row's length
+        near = np.argpartition(far, k - 1, axis=1)[:, :k]
+        near = np.take_along_axis(near, np.take_along_axis(far, near, axis=1).argsort(axis=1, kind="stable"), axis=1)
+        counts = np.zeros((len(far), len(classes)))
+        np.add.at(counts, (np.arange(len(far))[:, None], number[near]), votes)
+        right += int((classes[counts.argmax(axis=1)] == new_labels[start : start + 128]).sum())
+    return right / len(new)
 
 
 def distances(x: np.ndarray) -> np.ndarray:

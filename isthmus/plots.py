@@ -1,4 +1,5 @@
-"""Drawings of a fitted autoencoder's space of codes, as matplotlib axes: a map, what lies between, walks along units.
+"""Drawings of a fitted autoencoder's space of codes, as matplotlib axes: a map, what lies between, walks along units;
+and the codes of several methods side by side.
 
 Each function draws on the axes it is given, or on those of a new figure, and returns them: ``axes.figure`` is what to
 save or show. Nothing is shown, and no setting of matplotlib is changed.
@@ -15,22 +16,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.checks import check_whole, is_whole
+from isthmus.checks import check_whole, counted, is_whole
 from isthmus.diagnostics.plane import box_of
 from isthmus.errors import InputError
 from isthmus.estimators import latent
 from isthmus.report import latent_holes
 from isthmus.report import latent_map as drawings
+from isthmus.report.figures import CodeMap, coloured, two_dimensions
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
+    from isthmus.estimators.comparison_table import Comparison
 
 SIDE = 64
 """The longest side of a small picture, in pixels."""
 MOST, UNITS = 1e8, 20
 """The most pixels of a drawing's pictures; the most units that are walked along unless they are asked for."""
 
-__all__ = ["decoded_grid", "holes", "latent_map", "traversals"]
+__all__ = ["decoded_grid", "holes", "latent_map", "reductions", "traversals"]
 
 
 def latent_map(
@@ -232,6 +235,54 @@ def traversals(
     return axes
 
 
+def reductions(table: Comparison, *, axes: Iterable[Axes] | None = None) -> np.ndarray:
+    """The codes of held-out rows, a picture for each method, coloured by the labels that were given.
+
+    Of each method the smallest code of two numbers and more is drawn: two as they are, more on the plane of the two
+    directions in which they vary most; one is spread out to its sides. Rows whose quantity is not known are left out.
+
+    Parameters
+    ----------
+    table : made by `isthmus.compare`; with ``code_sizes=2`` the pictures are the codes themselves.
+    axes : to draw on, one for each method, in the order of the table; None = those of a new figure.
+
+    Returns
+    -------
+    array
+        (methods,) axes.
+
+    Raises
+    ------
+    InputError : the table holds no codes, or there are not as many axes.
+
+    Examples
+    --------
+    >>> import isthmus as ist
+    >>> X, y = ist.data.digits()
+    >>> [panel.get_title(loc="left") for panel in reductions(ist.compare(X, ["linear"], 2, y, epochs=1))]
+    ['PCA, 2 numbers', 'linear, 2 numbers']
+    """
+    rows = [row for row in table.rows if row.figures.codes is not None]
+    if table.jury is None or not rows:
+        raise InputError("reductions: this table holds no codes; make it with isthmus.compare")
+    drawn: dict[str, Any] = {}
+    for row in sorted(rows, key=lambda row: (row.code_size < 2, row.code_size)):
+        drawn.setdefault(row.method, row)
+    methods = list(dict.fromkeys(row.method for row in rows))
+    y = table.jury.labels
+    shown = np.arange(len(table.jury.judged)) if y is None or y.dtype.kind != "f" else np.flatnonzero(np.isfinite(y))
+    groups, group, values = ((), np.zeros(0), np.zeros(0)) if y is None else coloured(y[shown])
+    panels = across(axes, len(methods))
+    for panel, method in zip(panels, methods, strict=True):
+        points, names = two_dimensions(drawn[method].figures.codes.astype(np.float64)[shown])
+        marked = CodeMap(points, names, "label", groups, group, values, len(points))
+        drawings.paint_map(panel, marked, box_of(points))
+        panel.set_title(f"{method}, {counted(drawn[method].code_size, 'number')}", loc="left", parse_math=False)
+        if panel is not panels[-1] and panel.get_legend() is not None:  # one says it for all
+            panel.get_legend().remove()
+    return panels
+
+
 def seen(ae: Any) -> int:
     """The size of a fitted model's code."""
     if not hasattr(ae, "inverse_transform"):
@@ -281,6 +332,18 @@ def one(axes: Any, width: float, height: float) -> Axes:
     if not isinstance(axes, Axes):
         raise InputError(f"axes must be matplotlib axes; got {type(axes).__name__}")
     return axes
+
+
+def across(axes: Any, count: int) -> np.ndarray:
+    """(count,) axes: those given, or at most three in a line on a new figure."""
+    if axes is not None:
+        return several(axes, count, 0.0, 0.0)
+    wide, high = min(3, count), -(-count // 3)
+    figure = Figure(figsize=(4.8 * wide + 0.8, 4.4 * high), layout="constrained")
+    panels = figure.subplots(high, wide, squeeze=False).reshape(-1)
+    for panel in panels[count:]:
+        panel.remove()
+    return panels[:count]
 
 
 def several(axes: Any, count: int, width: float, height: float, *, down: bool = False) -> np.ndarray:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import pdist
+from scipy.stats import spearmanr
 from sklearn.datasets import load_digits
 from sklearn.manifold import trustworthiness as sklearn_trustworthiness
 from sklearn.neighbors import NearestNeighbors
@@ -96,6 +98,68 @@ def test_the_order_kept_is_the_mean_of_that_of_its_rows() -> None:
         np.argsort(np.linalg.norm(codes - codes[3], axis=1))[1:7]
     ]
     assert rows[3] == pytest.approx(1 - 2 / (6 * (80 - 18 - 1)) * np.maximum(0, by_hand - 6).sum())
+
+
+def order_kept(far: np.ndarray, near: np.ndarray, k: int) -> float:
+    """Trustworthiness by its formula, pair by pair."""
+    n, total = len(far), 0
+    for row in range(n):
+        others = [other for other in range(n) if other != row]
+        ranks = {other: place for place, other in enumerate(sorted(others, key=lambda j: far[row, j]), start=1)}
+        for other in sorted(others, key=lambda j: near[row, j])[:k]:
+            total += max(0, ranks[other] - k)
+    return 1 - 2 * total / (n * k * (2 * n - 3 * k - 1))
+
+
+def test_neighbours_kept_is_the_mean_over_several_numbers_of_neighbours() -> None:
+    draw = np.random.default_rng(0)
+    x, codes = draw.normal(size=(45, 6)), draw.normal(size=(45, 2))
+    codes[:, 0] += x[:, 0]
+    apart = [np.linalg.norm(points[:, None] - points, axis=2) for points in (x, codes)]
+    trusted = np.mean([order_kept(*apart, k) for k in (10, 20)])
+    continuous = np.mean([order_kept(*apart[::-1], k) for k in (10, 20)])
+    assert metrics.neighbours_kept(x, codes) == pytest.approx((trusted, continuous))
+    assert metrics.neighbours_kept(x, codes, [3]) == pytest.approx((order_kept(*apart, 3), order_kept(*apart[::-1], 3)))
+    assert trusted != pytest.approx(continuous, abs=1e-3)
+    with pytest.raises(ValueError, match="below half of the 45 rows; got 23"):
+        metrics.neighbours_kept(x, codes, [10, 23])
+
+
+def test_neighbourhoods_reach_as_far_as_rows_go() -> None:
+    assert metrics.neighbourhoods(401) == list(range(10, 201, 10))
+    assert metrics.neighbourhoods(400)[-1] == 190
+    assert metrics.neighbourhoods(21) == [10]
+    assert metrics.neighbourhoods(20) == [9]
+    assert metrics.neighbourhoods(3) == [1]
+
+
+def test_distance_order_is_the_rank_correlation_of_all_pairs() -> None:
+    draw = np.random.default_rng(0)
+    x, codes = draw.integers(0, 4, size=(30, 3)), draw.integers(0, 3, size=(30, 2))  # many distances are equal
+    assert metrics.distance_order(x, codes) == pytest.approx(spearmanr(pdist(x), pdist(codes)).statistic)
+    line = np.sort(draw.normal(size=20))[:, None]
+    assert metrics.distance_order(line, 3 - 5 * line) == pytest.approx(1.0)
+    assert np.isnan(metrics.distance_order(x, np.zeros((30, 2))))
+
+
+@pytest.mark.parametrize("k", [1, 5, 200])
+def test_neighbour_accuracy_is_a_vote_of_the_nearest(k: int) -> None:
+    draw = np.random.default_rng(k)
+    known, new = draw.normal(size=(150, 3)) + 1e4, draw.normal(size=(300, 3)) + 1e4
+    labels, wanted = draw.integers(0, 4, 150), draw.integers(0, 4, 300)
+    right = 0
+    for code, label in zip(new, wanted, strict=True):
+        near = labels[np.argsort(np.linalg.norm(known - code, axis=1))[:k]]
+        counts = np.bincount(near, minlength=4)
+        right += next(one for one in near if counts[one] == counts.max()) == label  # a tie goes to the nearest
+    assert metrics.neighbour_accuracy(known, labels, new, wanted, k) == right / 300
+    names = np.array(["a", "b", "c", "d"])
+    assert metrics.neighbour_accuracy(known, names[labels], new, names[wanted], k) == right / 300
+
+
+def test_a_label_that_no_known_row_has_is_never_told() -> None:
+    known = np.arange(4.0)[:, None]
+    assert metrics.neighbour_accuracy(known, np.array(["a"] * 4), known, np.array(["a", "b", "a", "z"])) == 0.5
 
 
 def normal(mean: list[float], spread: np.ndarray, rows: int = 400) -> np.ndarray:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,115 +15,29 @@ from torch import Tensor
 from isthmus.checks import counted
 from isthmus.data import Scaling, Source, open_source, split
 from isthmus.data.decisions import MODES
+from isthmus.diagnostics.probe import Probe
 from isthmus.errors import InputError
+from isthmus.estimators import reductions
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.code_figures import CodeFigures, Jury
+from isthmus.estimators.comparison_table import PCA, USUAL, Comparison, ComparisonRow
 from isthmus.estimators.settings import held_out_share, seed_of, whole
 from isthmus.pca import principal_components
 from isthmus.recipes import Kind
 from isthmus.records import Batch
 from isthmus.training import Feed
 
-PCA = "PCA"
-USUAL = "most usual values"
-"""What stands in for PCA where a table is mixed."""
 TIMED_ROWS = 2048
 """Rows encoded at once while the speed is measured."""
 
-
-@dataclass(frozen=True)
-class ComparisonRow:
-    """One fit, judged.
-
-    Attributes
-    ----------
-    method : the kind, or ``"PCA"``, or ``"most usual values"``.
-    code_size : numbers per row in the code; 0 for the most usual values.
-    error : root of the mean squared error per cell on the rows that `Comparison` names, in its unit.
-    ratio : this error over that of PCA with the same code size (1 for PCA itself, below 1 is better); NaN where
-        PCA's is 0, and of mixed tables, of which there is no PCA.
-    seconds : how long the fit took.
-    rows_per_second : rows encoded in one second, scaling included.
-    parameters : numbers learnt.
-    """
-
-    method: str
-    code_size: int
-    error: float
-    ratio: float
-    seconds: float
-    rows_per_second: float
-    parameters: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Kinds and code sizes side by side; ``print`` it to read it.
-
-    Attributes
-    ----------
-    rows : the rows of PCA, then those of every method, by code size. Of mixed tables (levels, dates, missing cells) one
-        row stands in PCA's place: every cell as its column's most usual value.
-    judged_on : the rows that the errors are about, in words.
-    unit : what the errors are measured in, in words.
-    """
-
-    rows: tuple[ComparisonRow, ...]
-    judged_on: str
-    unit: str
-
-    @property
-    def best(self) -> ComparisonRow:
-        """The row with the least error; of equal ones the first, which is PCA's where that is among them."""
-        return min(self.rows, key=lambda row: row.error)
-
-    def best_of(self, code_size: int) -> ComparisonRow:
-        """The row with the least error of those with this code size."""
-        return min((row for row in self.rows if row.code_size == code_size), key=lambda row: row.error)
-
-    def __str__(self) -> str:
-        head: tuple[str, ...] = ("kind", "code", "error", "of PCA's", "fit", "rows/s", "parameters", "")
-        marked = len({row.code_size for row in self.rows}) < len(self.rows)
-        cells = [head]
-        for row in self.rows:
-            best = marked and row.code_size > 0 and row is self.best_of(row.code_size)
-            cells.append(
-                (
-                    row.method,
-                    str(row.code_size),
-                    f"{row.error:#.4g}".rstrip("."),
-                    "-" if math.isnan(row.ratio) else f"{row.ratio:,.2f}",
-                    f"{row.seconds:.1f} s",
-                    rate_in_words(row.rows_per_second),
-                    f"{row.parameters:,}",
-                    f"best with {row.code_size}" if best else "",
-                )
-            )
-        if all(row.method != PCA for row in self.rows):
-            place = head.index("of PCA's")
-            cells = [line[:place] + line[place + 1 :] for line in cells]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = [textwrap.fill(f"Error on {self.judged_on}: {self.unit}.", 79), ""]
-        for line in cells:
-            texts = [line[0].ljust(widths[0]), *(t.rjust(w) for t, w in zip(line[1:-1], widths[1:-1], strict=True))]
-            lines.append("  ".join([*texts, line[-1]]).rstrip())
-        return "\n".join([*lines, "", textwrap.fill(self.sentence, 79)])
-
-    @property
-    def sentence(self) -> str:
-        """Which row is the best, in words."""
-        best = self.best
-        said = f"The least error: {best.method} with {counted(best.code_size, 'number')} per row"
-        if best.method == USUAL:
-            return f"The least error: {USUAL}. No autoencoder here learnt anything of the table."
-        if best.method == PCA:
-            return f"{said}. No autoencoder here is better than PCA of the same size."
-        return f"{said}." if math.isnan(best.ratio) else f"{said}, {best.ratio:.2f} of PCA's."
+__all__ = ["Comparison", "ComparisonRow", "compare"]
 
 
 def compare(
     X: Any,
     methods: Sequence[Any] = ("undercomplete", "linear"),
     code_sizes: Sequence[int] | None = None,
+    y: Any = None,
     *,
     random_state: Any = 0,
     max_time: float | None = None,
@@ -134,16 +46,22 @@ def compare(
 ) -> Comparison:
     """Fit every method with every code size, and judge all of them and PCA on the same held-out rows.
 
+    Judged are the error of what is rebuilt, the time, and what the codes of held-out rows keep: neighbours, the order
+    of distances and, with ``y``, labels. No method sees ``y``.
+
     Mixed tables (levels, dates, missing cells) get a row "most usual values" in PCA's place, which rebuilds every cell
     as its column's mean or most frequent level.
 
     Parameters
     ----------
     X : data as `Autoencoder.fit` takes it.
-    methods : kinds, by name or with their knobs, as `Autoencoder` takes them.
+    methods : kinds, by name or with their knobs, as `Autoencoder` takes them, and of other ways ``"kernel_pca"``,
+        ``"umap"`` (needs the extra ``isthmus[umap]``) and ``"tsne"``, with their usual settings. ``"pca"`` is always
+        there.
     code_sizes : whole numbers >= 1; None = three sizes up to a quarter of the columns, at most 32.
+    y : (n,) labels, None, NaN or -1 where they are not known; quantities only colour pictures. None = no labels.
     random_state : as for `Autoencoder`; it also draws the held-out rows, so that they are the same for all.
-    max_time : seconds for each single fit; None = no limit.
+    max_time : seconds for each single fit of an autoencoder; None = no limit.
     verbose : 0 = silent; 1 = tell how every fit goes.
     **knobs : further parameters of `Autoencoder`, the same for every fit, e.g. ``epochs=20``.
 
@@ -155,14 +73,24 @@ def compare(
     ------
     InputError
         The data, a method or a knob cannot be used, or two methods need the data scaled differently.
+    MissingExtraError
+        umap-learn is not installed.
+
+    Notes
+    -----
+    t-SNE encodes no new rows: it is fitted to the very rows whose neighbours are judged, and has neither error nor
+    accuracy. Neither UMAP nor t-SNE rebuilds rows. The first fit of UMAP in a process compiles it, for a minute or so
+    of its time. The memory that fits take is not told: within one process it cannot be told apart from what was there.
 
     Examples
     --------
     >>> import isthmus as ist
-    >>> X = ist.data.digits()[0]
-    >>> table = ist.compare(X, ["linear"], [2, 4], epochs=1)
+    >>> X, y = ist.data.digits()
+    >>> table = ist.compare(X, ["linear"], [2, 4], y, epochs=1)
     >>> [(row.method, row.code_size) for row in table.rows]
     [('PCA', 2), ('PCA', 4), ('linear', 2), ('linear', 4)]
+    >>> table.recommended.code_size  # four numbers tell the digits better than two
+    4
     """
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
     if not methods:
@@ -171,33 +99,46 @@ def compare(
     seed = seed_of(random_state)
     source = open_source(X, columns=columns)
     sizes = sizes_for(source.layout.numbers) if code_sizes is None else checked_sizes(code_sizes)
-    fits = [
-        Autoencoder(method, code_size=size, random_state=seed, max_time=max_time, verbose=verbose, **knobs)
-        for method in methods
-        for size in sizes
-    ]
-    support = common_support(fits)
-    share = held_out_share(fits[0].validation_fraction, source.rows)
+    others = [method for method in methods if isinstance(method, str) and method in ("pca", *reductions.RIVALS)]
+
+    def model(method: Any, size: int) -> Autoencoder:
+        return Autoencoder(method, code_size=size, random_state=seed, max_time=max_time, verbose=verbose, **knobs)
+
+    fits = [(method, size) for method in methods if method != "pca" for size in sizes]
+    fits = [(method, size) for method, size in fits if method != "tsne" or size <= reductions.WIDEST_TSNE]
+    models = [model(method, size) for method, size in fits if method not in others]
+    support = common_support(models or [model("linear", 1)])
+    share = held_out_share((models or [model("linear", 1)])[0].validation_fraction, source.rows)
     train, held_out = split(source.rows, share, seed)
-    classes = getattr(fits[0]._parts().loss, "classes", None)
-    if source.layout.columns is not None:  # levels have no principal components
-        rows, one_unit, unit = [], 1.0, "where 1 is a column's standard deviation, or a wrong level"
+    jury = Jury.drawn(train, held_out, y, source.rows, source.layout.features, seed)
+    mixed = source.layout.columns is not None  # levels have no principal components
+    reductions.check_rivals(others, sizes, min(len(train), len(jury.judged)), mixed)
+    rows: list[ComparisonRow] = []
+    if mixed:
+        feed, one_unit, unit = None, 1.0, "where 1 is a column's standard deviation, or a wrong level"
     else:
+        classes = getattr(models[0]._parts().loss, "classes", None) if models else None
         scaling = Scaling.fit(source, train, mode=mode, support=support, per_column=source.per_column, classes=classes)
+        feed = Feed(source, scaling, train, held_out)
         one_unit, unit = error_unit(scaling)
-        rows = pca_rows(source, scaling, train, held_out, sizes, one_unit)
+        rows = pca_rows(feed, jury, sizes, one_unit)
     pca = {row.code_size: row.error for row in rows}
     # A process's first optimiser imports much of PyTorch, for seconds that are not the first fit's.
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])
-    for done, model in enumerate(fits):
+    kinds = iter(models)
+    for done, (method, size) in enumerate(fits):
         if verbose:
             where = f"fit {done + 1} of {len(fits)}"
-            print(f"{where}: {named(model.method)}, code size {model.code_size}", file=sys.stderr, flush=True)
-        rows.append(fitted_row(model, source, pca, one_unit))
-    if source.layout.columns is not None:
-        rows.insert(0, usual_row(fits[0]))
+            print(f"{where}: {named(method)}, code size {size}", file=sys.stderr, flush=True)
+        if method in others and feed is not None:
+            rows.append(rival_row(method, size, feed, jury, pca, one_unit, seed))
+        else:
+            rows.append(fitted_row(next(kinds), source, jury, pca, one_unit))
+    if mixed:
+        rows.insert(0, usual_row(models[0]))
     words = f"{counted(len(held_out), 'held-out row')}" if len(held_out) else "the training rows (none were held out)"
-    return Comparison(tuple(rows), words, f"root mean squared per cell, {unit}")
+    notes = reductions.notes_on(others, sizes, len(train), source.layout.features)
+    return Comparison(tuple(rows), words, f"root mean squared per cell, {unit}", notes, jury)
 
 
 def named(method: Any) -> str:
@@ -236,18 +177,21 @@ def common_support(fits: list[Autoencoder]) -> str:
     return next(iter(needs.values()))
 
 
-def pca_rows(
-    source: Source, scaling: Scaling, train: np.ndarray, held_out: np.ndarray, sizes: list[int], one_unit: float
-) -> list[ComparisonRow]:
+def scaled_rows(feed: Feed, rows: np.ndarray) -> np.ndarray:
+    """(n, features) float32."""
+    return torch.cat([batch.x.flatten(1) for batch in feed.batches(rows, feed.at_once)]).numpy()
+
+
+def pca_rows(feed: Feed, jury: Jury, sizes: list[int], one_unit: float) -> list[ComparisonRow]:
     """PCA with every code size, fitted on the same training rows and judged on the same held-out rows."""
     began = time.perf_counter()
-    feed = Feed(source, scaling, train, held_out)
-    pca = principal_components(batch.x for batch in feed.batches(train, feed.at_once))
+    pca = principal_components(batch.x for batch in feed.batches(feed.train, feed.at_once))
     seconds = time.perf_counter() - began
-    judged = held_out if len(held_out) else train
+    judged = feed.held_out if len(feed.held_out) else feed.train
     errors = pca.errors(batch.x for batch in feed.batches(judged, feed.at_once))
-    raw = source.take(train[:TIMED_ROWS])
+    raw = feed.source.take(feed.train[:TIMED_ROWS])
     mean = torch.from_numpy(pca.mean.astype(np.float32))
+    x = scaled_rows(feed, jury.judged)
     rows = []
     for size in sizes:
         used = min(size, len(pca.components))
@@ -258,13 +202,50 @@ def pca_rows(
 
         error = float(np.sqrt(errors[min(size, len(errors) - 1)]) * one_unit)
         ratio = 1.0 if error > 0 else float("nan")
-        parameters = (used + 1) * source.layout.features
-        rows.append(ComparisonRow(PCA, size, error, ratio, seconds, speed(encode, scaling, raw), parameters))
+        parameters = (used + 1) * feed.source.layout.features
+        known = [encode(batch.x) for batch in feed.batches(jury.known, feed.at_once)] if len(jury.known) else []
+        figures = jury.figures(x, encode(torch.from_numpy(x)).numpy(), torch.cat([basis[:0], *known]).numpy())
+        rate = speed(encode, feed.scaling, raw)
+        rows.append(ComparisonRow(PCA, size, error, ratio, seconds, rate, parameters, figures))
     return rows
 
 
-def fitted_row(model: Autoencoder, source: Source, pca: dict[int, float], one_unit: float) -> ComparisonRow:
-    """Fit one model and judge it."""
+def rival_row(
+    name: str, size: int, feed: Feed, jury: Jury, pca: dict[int, float], one_unit: float, seed: int
+) -> ComparisonRow:
+    """Fit a method that is no autoencoder, and judge it."""
+    x, nan = scaled_rows(feed, jury.judged), float("nan")
+    rows = reductions.rows_of(name, feed.train, jury.judged, feed.source.layout.features, seed)
+    own = scaled_rows(feed, rows)
+    began = time.perf_counter()
+    found = reductions.fitted(name, own, size, seed)
+    seconds, called = time.perf_counter() - began, reductions.RIVALS[name]
+    if found.encode is None:
+        figures = jury.figures(x, found.codes, None)
+        return ComparisonRow(called, size, nan, nan, seconds, nan, found.parameters, figures)
+    encode, decode, error = found.encode, found.decode, nan
+    # Rows of the fit have their codes already, and UMAP is slow to encode.
+    fresh = not np.isin(jury.known, rows).all()
+    known = encode(scaled_rows(feed, jury.known)) if fresh else found.codes[np.searchsorted(rows, jury.known)]
+    figures = jury.figures(x, encode(x), known)
+    if decode is not None:
+        judged, squares = feed.held_out if len(feed.held_out) else feed.train, 0.0
+        for batch in feed.batches(judged, feed.at_once):
+            some = batch.x.flatten(1).numpy()
+            squares += float(np.square(decode(encode(some)) - some).sum(dtype=np.float64))
+        error = math.sqrt(squares / (len(judged) * x.shape[1])) * one_unit
+    ratio = error / pca[size] if pca[size] > 0 else nan
+
+    def encoded(x: Tensor) -> Tensor:
+        return torch.from_numpy(encode(x.flatten(1).numpy()))
+
+    # UMAP only looks up the codes of the very rows that it was fitted to: its speed is that of others.
+    rate = speed(encoded, feed.scaling, feed.source.take(jury.judged[:TIMED_ROWS]))
+    return ComparisonRow(called, size, error, ratio, seconds, rate, found.parameters, figures)
+
+
+def fitted_row(model: Autoencoder, source: Source, jury: Jury, pca: dict[int, float], one_unit: float) -> ComparisonRow:
+    """Fit one autoencoder and judge it."""
     began = time.perf_counter()
     model.fit(source)
     seconds = time.perf_counter() - began
@@ -280,9 +261,27 @@ def fitted_row(model: Autoencoder, source: Source, pca: dict[int, float], one_un
     error = math.sqrt(record.error) * one_unit
     ratio = error / pca[size] if pca.get(size, 0.0) > 0 else float("nan")
     parameters = sum(weights.numel() for weights in composition.parameters())
+    rate = speed(encode, model.scaling_, raw)
     return ComparisonRow(
-        named(model.method), size, error, ratio, seconds, speed(encode, model.scaling_, raw), parameters
+        named(model.method), size, error, ratio, seconds, rate, parameters, figures_of(model, source, jury)
     )
+
+
+def figures_of(model: Autoencoder, source: Source, jury: Jury) -> CodeFigures:
+    """What the codes of a fitted model keep; of mixed tables distances are those that errors of cells add up to."""
+    composition = model.composition_
+
+    def codes(rows: np.ndarray) -> np.ndarray:
+        found = []
+        at_once = max(16, 2**22 // source.layout.features)
+        with torch.no_grad():
+            for start in range(0, len(rows), at_once):
+                found.append(composition.represent(model._batch(source, rows[start : start + at_once])).cpu())
+        return torch.cat(found).flatten(1).numpy() if found else np.zeros((0, 1), dtype=np.float32)
+
+    batch = model._batch(source, jury.judged)
+    probe = Probe(composition, source.layout, batch.x, weight=batch.weight)
+    return jury.figures(probe.points.cpu().numpy(), codes(jury.judged), codes(jury.known))
 
 
 def usual_row(model: Autoencoder) -> ComparisonRow:
@@ -301,20 +300,6 @@ def speed(encode: Callable[[Tensor], Tensor], scaling: Scaling, raw: np.ndarray)
             encode(scaling.forward(raw))
             fastest = min(fastest, time.perf_counter() - start)
     return len(raw) / max(fastest, 1e-9)
-
-
-def rate_in_words(rate: float) -> str:
-    """Two digits are all that a measured speed is good for.
-
-    >>> rate_in_words(12345.6), rate_in_words(17_363_013), rate_in_words(950)
-    ('12 k', '17 M', '950')
-    """
-    if rate == math.inf:
-        return "-"
-    if rate < 999.5:
-        return f"{rate:.0f}"
-    size, letter = (rate / 1e3, "k") if rate < 999_500 else (rate / 1e6, "M")
-    return f"{size:.1f} {letter}" if size < 9.95 else f"{size:.0f} {letter}"
 
 
 def error_unit(scaling: Scaling) -> tuple[float, str]:
