@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.files import load
     from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
     from isthmus.estimators.generator import Generator
+    from isthmus.estimators.recommender import Recommender
     from isthmus.estimators.retriever import Retriever
     from isthmus.estimators.selecting import Selector
     from isthmus.papers import Paper
@@ -101,6 +102,7 @@ HOMES = {
     "isthmus.estimators.files": "load",
     "isthmus.estimators.fine_tuning": "TunedClassifier TunedRegressor",
     "isthmus.estimators.generator": "Generator",
+    "isthmus.estimators.recommender": "Recommender",
     "isthmus.estimators.retriever": "Retriever",
     "isthmus.estimators.selecting": "Selector",
     "isthmus.papers": "Paper",

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from isthmus.cli_anomalies import anomalies
 from isthmus.cli_denoise import denoise
+from isthmus.cli_features import features
 from isthmus.cli_generate import generate
 from isthmus.cli_messages import explained, notes, say
 from isthmus.cli_options import (
@@ -38,6 +39,7 @@ from isthmus.cli_options import (
     ValidationFraction,
     check_data,
 )
+from isthmus.cli_recommend import recommend
 from isthmus.cli_search import search
 from isthmus.cli_tables import impute
 from isthmus.errors import InputError
@@ -116,6 +118,8 @@ app.add_typer(denoise)
 app.add_typer(anomalies)
 app.add_typer(generate)
 app.add_typer(search)
+app.add_typer(recommend)
+app.add_typer(features)
 
 
 def main() -> None:
@@ -336,14 +340,21 @@ def export(
 @app.command()
 def compare(
     data: DataFile,
-    methods: Annotated[str, typer.Option(metavar="NAME,NAME", help="The kinds to fit.")] = "undercomplete,linear",
+    methods: Annotated[
+        str, typer.Option(metavar="NAME,NAME", help="Kinds to fit, and kernel_pca, umap, tsne. PCA is always there.")
+    ] = "undercomplete,linear",
     code_sizes: Annotated[
         str | None, typer.Option(metavar="N,N", help="The code sizes. Default: three, up to a quarter of the columns.")
     ] = None,
     scale: Scale = "auto",
     column: Columns = None,
     labels: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="A column of DATA to leave out.", rich_help_panel="Data")
+        str | None,
+        typer.Option(
+            metavar="COLUMN|FILE",
+            help="A column of DATA, or a file with one label per row: left out of the fits; do near codes share it?",
+            rich_help_panel="Data",
+        ),
     ] = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -354,11 +365,14 @@ def compare(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Fit several kinds and code sizes and print them in one table, PCA first: is an autoencoder worth it here?
+    """Fit several kinds and code sizes and judge them beside PCA: what is lost, how fast, and what the codes keep.
+
+    Labels are not learnt from: they tell whether rows with near codes are alike.
 
     \b
     isthmus compare cells.csv
     isthmus compare cells.csv --methods undercomplete,deep --code-sizes 2,4,8
+    isthmus compare cells.csv --methods vae,kernel_pca,umap --code-sizes 2 --labels group
     """
     from isthmus import commands
     from isthmus.commands_tables import columns_asked

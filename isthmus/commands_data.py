@@ -30,6 +30,11 @@ OWN = {
     "AnomalyDetector": "its own command: isthmus anomalies score",
     "Generator": "its own commands: isthmus generate sample, vary and walk",
     "Retriever": "its own commands: isthmus search query, add and remove",
+    "Recommender": "its own commands: isthmus recommend for, similar and judge",
+    "FeatureLearner": "its own commands: isthmus features transform and tune",
+    "TunedClassifier": "its own command: isthmus features predict",
+    "TunedRegressor": "its own command: isthmus features predict",
+    "Selector": "its own command: isthmus features transform",
 }
 """The commands that use a task's model."""
 

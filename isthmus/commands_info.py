@@ -8,6 +8,7 @@ from typing import Any
 
 from isthmus import storage, verdicts
 from isthmus.checks import counted, listed
+from isthmus.commands_learnt import say_learner, say_recommender, say_selector, say_tuned
 from isthmus.commands_lines import column_options, line, say_next, short, size_in_words
 from isthmus.commands_tables import entry_width, opened, say_read_as, say_scales, say_table, table_in_words
 from isthmus.data import Form, Scaling, digest, split
@@ -17,12 +18,16 @@ from isthmus.estimators import comparison
 from isthmus.estimators.anomalies import AnomalyDetector
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.denoiser import Denoiser, tiles_with
+from isthmus.estimators.features import FeatureLearner
 from isthmus.estimators.files import load
+from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
 from isthmus.estimators.generator import Generator
+from isthmus.estimators.recommender import Recommender
 from isthmus.estimators.reporting import network_in_words as other_network
 from isthmus.estimators.reporting import row_in_words
 from isthmus.estimators.retriever import Retriever
 from isthmus.estimators.retriever_files import index_of
+from isthmus.estimators.selecting import Selector
 from isthmus.estimators.settings import plan_for
 from isthmus.parts.networks.dense import Dense
 from isthmus.parts.priors.mixture import MixtureOfNormals
@@ -62,6 +67,20 @@ def info_of_model(path: str, every: bool) -> None:
         return
     if isinstance(model, Retriever):
         say_retriever(model, path)
+        say_file(path, about)
+        return
+    if isinstance(model, Selector):
+        say_selector(model)
+        say_file(path, about)
+        return
+    if isinstance(model, (TunedClassifier, TunedRegressor)):
+        say_tuned(model)
+        model = model.learner_
+    if isinstance(model, FeatureLearner):
+        say_learner(model)
+        model = model.autoencoder_
+    if isinstance(model, Recommender):
+        say_recommender(model)
         say_file(path, about)
         return
     if isinstance(model, Generator):

@@ -95,12 +95,13 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert min(seconds) < 0.5
 
 
+TASKS = ["denoise", "anomalies", "generate", "search", "recommend", "features"]
 COMMANDS = ["fit", "encode", "reconstruct", "impute", "report", "export", "compare", "info", "methods", "demo"]
 
 
 def test_help_lists_the_commands():
     said = run("--help").stdout
-    assert re.findall(r"^│ (\w+) ", said, flags=re.MULTILINE) == [*COMMANDS, "denoise", "anomalies", "generate"]
+    assert re.findall(r"^│ (\w+) ", said, flags=re.MULTILINE) == [*COMMANDS, *TASKS]
 
 
 def test_help_says_what_to_expect():

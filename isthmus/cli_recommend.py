@@ -1,0 +1,233 @@
+"""``isthmus recommend``: what its commands are called and take; the work is in `commands_recommend.py`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli_options import TABLES, ModelFile, ModelOut, Quiet, Seed, check_data
+from isthmus.errors import InputError
+from isthmus.outputs import check_output
+
+recommend = typer.Typer(
+    name="recommend",
+    help="Recommend items to anyone by a list of who did what: films, books, songs, articles, whatever has an id.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+ANSWERS = tuple(ending for ending in TABLES if ending != ".npy")
+"""What lists may be written as: they hold words, which a .npy file cannot."""
+
+PANEL = "Columns (default: those with a usual name, such as user_id, movieId, rating, timestamp)"
+
+Interactions = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        show_default=False,
+        callback=check_data,
+        help="A .csv, .tsv, .jsonl or .parquet file with a row for every interaction: who, what, and, where there "
+        "are such, a weight or rating and a time.",
+    ),
+]
+User = Annotated[str | None, typer.Option("--user", metavar="COLUMN", show_default=False, rich_help_panel=PANEL)]
+Item = Annotated[str | None, typer.Option("--item", metavar="COLUMN", show_default=False, rich_help_panel=PANEL)]
+Weight = Annotated[
+    str | None,
+    typer.Option(
+        "--weight", metavar="COLUMN|none", show_default=False, rich_help_panel=PANEL, help="none: each row counts 1."
+    ),
+]
+Time = Annotated[str | None, typer.Option("--time", metavar="COLUMN|none", show_default=False, rich_help_panel=PANEL)]
+HowMany = Annotated[int, typer.Option("-k", metavar="N", help="The length of the lists.")]
+ListOut = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="TABLE",
+        show_default=False,
+        help="Write the lists as a .csv, .tsv, .xlsx or .parquet file instead of showing them.",
+    ),
+]
+
+
+@recommend.command("fit")
+def fit(
+    data: Interactions,
+    output: ModelOut,
+    user: User = None,
+    item: Item = None,
+    weight: Weight = None,
+    time: Time = None,
+    at_least: Annotated[
+        float | None,
+        typer.Option(
+            "--at-least",
+            metavar="RATING",
+            show_default=False,
+            help="Learn only from ratings of at least so much, each as 1; others are not recommended again either.",
+        ),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="ease, edlae, sparse (for tens of thousands of items), popularity, or auto.",
+            rich_help_panel="Model",
+        ),
+    ] = "auto",
+    strength: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBER|auto",
+            help="How far weights are held back; auto: the best for users that are held out.",
+            rich_help_panel="Model",
+        ),
+    ] = "auto",
+    dropout: Annotated[
+        str,
+        typer.Option(metavar="SHARE|auto", help="Of edlae and sparse, 0 to below 1.", rich_help_panel="Model"),
+    ] = "auto",
+    neighbours: Annotated[
+        int, typer.Option(metavar="N", help="Of sparse: weights for each item, at most.", rich_help_panel="Model")
+    ] = 100,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Learn from who did what, and write the model, which holds the interactions too.
+
+    \b
+    isthmus recommend fit ratings.csv -o films.safetensors
+    isthmus recommend fit ratings.csv -o films.safetensors --at-least 4
+    isthmus recommend fit loans.csv -o books.safetensors --user reader --item title
+    """
+    check_output("-o", output, (".safetensors",), data)
+    settings: dict[str, Any] = {
+        "method": method,
+        "strength": number_of("--strength", strength),
+        "dropout": number_of("--dropout", dropout),
+        "neighbours": neighbours,
+        "at_least": at_least,
+        "random_state": seed,
+        "verbose": int(not quiet),
+    }
+    from isthmus import commands_recommend
+
+    commands_recommend.fit(data, output, settings, columns_of(user, item, weight, time))
+
+
+@recommend.command("for")
+def for_(
+    model: ModelFile,
+    data: Interactions,
+    k: HowMany = 10,
+    output: ListOut = None,
+    explain: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", show_default=False, help="Say because of what: at most so many items of the history."
+        ),
+    ] = None,
+    seen: Annotated[bool, typer.Option("--seen", help="Also recommend what is in the history.")] = False,
+    user: User = None,
+    item: Item = None,
+    weight: Weight = None,
+    time: Time = None,
+) -> None:
+    """Recommend items to every user of DATA, by what DATA holds of each: users of the fit or others.
+
+    \b
+    isthmus recommend for films.safetensors histories.csv -k 20
+    isthmus recommend for films.safetensors histories.csv -k 20 --explain 2 -o lists.csv
+    """
+    if explain is not None and explain < 1:
+        raise InputError(f"--explain must be a whole number >= 1; got {explain}")
+    if output is not None:
+        check_output("-o", output, ANSWERS, model, data)
+    from isthmus import commands_recommend
+    from isthmus.commands_recommend import Lists
+
+    commands_recommend.for_each(
+        model, data, columns_of(user, item, weight, time), Lists(k, explain or 0, exclude_seen=not seen), output
+    )
+
+
+@recommend.command("similar")
+def similar(
+    model: ModelFile,
+    items: Annotated[list[str], typer.Argument(metavar="ITEM...", show_default=False, help="Ids of items.")],
+    k: HowMany = 10,
+    output: ListOut = None,
+) -> None:
+    """List the items that are most like others: taken together beyond what all other items explain.
+
+    \b
+    isthmus recommend similar films.safetensors "Toy Story (1995)" -k 5
+    """
+    if output is not None:
+        check_output("-o", output, ANSWERS, model)
+    from isthmus import commands_recommend
+
+    commands_recommend.similar(model, items, k, output)
+
+
+@recommend.command("judge")
+def judge(
+    model: ModelFile,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA]",
+            show_default=False,
+            callback=lambda path: path if path is None else check_data(path),
+            help="Histories of users that were not in the fit. Default: a part of the fit's own interactions is held "
+            "out, and all models are fitted anew to the rest.",
+        ),
+    ] = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="PROTOCOL", help="Without DATA: users, items or time; what is held out of the interactions."
+        ),
+    ] = "users",
+    seed: Seed = 0,
+) -> None:
+    """Judge the lists beside those of popularity and of EASE: a fifth of what users took is hidden and looked for.
+
+    \b
+    isthmus recommend judge films.safetensors
+    isthmus recommend judge films.safetensors others.csv
+    isthmus recommend judge films.safetensors --by time
+    """
+    if data is not None and by != "users":
+        raise InputError("--by parts the fit's own interactions: leave it out, or DATA")
+    from isthmus import commands_recommend
+
+    commands_recommend.judge(model, data, by, seed)
+
+
+def number_of(option: str, text: str) -> float | str:
+    """A number, or ``"auto"``.
+
+    >>> number_of("--strength", "0.5"), number_of("--strength", "auto")
+    (0.5, 'auto')
+    """
+    if text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"{option} must be auto or a number; got {text!r}") from error
+
+
+def columns_of(user: str | None, item: str | None, weight: str | None, time: str | None) -> dict[str, Any]:
+    """The columns that were named; ``none`` stands for no weights and no times.
+
+    >>> columns_of("who", None, "none", None)
+    {'user': 'who', 'item': None, 'weight': False, 'time': None}
+    """
+    without = {name: False if text == "none" else text for name, text in (("weight", weight), ("time", time))}
+    return {"user": user, "item": item, **without}

@@ -1,0 +1,99 @@
+"""What is said of features that were learnt, of what starts from them, of selected columns, and of a recommender."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from isthmus.checks import counted, listed
+from isthmus.commands_lines import line, short
+from isthmus.estimators.features import FeatureLearner
+from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
+from isthmus.estimators.recommender import Recommender
+from isthmus.estimators.selecting import Selector
+from isthmus.records import Layout
+
+MOST = 5
+"""Columns of an encoder that are named, and what each is worth."""
+
+SHOWN = 20
+"""Selected columns that are named on a line of their own."""
+
+Tuned = TunedClassifier | TunedRegressor
+
+
+def column_names(names: Any, layout: Layout) -> list[str]:
+    """What columns are called: by their names, their numbers, or, of pictures and the like, their places.
+
+    >>> column_names(None, Layout((2,), ("column",))), column_names(None, Layout((1, 2), ("height", "width")))
+    (['0', '1'], ['(0, 0)', '(0, 1)'])
+    """
+    if names is not None:
+        return [str(name) for name in names]
+    if len(layout.shape) == 1:
+        return [str(place) for place in range(layout.features)]
+    return [str(tuple(place.tolist())) for place in np.argwhere(np.ones(layout.shape, dtype=bool))]
+
+
+def say_learner(learner: FeatureLearner) -> None:
+    """What the features are, where else they may be taken from, and what they depend on."""
+    model = learner.autoencoder_
+    width, features = len(learner.spread_), model.form_.layout.features
+    line("features", f"{counted(width, 'number')} per row for {features:,}, layer {learner.layer!r}")
+    line("layers", ", ".join(learner.layer_names()))
+    worth = learner.feature_importances_
+    names = column_names(model.form_.names, model.form_.layout)
+    first = np.argsort(-worth, kind="stable")[:MOST]
+    line("depend most on", ", ".join(f"{short(names[place])} ({worth[place]:.1%})" for place in first))
+
+
+def say_tuned(model: Tuned) -> None:
+    """What is told, how the model was taught, and how well it did on labels that were held out."""
+    if isinstance(model, TunedRegressor):
+        line("regressor", f"of {counted(len(model.centre_), 'number')}, mode {model.mode_}")
+        said = "of the variance explained"
+    elif model.several_:
+        line("classifier", f"of {counted(len(model.classes_), 'label')}, several at once, mode {model.mode_}")
+        said = "right, each label's rows with and without it counting alike"
+    else:
+        line("classifier", f"of {listed(model.classes_.tolist())}, mode {model.mode_}")
+        said = "right, every class counting alike" if model.class_weight else "right"
+    scores = {mode: score for mode, score in model.scores_.items() if not np.isnan(score)}
+    figures = ", ".join(f"{mode} {score:.1%}" for mode, score in scores.items())
+    line("held-out labels", f"{figures} {said}" if scores else "none could be held out: nothing tells how good it is")
+
+
+def say_selector(selector: Selector) -> None:
+    """The columns that were selected, the most important first, and what they are worth."""
+    form = selector.autoencoder_.form_
+    names = column_names(form.names, form.layout)
+    line("selector", f"{len(selector.columns_):,} of {counted(selector.n_features_in_, 'column')}")
+    order = selector.order_[:SHOWN].tolist()
+    worth = dict(zip(selector.columns_.tolist(), selector.importances_.tolist(), strict=True))
+    shown = [short(names[place]) for place in order]
+    cells = [("column", "worth"), *((name, f"{worth[place]:.4g}") for name, place in zip(shown, order, strict=True))]
+    width = max(len(name) for name, _ in cells)
+    for name, figure in cells:
+        print(f"  {name.ljust(width)}  {figure:>8}")
+    if len(order) < len(selector.columns_):
+        print(f"  and {len(selector.columns_) - len(order):,} more")
+    line("worth", "how much the mean squared error of all scaled cells rises when this column is shuffled")
+    best = min(selector.errors_, key=lambda way: selector.errors_[way])
+    errors = ", ".join(f"{way} {error:.4g}" for way, error in selector.errors_.items())
+    kept = f"; {best} was kept" if len(selector.errors_) > 1 else ""
+    line("held-out error", f"{errors}, the mean square of scaled cells{kept}")
+
+
+def say_recommender(recommender: Recommender) -> None:
+    """What is recommended, by which model, and how its knobs were chosen."""
+    found = recommender.interactions_
+    users, items = found.matrix.shape
+    pairs = counted(found.matrix.nnz, "interaction")
+    line("recommender", f"of {counted(items, 'item')}, learnt from {pairs} of {counted(users, 'user')}")
+    if recommender.at_least is not None:
+        line("learns from", f"weights of at least {recommender.at_least:g}, each as 1")
+    choice = recommender.choice_
+    line("model", recommender.knobs_.in_words() if choice is None else choice.in_words())
+    line("users", f"such as {listed(found.users[:3].tolist(), 3)}; their interactions are in the file")
+    line("items", f"such as {listed(found.items[:3].tolist(), 3)}")

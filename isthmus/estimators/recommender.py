@@ -1,0 +1,403 @@
+"""`Recommender`: what anyone may like next, new people included, learnt from who did what."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus import storage
+from isthmus.checks import check_whole, counted, listed
+from isthmus.data.interaction_pairs import Columns
+from isthmus.data.interactions import Interactions, interactions
+from isthmus.errors import DataWarning, InputError
+from isthmus.estimators.recommended import Recommended, Similar
+from isthmus.estimators.recommender_choice import check_settings, learnt_knobs
+from isthmus.estimators.recommender_data import gram_with, liked, merged, places_of, read_histories, read_more
+from isthmus.estimators.recommender_judging import Judged, judged, known_group
+from isthmus.estimators.recommender_models import EXACT, Knobs, Model, exact_gram, fitted
+from isthmus.estimators.settings import seed_of
+from isthmus.ranking import entries_of, ranked, top
+from isthmus.recommending.linear import check_exact
+from isthmus.recommending.popularity import popularity
+
+CELLS_AT_ONCE = 2**22
+"""Scores that are held at once."""
+
+
+class Recommender(BaseEstimator):
+    """Recommends items to anyone with a history, by what items say of one another.
+
+    A linear autoencoder rebuilds each user's row of items from the row itself, but no item from itself; what it
+    rebuilds of items that are not in the row is recommended. Nothing is stored of a person to recommend to: any
+    history will do, of users that the fit never saw as well.
+
+    Parameters
+    ----------
+    method : ``"ease"`` and its kin ``"edlae"``, which is trained with dropout, are exact; ``"sparse"`` keeps only the
+        nearest neighbours of each item, for catalogues of tens of thousands; ``"popularity"`` is the rival of all.
+        ``"auto"``: EDLAE, of which EASE is the case without dropout, or sparse where that does not fit the memory.
+    strength : lambda > 0, which holds weights back; ``"auto"``: the best for users that are held out.
+    dropout : from 0 to below 1, of EDLAE and the sparse method; ``"auto"``: as the strength, and none for the sparse.
+    neighbours : weights for each item of the sparse method, at most.
+    at_least : with ratings: only those of at least so much are learnt from, and count 1 each. Others are not
+        recommended again either. What comes without weights counts wholly. None = all count, with their weights.
+    random_state : int, NumPy generator or None: who is held out to choose by.
+    verbose : 0 = silent; 1 = tell what was found and chosen.
+
+    Attributes
+    ----------
+    interactions_ : the `Interactions` of the fit; its ``users`` and ``items`` are the ids.
+    knobs_ : method, strength and dropout that were used.
+    choice_ : the `Choice` of them, with what was tried; None where nothing was open.
+    popular_ : (items,) how often each was taken.
+    said_ : sentences about the data and the method.
+
+    Notes
+    -----
+    The exact methods take memory and time that grow with the square and the cube of the items, but hardly with the
+    users. The model and its file hold the interactions, so that `partial_fit` can
+    go on.
+
+    References
+    ----------
+    Steck (2019), "Embarrassingly shallow autoencoders for sparse data"; Steck (2020), "Autoencoders that don't overfit
+    towards the identity".
+
+    Examples
+    --------
+    >>> import isthmus as ist
+    >>> taken = {"ann": ["sun", "moon"], "bob": ["sun", "moon", "sky"], "eve": ["sea", "sky"], "dan": ["sea", "sky"]}
+    >>> recommender = ist.Recommender(strength=1.0).fit(taken)
+    >>> recommender.recommend([["moon"]], k=1).items.tolist()
+    [['sun']]
+    """
+
+    _gram: np.ndarray | None
+
+    def __init__(
+        self,
+        method: str = "auto",
+        *,
+        strength: float | str = "auto",
+        dropout: float | str = "auto",
+        neighbours: int = 100,
+        at_least: float | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.method = method
+        self.strength = strength
+        self.dropout = dropout
+        self.neighbours = neighbours
+        self.at_least = at_least
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------ fitting
+
+    def fit(
+        self,
+        X: Any,
+        *,
+        user: str | None = None,
+        item: str | None = None,
+        weight: str | bool | None = None,
+        time: str | bool | None = None,
+        duplicates: str | None = None,
+    ) -> Recommender:
+        """Learn from who did what.
+
+        Parameters
+        ----------
+        X : a long table with a row per interaction (a frame, or the path of a .csv, .tsv, .jsonl or .parquet file);
+            histories, lists of item ids in a list or a dict by user; or a sparse matrix, users by items.
+        user, item, weight, time : of a table, the columns; None = those with a usual name; False = no weights or times.
+        duplicates : of a pair that comes more than once, ``"sum"``: weights are added up; ``"last"``: the last counts.
+            None = the sum, but with ``at_least`` the last: ratings are not added up.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError : the data or a parameter cannot be used; an exact method does not fit the memory.
+        """
+        check_settings(**self.get_params())
+        duplicates = duplicates or ("sum" if self.at_least is None else "last")
+        found = interactions(X, user=user, item=item, weight=weight, time=time, duplicates=duplicates, argument="X")
+        for sentence in found.said:
+            self._say(sentence)
+        x, _ = self._liked(found)
+        knobs, choice, told = learnt_knobs(self.get_params(), x, seed_of(self.random_state), self._say)
+        self._set(found, x, knobs, exact_gram(x) if knobs.method in EXACT else None)
+        self.choice_, self.said_ = choice, (*found.said, *told)
+        self.duplicates_, self.columns_ = duplicates, Columns(user, item, weight, time)
+        return self
+
+    def partial_fit(
+        self,
+        X: Any,
+        *,
+        user: str | None = None,
+        item: str | None = None,
+        weight: str | bool | None = None,
+        time: str | bool | None = None,
+    ) -> Recommender:
+        """Go on with more interactions: the model is that of a fit to all of them with the same strength and dropout.
+
+        Users and items are told by their ids, and new ones join; of lists and matrices, whose users have no names,
+        every user is new. What is known to be the same of the Gram matrix is not counted again, but its inverse is
+        made anew.
+
+        Parameters
+        ----------
+        X, user, item, weight, time : as for `fit`; columns that the fit was told of need not be named again.
+
+        Returns
+        -------
+        self
+        """
+        if not hasattr(self, "model_"):
+            return self.fit(X, user=user, item=item, weight=weight, time=time)
+        old = self.interactions_
+        new = read_more(X, old, Columns(user, item, weight, time), self.columns_, self.duplicates_, self.at_least)
+        for sentence in new.said:
+            self._say(sentence)
+        found = merged(old, new, self.duplicates_)
+        x, _ = self._liked(found)
+        g = None
+        if self.knobs_.method in EXACT:
+            check_exact(x.shape[1], "method='sparse' needs far less.")
+            known, self._gram = self._gram, None  # it may be overwritten: if anything fails, it is made anew next time
+            g = gram_with(known, old, self._liked_rows(old), found, x, new.users)
+        self._set(found, x, self.knobs_, g)
+        self.said_ = (*self.said_, *new.said)
+        return self
+
+    # ------------------------------------------------------------------ recommending
+
+    def recommend(
+        self,
+        histories: Any,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        reasons: int = 0,
+        user: str | None = None,
+        item: str | None = None,
+        weight: str | bool | None = None,
+        time: str | bool | None = None,
+    ) -> Recommended:
+        """The ``k`` items that suit each history best.
+
+        Of equal scores the more popular item comes first, so that a history that says nothing, such as an empty one,
+        gets what is popular.
+
+        Parameters
+        ----------
+        histories : of anyone: as ``X`` of `fit`. For one person: ``[["item", "another"]]``.
+        k : 1 to the number of items.
+        exclude_seen : False: items of the history may be recommended again.
+        reasons : say because of what, with so many items of the history at most: as `explain` does.
+        user, item, weight, time : columns of a table; those that the fit was told of need not be named again.
+
+        Raises
+        ------
+        InputError : there are fewer than ``k`` items; the histories cannot be read.
+
+        Warns
+        -----
+        DataWarning : items are unknown and passed over; histories are empty; fewer than ``k`` items are left.
+        """
+        check_is_fitted(self, "model_")
+        self._check_k(k)
+        check_whole("recommend", 0, reasons=reasons)
+        found = self._read(histories, Columns(user, item, weight, time))
+        numbers, scores = self._best(found, k, exclude_seen)
+        items = self.interactions_.items[numbers]
+        short = np.isneginf(scores)
+        if short.any():
+            who = found.users[short.any(axis=1)]
+            warnings.warn(
+                f"k: of {len(self.popular_):,} items fewer than {k:,} are left that were not seen, for "
+                f"{counted(len(who), 'user')} ({listed(who[:3].tolist())}"
+                f"{f' and {len(who) - 3:,} more' if len(who) > 3 else ''}): their lists are shorter, and filled with "
+                f"None. exclude_seen=False recommends what was seen, too",
+                DataWarning,
+                stacklevel=2,
+            )
+            items = np.where(short, None, items.astype(object))
+        why = None
+        if reasons:
+            x, places = self._liked_rows(found), np.where(short, -1, numbers).tolist()
+            why = [
+                [[] if item < 0 else self._reasons(x[[row]], item, reasons) for item in some]
+                for row, some in enumerate(places)
+            ]
+        return Recommended(found.users, items, np.where(short, np.nan, scores), why)
+
+    def similar_items(self, items: Any, k: int = 10) -> Similar:
+        """The ``k`` items most like each of these.
+
+        Two items are alike as far as they are taken together beyond what all other items explain: their partial
+        correlation. Items that are merely popular are like nothing.
+
+        Parameters
+        ----------
+        items : an id, or several.
+        k : 1 to the number of items less 1.
+
+        Raises
+        ------
+        InputError : an item was not in the fit; the method is popularity.
+        """
+        check_is_fitted(self, "model_")
+        asked = places_of(items, self.interactions_.items, "items")
+        self._check_k(k, 1)
+        alike = np.stack([self.model_.alike(int(item)) for item in asked])
+        alike[np.arange(len(asked)), asked] = -np.inf
+        order = self._by_popularity()
+        near = order[top(alike[:, order], k)]
+        known = self.interactions_.items
+        return Similar(known[asked], known[near], np.take_along_axis(alike, near, axis=1))
+
+    def explain(self, history: Any, item: Any, most: int = 3) -> list[tuple[Any, float]]:
+        """Because of what: the items of a history that say most for an item, and what each adds to its score.
+
+        Parameters
+        ----------
+        history : a list of item ids.
+        item : the id of the item that was recommended, or might have been.
+        most : reasons, at most.
+
+        Returns
+        -------
+        list of (id, share)
+            The strongest first; none that speaks against the item.
+
+        Raises
+        ------
+        InputError : the item was not in the fit; the method is popularity, which has no reasons.
+        """
+        check_is_fitted(self, "model_")
+        check_whole("explain", most=most)
+        number_of_item = int(places_of([item], self.interactions_.items, "item")[0])
+        found = self._read([history] if isinstance(history, (list, tuple, set, np.ndarray)) else history)
+        if len(found.users) != 1:
+            raise InputError(f"history must be of one person, a list of item ids; got {len(found.users):,} histories")
+        return self._reasons(self._liked_rows(found), number_of_item, most)
+
+    # ------------------------------------------------------------------ judging
+
+    def score(self, histories: Any) -> float:
+        """The mean NDCG@100 over histories: a fifth of each is hidden, drawn at random but always the same, and is
+        looked for among all items that the rest does not hold. 1 = all of it comes first.
+
+        Histories should be of users that were not in the fit, which else knows what is hidden. Those with fewer than 5
+        items do not count.
+
+        Raises
+        ------
+        InputError : no history has 5 items that are known.
+        """
+        check_is_fitted(self, "model_")
+        group = known_group(self._liked_rows(self._read(histories)))
+        return ranked(self.model_.scores, group.given, group.wanted, at=[100]).mean("ndcg@100")
+
+    def judge(self, X: Any = None, *, protocol: str = "users", at: Sequence[int] = (20, 100), seed: int = 0) -> Judged:
+        """How good the lists are, beside those of popularity and of EASE.
+
+        Parameters
+        ----------
+        X : histories of users that were not in the fit, of each of which a fifth is hidden and looked for. None: the
+            interactions of the fit are parted as ``protocol`` says, and all models are fitted anew to one part.
+        protocol : without ``X``. ``"users"``: of a fifth of the users, at most 1,000, that nothing is learnt from, a
+            fifth of the items is looked for (strong generalisation); ``"items"``: a fifth of everyone's items (weak);
+            ``"time"``: the latest fifth of all, from what came before one moment.
+        at : lengths of the lists.
+        seed : who or what is held out.
+
+        Returns
+        -------
+        Judged
+            A row for popularity, EASE (its strength chosen by other held-out users) and this model. Where EASE does
+            not fit the memory its row is missing, and that is said.
+        """
+        check_is_fitted(self, "model_")
+        return judged(self, X, protocol, at, seed)
+
+    # ------------------------------------------------------------------ files
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the model as one ``.safetensors`` file, which ``isthmus.load`` reads. It holds the interactions of the
+        fit, with the ids of users."""
+        from isthmus.estimators.recommender_files import state_of
+
+        check_is_fitted(self, "model_")
+        storage.write(path, *state_of(self))
+        return Path(path)
+
+    # ------------------------------------------------------------------ within
+
+    def _set(self, found: Interactions, x: scipy.sparse.csr_array, knobs: Knobs, g: np.ndarray | None) -> None:
+        """Fit, and only then become what was fitted."""
+        model = fitted(x, knobs, g)
+        self.model_: Model = model
+        self.interactions_, self.knobs_, self.popular_ = found, knobs, popularity(x)
+        self._gram = g
+
+    def _liked(self, found: Interactions) -> tuple[scipy.sparse.csr_array, np.ndarray]:
+        x, kept = liked(found, self.at_least)
+        if not x.nnz:
+            raise InputError(f"at_least={self.at_least:g} leaves no interaction: the largest is {found.matrix.max():g}")
+        return x, kept
+
+    def _liked_rows(self, found: Interactions) -> scipy.sparse.csr_array:
+        return liked(found, self.at_least)[0]
+
+    def _read(self, X: Any, told: Columns = Columns()) -> Interactions:
+        return read_histories(X, self.interactions_.items, told, self.columns_, self.duplicates_, self.at_least)
+
+    def _by_popularity(self) -> np.ndarray:
+        return np.argsort(-self.popular_, kind="stable")
+
+    def _best(self, found: Interactions, k: int, exclude_seen: bool) -> tuple[np.ndarray, np.ndarray]:
+        """(n, k) numbers of the best items, and their scores, minus infinity where none is left."""
+        users, items = found.matrix.shape
+        order = self._by_popularity()
+        numbers, best = np.empty((users, k), dtype=np.int64), np.empty((users, k))
+        x = self._liked_rows(found)
+        step = max(1, CELLS_AT_ONCE // items)
+        for start in range(0, users, step):
+            some = slice(start, min(start + step, users))
+            made = np.array(self.model_.scores(x[some]))
+            if exclude_seen:
+                made[entries_of(found.matrix[some])] = -np.inf
+            numbers[some] = order[top(made[:, order], k)]
+            best[some] = np.take_along_axis(made, numbers[some], axis=1)
+        return numbers, best
+
+    def _reasons(self, history: scipy.sparse.csr_array, item: int, most: int) -> list[tuple[Any, float]]:
+        """Ids of a (1, items) history and what they add to an item's score."""
+        numbers, shares = self.model_.reasons(history, item)
+        ids = self.interactions_.items[numbers[:most]].tolist()
+        return [(one, float(share)) for one, share in zip(ids, shares, strict=False) if share > 0]
+
+    def _check_k(self, k: int, less: int = 0) -> None:
+        check_whole(type(self).__name__, k=k)
+        most = len(self.popular_) - less
+        if k > most:
+            raise InputError(f"k must be at most {most:,}: there are {counted(len(self.popular_), 'item')}; got {k:,}")
+
+    def _say(self, sentence: str) -> None:
+        if self.verbose:
+            print(sentence, flush=True)
