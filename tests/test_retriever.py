@@ -286,6 +286,14 @@ class TestKindsOfData:
         with pytest.raises(InputError, match="text number 1 is None"):
             ist.Retriever(8).fit(["red", None, "blue"])
 
+    def test_a_path(self, rows: np.ndarray, tmp_path: Path) -> None:
+        path = str(tmp_path / "rows.npy")
+        np.save(path, rows)
+        made = ist.Retriever(16, epochs=2, random_state=0).fit(path)
+        assert made.query(path, 1).ids.shape == (300, 1)
+        with pytest.raises(InputError, match="holds texts"):
+            made.query(["red apple"], 1)
+
     def test_counts_stay_sparse(self) -> None:
         draw = np.random.default_rng(0)
         X = scipy.sparse.random_array((200, 5000), density=0.01, rng=draw, format="csr", dtype=np.float32)

@@ -138,7 +138,7 @@ class Retriever(BaseEstimator):
         if not add and (ids is not None or items is not None):
             raise InputError("add=False learns only: ids= and items= are for rows that come into the index")
         words: Words | None = None
-        if (texts := texts_in(X)) is not None:
+        if not isinstance(X, str) and (texts := texts_in(X)) is not None:  # a string is a path here
             words, X = Words.fit_rows(texts, names=ids)
         shown = open_source(X, columns=self.columns)
         if shown.rows < 2:
@@ -300,12 +300,11 @@ class Retriever(BaseEstimator):
     def _hashed(self, X: Any, ids: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Codes (n, words) and float codes (n, width) of rows like those of the fit."""
         check_is_fitted(self, "hasher_")
-        texts = texts_in(X) if self.words_ is not None or not isinstance(X, str) else None
         if self.words_ is None:
-            if texts is not None and isinstance(X, (list, tuple)):
+            if isinstance(X, (list, tuple)) and texts_in(X) is not None:
                 raise InputError("X holds texts, but the fit was to numbers; give rows like those of the fit")
             return self.hasher_(X)
-        if texts is None:
+        if (texts := texts_in(X)) is None:
             raise InputError(f"X must be texts, a list of strings, as in the fit; got {short(X)}")
         return self.hasher_(self.words_(texts, names=ids))
 
