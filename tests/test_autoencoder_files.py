@@ -154,7 +154,7 @@ def harm(path: Path, how: str, patch: pytest.MonkeyPatch) -> None:
     elif how == "empty":
         path.write_bytes(b"")
     elif how == "another estimator":
-        forged(path, estimator="Retriever")
+        forged(path, estimator="Weaver")
     elif how == "not whole":
         forged(path, form={})
     else:
@@ -167,7 +167,7 @@ HARM = {
     "foreign": "is not an isthmus model: it looks like a ZIP archive",
     "newer": r"was written by a newer isthmus \(format 2\).*pip install --upgrade isthmus",
     "empty": "is empty",
-    "another estimator": "holds 'Retriever', not an Autoencoder",
+    "another estimator": "holds 'Weaver', not an Autoencoder",
     "not whole": "description of the columns is damaged",
     "weights of another": "weights do not fit its own description",
 }

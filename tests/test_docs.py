@@ -62,7 +62,13 @@ def test_doctests(path, tmp_path, monkeypatch):
     assert found.failed == 0, "see the captured output"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def page(path: Path) -> object:
+    """A page of examples: the README by default, all others as slow tests, which `make check` runs too."""
+    marks = () if path.name == "README.md" else pytest.mark.slow
+    return pytest.param(path, marks=marks, id=str(path.relative_to(ROOT)))
+
+
+@pytest.mark.parametrize("path", [page(path) for path in PAGES])
 def test_pages(path, tmp_path):
     script = tmp_path / "page.py"
     script.write_text(program(path.read_text(encoding="utf-8")), encoding="utf-8")
@@ -73,7 +79,7 @@ def test_pages(path, tmp_path):
     ran = subprocess.run(
         [sys.executable, "-W", "error", str(script)],
         cwd=folder,
-        env={**os.environ, "PATH": beside, "MPLBACKEND": "agg"},
+        env={**os.environ, "PATH": beside, "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -79,7 +79,7 @@ def test_plain_values() -> None:
 
 
 def test_only_known_parts_are_built() -> None:
-    words = r"unknown part 'os.system'; known: Absolute, AdversarialPrior, Autoregressive, BatchTopK"
+    words = r"unknown part 'os.system'; known: Absolute, AdversarialPrior, Autoregressive, Balance, BatchTopK"
     with pytest.raises(ValueError, match=words):
         from_json({"part": "os.system", "command": "true"})
 

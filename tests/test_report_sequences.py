@@ -139,6 +139,7 @@ def test_a_long_series_keeps_its_peaks() -> None:
     assert (np.diff(steps) > 0).all()
 
 
+@pytest.mark.slow
 def test_long_series_and_large_clips_stay_small(tmp_path: Path) -> None:
     page.write(tmp_path / "series.html", made(20, (5_000, 5), ("step", "channel")))
     assert (tmp_path / "series.html").stat().st_size < 5e6
