@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli_options import ModelOut
+from isthmus.cli_options import TRAINING, ModelOut, Quiet
 from isthmus.errors import InputError
 from isthmus.outputs import check_output
 
@@ -19,10 +19,7 @@ denoise = typer.Typer(
 )
 
 DATA = "A folder of images, one image, or a .npy, .csv or other file of an array."
-TRAINING = "Training (what is left open is chosen from the size of the data)"
-
 Skip = Annotated[bool, typer.Option("--skip", help="Leave out files that cannot be read, naming them.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and notes.")]
 
 
 @denoise.command("fit")

@@ -9,6 +9,7 @@ import typer
 from isthmus.cli_options import (
     TABLES,
     TRAINING,
+    WORDED_TABLES,
     BatchSize,
     Columns,
     DataFile,
@@ -32,9 +33,6 @@ features = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-
-PREDICTIONS = tuple(ending for ending in TABLES if ending != ".npy")
-"""What predictions may be written as: classes may be words, which a .npy file cannot hold."""
 
 MODES = ("auto", "probe", "frozen", "full", "semi_supervised")
 WEIGHTS = {"balanced": "balanced", "none": None}
@@ -221,7 +219,7 @@ def predict(
     \b
     isthmus features predict classifier.safetensors new.csv -o predictions.csv --probabilities
     """
-    check_output("-o", output, PREDICTIONS, data, model)
+    check_output("-o", output, WORDED_TABLES, data, model)
     from isthmus import commands_features
     from isthmus.commands_tables import columns_asked
 

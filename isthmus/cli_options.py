@@ -13,6 +13,9 @@ from isthmus.errors import InputError
 TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".npy")
 """What results may be written as."""
 
+WORDED_TABLES = tuple(ending for ending in TABLES if ending != ".npy")
+"""What results that hold words may be written as."""
+
 TEXT_TABLE = re.compile(r"[^\[{<\n]*\d[^\n]*[,;\t ][^\n]*\d")
 """How the text of a table begins: with numbers and something between them, and no bracket of JSON or HTML."""
 

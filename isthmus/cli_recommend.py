@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli_options import TABLES, ModelFile, ModelOut, Quiet, Seed, check_data
+from isthmus.cli_options import WORDED_TABLES, ModelFile, ModelOut, Quiet, Seed, check_data
 from isthmus.errors import InputError
 from isthmus.outputs import check_output
 
@@ -16,9 +16,6 @@ recommend = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-
-ANSWERS = tuple(ending for ending in TABLES if ending != ".npy")
-"""What lists may be written as: they hold words, which a .npy file cannot."""
 
 PANEL = "Columns (default: those with a usual name, such as user_id, movieId, rating, timestamp)"
 
@@ -146,7 +143,7 @@ def for_(
     if explain is not None and explain < 1:
         raise InputError(f"--explain must be a whole number >= 1; got {explain}")
     if output is not None:
-        check_output("-o", output, ANSWERS, model, data)
+        check_output("-o", output, WORDED_TABLES, model, data)
     from isthmus import commands_recommend
     from isthmus.commands_recommend import Lists
 
@@ -168,7 +165,7 @@ def similar(
     isthmus recommend similar films.safetensors "Toy Story (1995)" -k 5
     """
     if output is not None:
-        check_output("-o", output, ANSWERS, model)
+        check_output("-o", output, WORDED_TABLES, model)
     from isthmus import commands_recommend
 
     commands_recommend.similar(model, items, k, output)

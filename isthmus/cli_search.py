@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from isthmus.cli_options import (
-    TABLES,
+    WORDED_TABLES,
     BatchSize,
     Columns,
     Device,
@@ -30,9 +30,6 @@ search = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-
-ANSWERS = tuple(ending for ending in TABLES if ending != ".npy")
-"""What answers may be written as: they hold words, which a .npy file cannot."""
 
 
 def check_items(path: str) -> str:
@@ -280,7 +277,7 @@ def query(
     if seconds is not None and not seconds > 0:
         raise InputError(f"--seconds must be a number above 0; got {seconds:g}")
     if output is not None:
-        check_output("-o", output, ANSWERS, model, *filter(os.path.exists, asked))
+        check_output("-o", output, WORDED_TABLES, model, *filter(os.path.exists, asked))
     from isthmus import commands_search
     from isthmus.commands_items import Asked
     from isthmus.commands_search import Search

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isthmus import storage
 from isthmus.checks import counted
 from isthmus.commands_data import with_article
 from isthmus.commands_found import frame_of, say_found, say_how
@@ -51,12 +50,6 @@ class Search:
 
 def retriever_at(path: str) -> Retriever:
     """The retriever of a file, with the index beside it."""
-    folder = index_of(Path(path))
-    if storage.metadata(path)["spec"].get("estimator") == "Retriever" and not folder.is_dir():
-        raise InputError(
-            f"{str(folder)!r}, the index of {path!r}, is not there: put it beside the model, where it was made, or "
-            "make both anew with isthmus search fit"
-        )
     model = load(path)
     if not isinstance(model, Retriever):
         raise InputError(f"{path!r} holds {with_article(type(model).__name__)}; isthmus search fit makes a Retriever")

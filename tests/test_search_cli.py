@@ -594,7 +594,6 @@ def make_bad(home: Path) -> None:
 
 
 def test_other_models_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands_search.storage, "metadata", lambda path: {"spec": {"estimator": "Autoencoder"}})
     monkeypatch.setattr(commands_search, "load", lambda path: ist.Autoencoder())
     said = run("search", "query", "m.safetensors", "moon", code=2).stderr
     assert "'m.safetensors' holds an Autoencoder; isthmus search fit makes a Retriever" in flat(said)

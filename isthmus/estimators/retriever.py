@@ -348,7 +348,8 @@ class Retriever(BaseEstimator):
         theirs = unit(self.store_.floats_of(np.maximum(rows.ravel(), 0))).reshape(*rows.shape, -1)
         likeness = np.where(rows < 0, -np.inf, np.einsum("qmd,qd->qm", theirs, unit(floats)).clip(-1, 1))
         first = np.argsort(-likeness, axis=1, kind="stable")[:, :k]
-        return tuple(np.take_along_axis(some, first, axis=1) for some in (rows, distances, likeness))  # type: ignore
+        rows, distances, likeness = (np.take_along_axis(some, first, axis=1) for some in (rows, distances, likeness))
+        return rows, distances, likeness
 
     def _ids(self, rows: np.ndarray) -> np.ndarray:
         """The ids of rows of any shape; None for -1, which a search gives that ran out of time."""
