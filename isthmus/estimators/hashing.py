@@ -6,6 +6,7 @@ import copy
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -197,20 +198,50 @@ def parts_of(method: str, network: Any) -> Parts:
     return Parts(network, Binary(), rate=0.1, weight_decay=1e-4)
 
 
-def learnt(source: Source, rows: np.ndarray, bits: int, method: str, seed: int, knobs: Mapping[str, Any]) -> Hasher:
-    """Learn codes of so many bits from some rows."""
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What codes are learnt from, whatever their number of bits: made when it is first asked for, and then kept."""
+
+    source: Source
+    rows: np.ndarray
+    seed: int
+
+    @cached_property
+    def projection(self) -> Projection:
+        return Projection.fit(self.source, self.rows, self.seed)
+
+    @cached_property
+    def shown(self) -> np.ndarray:
+        """(rows, size) float32 components."""
+        return self.projection(self.source, self.rows)
+
+    @cached_property
+    def target(self) -> np.ndarray:
+        """The same, what is rebuilt of them."""
+        return mean_of_neighbours(self.shown)
+
+
+def learnt(
+    source: Source,
+    rows: np.ndarray,
+    bits: int,
+    method: str,
+    seed: int,
+    knobs: Mapping[str, Any],
+    lesson: Lesson | None = None,
+) -> Hasher:
+    """Learn codes of so many bits from some rows; ``lesson`` is theirs, where it was made before."""
     if source.layout.columns is not None or source.layout.sequence:
         size = min(bits, source.layout.numbers) if method == "itq" else bits
         model = fitted(parts_of(method, Dense((2.0, 1.0))), source, rows, size, "auto", seed, knobs)
         return finished(method, None, model, source, rows, bits, seed)
-    projection = Projection.fit(source, rows, seed)
-    shown = projection(source, rows)
+    lesson = lesson or Lesson(source, rows, seed)
+    shown = lesson.shown
     hidden = () if isinstance(source, SparseSource) else (500,)
     network = LinearDecoder(Dense(hidden, activation="relu"))
     size = min(bits, shown.shape[1]) if method == "itq" else bits
-    target = mean_of_neighbours(shown)
     model = autoencoder_of(parts_of(method, network), size, network, len(rows), seed, knobs, scale="none")
-    return finished(method, projection, model.fit(target, shown=shown), source, rows, bits, seed)
+    return finished(method, lesson.projection, model.fit(lesson.target, shown=shown), source, rows, bits, seed)
 
 
 def finished(
@@ -297,9 +328,10 @@ def chosen_bits(source: Source, rows: np.ndarray, method: str, seed: int, knobs:
     held_out = min(HELD_OUT, len(order) // 5)
     asked, learnt_from = np.sort(order[:held_out]), np.sort(order[held_out:])
     before: tuple[Hasher, float] | None = None
+    lesson = Lesson(source, learnt_from, seed)
     for bits in LENGTHS:
         tell(knobs, f"{bits} bits:")
-        hasher = learnt(source, learnt_from, bits, method, seed, knobs)
+        hasher = learnt(source, learnt_from, bits, method, seed, knobs, lesson)
         share = share_found(hasher, source, asked, learnt_from)
         tell(knobs, f"{bits} bits find {share:.0%} of the nearest rows")
         if before is not None and before[1] >= NEARLY * share:
