@@ -91,6 +91,8 @@ def main() -> None:
     parser.add_argument("--pictures", help="a folder for a picture of the codes")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
+    if options.pictures:
+        Path(options.pictures).mkdir(parents=True, exist_ok=True)
     if options.quick:
         options.rows, options.seconds = 2_000, 10
     for data in options.data:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.generator import Generator
     from isthmus.estimators.recommender import Recommender
     from isthmus.estimators.retriever import Retriever
+    from isthmus.estimators.searching import search_settings
     from isthmus.estimators.selecting import Selector
     from isthmus.papers import Paper
     from isthmus.parts.augmentations import Crop, Flip, Shift, Together
@@ -104,6 +105,7 @@ HOMES = {
     "isthmus.estimators.generator": "Generator",
     "isthmus.estimators.recommender": "Recommender",
     "isthmus.estimators.retriever": "Retriever",
+    "isthmus.estimators.searching": "search_settings",
     "isthmus.estimators.selecting": "Selector",
     "isthmus.papers": "Paper",
     "isthmus.parts.augmentations": "Crop Flip Shift Together",

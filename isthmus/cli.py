@@ -361,6 +361,20 @@ def compare(
     learning_rate: LearningRate = None,
     validation_fraction: ValidationFraction = None,
     max_time: MaxTime = None,
+    search_time: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Search learning rate, layers and the like, so long for each method; needs isthmus[tune].",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    search_trials: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Fits of a search, at most, for each method and code size.", rich_help_panel=TRAINING
+        ),
+    ] = None,
     device: Device = "auto",
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -373,6 +387,7 @@ def compare(
     isthmus compare cells.csv
     isthmus compare cells.csv --methods undercomplete,deep --code-sizes 2,4,8
     isthmus compare cells.csv --methods vae,kernel_pca,umap --code-sizes 2 --labels group
+    isthmus compare cells.csv --methods deep,vae --code-sizes 8 --search-time 120
     """
     from isthmus import commands
     from isthmus.commands_tables import columns_asked
@@ -384,6 +399,8 @@ def compare(
         "learning_rate": learning_rate,
         "validation_fraction": validation_fraction,
         "max_time": max_time,
+        "search_time": search_time,
+        "search_trials": search_trials,
         "device": device,
         "random_state": seed,
         "verbose": int(not quiet),

@@ -25,6 +25,12 @@ from isthmus.recipes import RECIPES
 SECOND = "*/last.safetensors"
 """Where a fit that began once more from PCA keeps its state, below the folder of the first."""
 
+NAMED = (
+    "code_sizes", "epochs", "batch_size", "learning_rate", "validation_fraction", "max_time", "search_time",
+    "search_trials",
+)  # fmt: skip
+"""Arguments of `compare` whose options have their names."""
+
 
 def fit(
     data: str,
@@ -177,7 +183,24 @@ def compare(
     values, columns = labels_of(data, labels, columns)
     source = opened(data, columns, lists=False)
     y = labels_for(source, labels, values)
-    print(comparison.compare(source, kinds, sizes, y, **settings))
+    try:
+        print(comparison.compare(source, kinds, sizes, y, **settings))
+    except InputError as error:
+        raise InputError(by_option(str(error))) from error
+
+
+def by_option(sentence: str) -> str:
+    """An error about an argument of `compare`, beginning with the option.
+
+    >>> by_option("y must label rows"), by_option("code_sizes must hold"), by_option("X holds")
+    ('--labels: it must label rows', '--code-sizes must hold', 'X holds')
+    """
+    if sentence.startswith("y "):
+        return f"--labels: it {sentence.removeprefix('y ')}"
+    for name in NAMED:
+        if sentence.startswith((f"{name} ", f"{name}:")):
+            return f"--{name.replace('_', '-')}{sentence.removeprefix(name)}"
+    return sentence
 
 
 def methods() -> None:

@@ -26,13 +26,16 @@ from isthmus.estimators.files import load
 from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
 from isthmus.estimators.selecting import Selector, selected
 
+NAMED = ("layer", "code_size", "epochs", "batch_size", "learning_rate", "max_time", "unlabelled")
+"""Arguments whose options have their names."""
+
 OPTIONS = {
     "y ": "--labels: it ",
     "y: ": "--labels: ",
     "k ": "-k ",
     "k: ": "-k: ",
     "mode='semi_supervised' ": "--mode semi_supervised ",
-    **{f"{name}{end}": f"--{name.replace('_', '-')}{end}" for name in ("layer", "code_size") for end in (":", " must")},
+    **{f"{name}{end}": f"--{name.replace('_', '-')}{end}" for name in NAMED for end in (":", " must")},
 }
 """How errors about arguments begin, and how they begin where the argument is an option."""
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from isthmus.checks import counted
 from isthmus.data.classes import UNKNOWN
-from isthmus.data.given import checked
 from isthmus.errors import InputError
-from isthmus.estimators.targets import are_numbers, as_floats, class_targets
+from isthmus.estimators.targets import are_numbers, as_floats, class_targets, one_each
 from isthmus.metrics import distance_order, neighbour_accuracy, neighbourhoods, neighbours_kept
 from isthmus.report.figures import as_text
 
@@ -92,9 +91,17 @@ class Jury:
         return np.array([as_text(label) if told else "not known" for label, told in pairs])
 
     @property
+    def tellable(self) -> np.ndarray:
+        """(judged rows,) bool: those of a class that a known row is of; nothing could tell another."""
+        if self.classes is None:
+            return np.zeros(len(self.judged), dtype=bool)
+        return np.isin(self.classes[self.judged], self.classes[self.known])
+
+    @property
     def told(self) -> int:
-        """How many judged rows have a label that training rows can tell."""
-        return 0 if self.classes is None or not len(self.known) else int((self.classes[self.judged] != UNKNOWN).sum())
+        """How many labels training rows are to tell; 0 where they are too few to go by."""
+        labels = int(self.tellable.sum())
+        return labels if labels >= FEWEST else 0
 
     def figures(self, x: np.ndarray, codes: np.ndarray, known: np.ndarray | None) -> CodeFigures:
         """Of ``x`` (judged rows, *) and their codes; ``known`` are codes of the known rows, None = there are none."""
@@ -102,7 +109,7 @@ class Jury:
             return CodeFigures(codes=codes)
         accuracy = math.nan
         if self.told and known is not None and self.classes is not None:
-            place = self.classes[self.judged] != UNKNOWN
+            place = self.tellable
             told, wanted = self.classes[self.known], self.classes[self.judged][place]
             accuracy = neighbour_accuracy(known, told, codes[place], wanted, NEIGHBOURS)
         trusted, continuous = neighbours_kept(x, codes)
@@ -119,6 +126,11 @@ class Jury:
             f"the data is near in the code; each from about 0.5 (chance) to 1, by {near} neighbours. Distances: "
             "Spearman's correlation of all pairwise distances"
         )
+        if self.classes is not None and not self.told:
+            return (
+                f"{words}. There are too few labels to judge by: at least {FEWEST} held-out rows need one that a "
+                "training row has, too."
+            )
         if not self.told:
             return f"{words}."
         return (
@@ -134,7 +146,7 @@ def some_of(rows: np.ndarray, most: int, draw: np.random.Generator) -> np.ndarra
 
 def labels_of(y: Any, rows: int) -> tuple[np.ndarray, np.ndarray | None]:
     """What was given, and the class of every row, -1 where it is not known; None for quantities, which have none."""
-    given = checked(y, rows, "y")
+    given = one_each(y, rows)
     if given.ndim != 1:
         raise InputError(f"y must have one label per row, shape ({rows},); got {given.shape}")
     return given, None if are_numbers(y) else class_targets(y, rows, None).values

@@ -21,6 +21,7 @@ from isthmus.estimators import reductions
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.code_figures import CodeFigures, Jury
 from isthmus.estimators.comparison_table import PCA, USUAL, Comparison, ComparisonRow
+from isthmus.estimators.searching import Part, Shares, check_budget
 from isthmus.estimators.settings import held_out_share, seed_of, whole
 from isthmus.pca import principal_components
 from isthmus.recipes import Kind
@@ -41,6 +42,8 @@ def compare(
     *,
     random_state: Any = 0,
     max_time: float | None = None,
+    search_time: float | None = None,
+    search_trials: int | None = None,
     verbose: int = 0,
     **knobs: Any,
 ) -> Comparison:
@@ -62,6 +65,11 @@ def compare(
     y : (n,) labels, None, NaN or -1 where they are not known; quantities only colour pictures. None = no labels.
     random_state : as for `Autoencoder`; it also draws the held-out rows, so that they are the same for all.
     max_time : seconds for each single fit of an autoencoder; None = no limit.
+    search_time : seconds for each method, all its code sizes together, in which Optuna searches the settings that were
+        left open; see `search_settings`. They are judged by rows held out of the training rows, never by those that
+        the table is about. Where fits have to be shortened for it, two more, of full length, decide on top of it.
+        None = no search, unless ``search_trials`` asks for one. Needs the extra ``isthmus[tune]``.
+    search_trials : fits of a search at most, >= 2, for each method and code size; None = as many as there is time for.
     verbose : 0 = silent; 1 = tell how every fit goes.
     **knobs : further parameters of `Autoencoder`, the same for every fit, e.g. ``epochs=20``.
 
@@ -74,7 +82,7 @@ def compare(
     InputError
         The data, a method or a knob cannot be used, or two methods need the data scaled differently.
     MissingExtraError
-        umap-learn is not installed.
+        umap-learn, or for a search Optuna, is not installed.
 
     Notes
     -----
@@ -97,6 +105,9 @@ def compare(
         raise InputError("methods must name at least one kind, e.g. methods=('undercomplete',)")
     columns, mode = knobs.pop("columns", None), knobs.get("scale", "auto")
     seed = seed_of(random_state)
+    searches = search_time is not None or search_trials is not None
+    if searches:
+        check_budget(search_time, search_trials, "search_time", "search_trials")
     source = open_source(X, columns=columns)
     sizes = sizes_for(source.layout.numbers) if code_sizes is None else checked_sizes(code_sizes)
     others = [method for method in methods if isinstance(method, str) and method in ("pca", *reductions.RIVALS)]
@@ -125,6 +136,7 @@ def compare(
     pca = {row.code_size: row.error for row in rows}
     # A process's first optimiser imports much of PyTorch, for seconds that are not the first fit's.
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+    shares = Shares(Part(source, train), search_time, search_trials, len(sizes)) if searches else None
     kinds = iter(models)
     for done, (method, size) in enumerate(fits):
         if verbose:
@@ -133,7 +145,7 @@ def compare(
         if method in others and feed is not None:
             rows.append(rival_row(method, size, feed, jury, pca, one_unit, seed))
         else:
-            rows.append(fitted_row(next(kinds), source, jury, pca, one_unit))
+            rows.append(fitted_row(next(kinds), source, jury, pca, one_unit, shares))
     if mixed:
         rows.insert(0, usual_row(models[0]))
     words = f"{counted(len(held_out), 'held-out row')}" if len(held_out) else "the training rows (none were held out)"
@@ -244,8 +256,12 @@ def rival_row(
     return ComparisonRow(called, size, error, ratio, seconds, rate, found.parameters, figures)
 
 
-def fitted_row(model: Autoencoder, source: Source, jury: Jury, pca: dict[int, float], one_unit: float) -> ComparisonRow:
-    """Fit one autoencoder and judge it."""
+def fitted_row(
+    model: Autoencoder, source: Source, jury: Jury, pca: dict[int, float], one_unit: float, shares: Shares | None
+) -> ComparisonRow:
+    """Fit one autoencoder, with settings that are searched first if ``shares`` of a time are given, and judge it."""
+    called = named(model.method)
+    search = None if shares is None else shares.search(model, called)
     began = time.perf_counter()
     model.fit(source)
     seconds = time.perf_counter() - began
@@ -262,9 +278,8 @@ def fitted_row(model: Autoencoder, source: Source, jury: Jury, pca: dict[int, fl
     ratio = error / pca[size] if pca.get(size, 0.0) > 0 else float("nan")
     parameters = sum(weights.numel() for weights in composition.parameters())
     rate = speed(encode, model.scaling_, raw)
-    return ComparisonRow(
-        named(model.method), size, error, ratio, seconds, rate, parameters, figures_of(model, source, jury)
-    )
+    figures = figures_of(model, source, jury)
+    return ComparisonRow(called, size, error, ratio, seconds, rate, parameters, figures, search)
 
 
 def figures_of(model: Autoencoder, source: Source, jury: Jury) -> CodeFigures:

@@ -6,9 +6,11 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from isthmus.checks import counted
 from isthmus.estimators.code_figures import NEIGHBOURS, CodeFigures, Jury
+from isthmus.estimators.searched import Search
 
 PCA = "PCA"
 USUAL = "most usual values"
@@ -34,6 +36,7 @@ class ComparisonRow:
     rows_per_second : new rows encoded in one second, scaling included; NaN of a method that encodes none.
     parameters : numbers learnt, or kept of the training rows.
     figures : what the codes of held-out rows keep.
+    search : how its settings were searched; None where they were not.
     """
 
     method: str
@@ -44,6 +47,12 @@ class ComparisonRow:
     rows_per_second: float
     parameters: int
     figures: CodeFigures = CodeFigures()
+    search: Search | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a search found to be better than the usual settings; empty where these were kept."""
+        return {} if self.search is None else self.search.settings
 
     @property
     def said(self) -> str:
@@ -114,7 +123,7 @@ class Comparison:
         if self.jury is not None and any(row.figures.codes is not None for row in self.rows):
             parts += [textwrap.fill(self.jury.said, 79), aligned(self.code_cells())]
             parts += [textwrap.fill(self.recommendation, 79)] if self.recommended else []
-        parts += [textwrap.fill(note, 79) for note in self.notes]
+        parts += [textwrap.fill(note, 79) for note in (*self.searched, *self.notes)]
         return "\n\n".join(parts)
 
     def error_cells(self) -> list[tuple[str, ...]]:
@@ -153,6 +162,11 @@ class Comparison:
                 mark = "recommended" if row is self.recommended else "" if kept.unseen else "own rows"
                 cells.append((row.method, str(row.code_size), *texts, mark))
         return cells if self.told else [line[:5] + line[6:] for line in cells]
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """What searches of settings found, a sentence for each."""
+        return tuple(f"Settings of {row.said}: {row.search.sentence}." for row in self.rows if row.search is not None)
 
     @property
     def recommendation(self) -> str:

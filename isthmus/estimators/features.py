@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.fitting import build, chosen_code_size, fitting_network
 from isthmus.estimators.importances import importances
 from isthmus.estimators.layers import CODE, Reader, check_layer, encoder_layers
-from isthmus.estimators.settings import name_features, names_of, seed_of, warn_of_names
+from isthmus.estimators.settings import batch_size_for, name_features, names_of, seed_of, warn_of_names
 from isthmus.parts.corruptions import Mask
 from isthmus.recipes import Kind, Parts, top_k
 from isthmus.records import Batch, Layout
@@ -138,6 +139,8 @@ class FeatureLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 f"autoencoder must be a fitted Autoencoder, the name of a kind, or a kind; got {type(kind).__name__}"
             )
         usual = {} if kind is not None else suited(source.layout, self.code_size)
+        if "corruption" in usual and self.batch_size is None:
+            usual |= pace(source.rows)
         chosen = {name: getattr(self, name) for name in PASSED_ON if getattr(self, name) is not None}
         beside = {"columns": self.columns, "scale": self.scale, "random_state": seed_of(self.random_state)}
         return Autoencoder(**{"method": kind, **usual, **beside, **chosen})
@@ -232,10 +235,12 @@ class FeatureLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         chosen = {name: getattr(self, name) for name in ("epochs", "max_time", "device", "verbose")}
         return selected(X, k, model.columns, seed_of(self.random_state), scale=model.scale, **chosen)
 
-    def _source(self, X: Any) -> Source:
+    def _source(self, X: Any, argument: str = "X") -> Source:
         """Later data, which must look like those of the fit."""
         model = self.autoencoder_
-        source = open_source(X, columns=model.columns, form=model.form_, estimator_name="FeatureLearner")
+        source = open_source(
+            X, argument=argument, columns=model.columns, form=model.form_, estimator_name="FeatureLearner"
+        )
         warn_of_names(self, X, source)
         return model._source(source)
 
@@ -281,6 +286,12 @@ class FeatureLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 MANY, WIDEST, ACTIVE = 50, 1000, 50
 """Columns from which on a wide code is learnt; its units at most; and how many of them are active."""
 
+WIDE_BATCHES, MANY_ROWS = (64, 128), 1500
+"""Rows in a batch of a wide code, at least: of fewer rows than these in all, and of more."""
+
+WIDE_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 700, 20, 300
+"""Steps for a wide code, unless that makes too few epochs or too many."""
+
 PASSED_ON = ("code_size", "epochs", "batch_size", "learning_rate", "max_time", "device", "verbose")
 """Parameters of the estimator that are its autoencoder's."""
 
@@ -299,6 +310,17 @@ def suited(layout: Layout, code_size: int | None) -> dict[str, Any]:
         return {"method": "denoising", "code_size": min(layout.features, MANY)}
     units = min(8 * layout.features, WIDEST) if code_size is None else code_size
     return {"method": top_k(k=0.1 if units < 10 * ACTIVE else ACTIVE), "corruption": Mask(0.3), "code_size": units}
+
+
+def pace(rows: int) -> dict[str, int]:
+    """Batches and epochs of a wide code: it learns faster, and rebuilds better, from larger batches than others take.
+
+    Of 2,000 digits of MNIST 700 such steps left an error 5 % below that of 4,000 steps with 32 rows, in half the time;
+    from 100 labels the classes were told as well. So it was of 500 digits with 64 rows, and worse with 128.
+    """
+    size = max(WIDE_BATCHES[rows >= MANY_ROWS], batch_size_for(rows))
+    steps = max(1, rows // size)
+    return {"batch_size": size, "epochs": min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(WIDE_STEPS / steps)))}
 
 
 def check_brought(model: Autoencoder, layer: str) -> None:

@@ -115,7 +115,7 @@ class TunedModel(BaseEstimator):
         self, learner: FeatureLearner, source: Source, known: np.ndarray, unlabelled: Any
     ) -> tuple[Source, np.ndarray]:
         """The unlabelled rows: those given, or those of ``X`` without a label."""
-        others = source if unlabelled is None else learner._source(unlabelled)
+        others = source if unlabelled is None else learner._source(unlabelled, "unlabelled")
         rows = np.flatnonzero(~known) if unlabelled is None else np.arange(others.rows)
         return others, rows[:: max(1, math.ceil(len(rows) / MOST_UNLABELLED))]
 

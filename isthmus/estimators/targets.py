@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from isthmus.checks import counted
+from isthmus.data.arrays import short
 from isthmus.data.classes import UNKNOWN, known_values, numbered
 from isthmus.data.given import checked, is_missing
 from isthmus.errors import InputError
@@ -89,7 +90,7 @@ def class_targets(y: Any, rows: int, class_weight: str | None) -> Targets:
     """
     if class_weight not in ("balanced", None):
         raise InputError(f"class_weight must be 'balanced' or None; got {class_weight!r}")
-    values = checked(y, rows, "y")
+    values = one_each(y, rows)
     if values.ndim == 2 and values.shape[1] > 1:
         return label_targets(values, class_weight)
     values = values.reshape(rows) if values.ndim == 2 else values
@@ -98,7 +99,7 @@ def class_targets(y: Any, rows: int, class_weight: str | None) -> Targets:
     if len(classes) < 2:
         what = f"all are {classes[0].item()!r}" if len(classes) else "none is labelled"
         hint = " (-1 stands for 'not known': if it is meant as a class, write the classes as 0 and 1)"
-        hint = hint if len(classes) and len(found) < rows else ""
+        hint = hint if len(classes) and values.dtype.kind in "if" and (values == UNKNOWN).any() else ""
         raise InputError(
             f"y must label rows of at least two classes; of {counted(rows, 'row')}, {int(labelled.sum())} are "
             f"labelled: {what}{hint}"
@@ -138,7 +139,7 @@ def label_targets(y: np.ndarray, class_weight: str | None) -> Targets:
 
 def number_targets(y: Any, rows: int) -> Targets:
     """Read y as numbers, (n,) or (n, outputs); NaN and None are not known."""
-    y = checked(y, rows, "y")
+    y = one_each(y, rows)
     values = as_floats(y.reshape(rows, -1))
     known = ~np.isnan(values)
     if np.isinf(values).any():
@@ -155,6 +156,17 @@ def number_targets(y: Any, rows: int) -> Targets:
     return Targets("numbers", (values - centre) / spread, weight, np.zeros(0), centre, spread, y.ndim == 1)
 
 
+def one_each(y: Any, rows: int) -> np.ndarray:
+    """Labels as an array, as long as there are rows."""
+    if y is None or np.ndim(y) == 0:
+        got = "none at all" if y is None else short(y)
+        raise InputError(
+            f"y must have one label for each of the {counted(rows, 'row')}, None, NaN or -1 where it is not known; got "
+            f"{got}"
+        )
+    return checked(y, rows, "y")
+
+
 def as_floats(y: np.ndarray) -> np.ndarray:
     """float64, NaN where a value is missing."""
     try:
@@ -166,7 +178,8 @@ def as_floats(y: np.ndarray) -> np.ndarray:
 
 
 def are_numbers(y: Any) -> bool:
-    """Whether y holds numbers to tell rather than classes: fractions, or many different whole numbers.
+    """Whether y holds numbers to tell rather than classes: fractions, or many different whole numbers; with a column
+    per output, anything but labels of 0 and 1.
 
     >>> are_numbers([0.5, 1.2]), are_numbers([0, 1, 1]), are_numbers(["a", "b"]), are_numbers(np.arange(50))
     (True, False, False, True)
@@ -179,6 +192,6 @@ def are_numbers(y: Any) -> bool:
         return False
     known = values[values == values]
     if values.ndim == 2 and values.shape[1] > 1:
-        return not np.isin(known, (0, 1)).all()
+        return not np.isin(known, (UNKNOWN, 0, 1)).all()  # a -1 is refused where labels are read: here it says nothing
     different = len(np.unique(known))
     return bool((known != np.round(known)).any()) or different > max(MOST_CLASSES, len(known) / 2)
