@@ -1,15 +1,19 @@
-"""Recommendation on MovieLens-1M (rating >= 3): popularity, EASE and EDLAE, by two protocols; and what they cost.
+"""Recommendation on MovieLens-1M (rating >= 3): popularity, linear and deep models, by two protocols, and their cost.
 
 Held-out users: the split of each seed; the knobs of EDLAE and of the path (dropout and strength) are chosen on its
 validation users and judged on its test users. The split as shipped (7:1:2, in the order of the files): the knobs are
 chosen on the validation file, then the model is fitted anew to train and validation.
+
+--deep: networks too, each alone and with its linear path, which is the chosen EDLAE; epochs and gain are chosen on the
+same validation users (of the split as shipped, on 1,500 of them), and so is which model of all is taken.
 
 Bars: EASE with strength 800 within .005 of the listed figures, by both protocols; the chosen model above EASE rerun.
 --evaluation: ranking all items for 6,000 users, scoring included, no slower than fitting EASE, and the same figures
 whatever the block. --updates: the Gram matrix, updated with new users and items, gives the weights of a refit to 1e-6.
 --simulated: 200,000 items of a power law, at most 8 GB for the sparse model; the exact one refuses.
 
-    python benchmarks/bench_recommend.py [--seeds 98765 1 2] [--evaluation] [--updates] [--simulated] [--items 200000]
+    python benchmarks/bench_recommend.py [--seeds 98765 1 2] [--deep [KIND ...]] [--threads 1] [--no-shipped]
+        [--evaluation] [--updates] [--simulated] [--items 200000]
 """
 
 from __future__ import annotations
@@ -22,9 +26,14 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse
+import torch
 from common import best_of, row, watched
 
 from isthmus.errors import InputError
+from isthmus.estimators.recommender_deep import DeepWeights
+from isthmus.estimators.recommender_deep_choice import FIRST, Candidate, choose_deep
+from isthmus.estimators.recommender_kinds import DEEP, IN_WORDS, DeepKnobs
+from isthmus.estimators.recommender_models import Knobs, Model, fitted
 from isthmus.ranking import Ranking, ranked
 from isthmus.recommending.gram import gram, updated
 from isthmus.recommending.linear import check_exact, ease, edlae, item_scores
@@ -91,8 +100,15 @@ def chosen(g: np.ndarray, group: Group, train: scipy.sparse.csr_array, figure: s
     return best
 
 
-def both(name: str, split: Split, figures: tuple[str, ...], listed: float, refit: Split | None = None) -> None:
-    """Popularity, EASE, EDLAE and the path, in one split; where ``refit`` is given, the last figures are its."""
+def both(
+    name: str,
+    split: Split,
+    figures: tuple[str, ...],
+    listed: float,
+    refit: Split | None = None,
+    kinds: tuple[str, ...] = (),
+) -> None:
+    """Popularity, EASE, EDLAE and networks, in one split; where ``refit`` is given, the last figures are its."""
     row(name, *figures, "error", "fit", "peak")
     last = refit or split
     popular = popularity(last.train)
@@ -118,6 +134,52 @@ def both(name: str, split: Split, figures: tuple[str, ...], listed: float, refit
     shown(f"EDLAE {dropout:g}+{strength}", better, figures, seconds, peak)
     gain = better.mean(quality) - found.mean(quality)
     print(f"  chosen on validation users in {search:.0f} s; {gain:+.4f} above EASE 800: {'yes' if gain > 0 else 'NO'}")
+    if kinds:
+        linear = Knobs("edlae", float(strength), dropout)
+        deep(split, last, linear, kinds, figures, {"EASE": found.mean(quality), "EDLAE": better.mean(quality)})
+
+
+def deep(
+    split: Split, last: Split, linear: Knobs, kinds: tuple[str, ...], figures: tuple[str, ...], rivals: dict[str, float]
+) -> None:
+    """Networks, chosen on the validation users of ``split``, fitted to ``last`` and judged there."""
+    assert split.validation is not None
+    some = np.arange(min(1500, len(split.validation.users)))
+    watching = Group(*(part[some] for part in vars(split.validation).values()))
+    candidates: list[Candidate] = []
+    for kind in kinds:
+        start = time.perf_counter()
+        found = choose_deep(Split(split.train, split.items, None, watching), (kind,), linear, DeepKnobs())
+        search, start = time.perf_counter() - start, time.perf_counter()
+        knobs = found[-1].knobs
+        model, peak = watched(lambda knobs=knobs: fitted(last.train, knobs))
+        assert isinstance(model, DeepWeights)
+        assert knobs.deep is not None
+        seconds = time.perf_counter() - start
+        shown(IN_WORDS[kind], of_model(DeepWeights(model.composition), last), figures, seconds, peak)
+        both_ways = of_model(model, last)
+        shown(f"{kind} + {knobs.deep.gain:g} EDLAE", both_ways, figures, seconds, peak)
+        gains = ", ".join(
+            f"{both_ways.mean(figures[quality_at(figures)]) - rivals[one]:+.4f} above {one}" for one in rivals
+        )
+        print(
+            f"  chosen on validation users in {search:.0f} s: {', '.join(f'{c.name} {c.quality:.4f}' for c in found)}"
+        )
+        print(f"  {knobs.deep.epochs} epochs; with the path {gains}")
+        candidates += found
+    best = max(candidates, key=lambda one: one.quality)
+    print(f"  the best on validation users: {best.name}, {best.quality:.4f}")
+
+
+def quality_at(figures: tuple[str, ...]) -> int:
+    """Which of the figures is the NDCG."""
+    return next(place for place, one in enumerate(figures) if one.startswith("ndcg"))
+
+
+def of_model(model: Model, split: Split) -> Ranking:
+    return ranked(
+        model.scores, split.test.given, split.test.wanted, at=(10, 20, 50, 100), popular=popularity(split.train)
+    )
 
 
 def path_of(split: Split) -> None:
@@ -237,7 +299,13 @@ def main() -> None:
     parser.add_argument("--updates", action="store_true")
     parser.add_argument("--simulated", action="store_true")
     parser.add_argument("--items", type=int, default=200_000)
+    parser.add_argument("--deep", nargs="*", choices=tuple(DEEP), help="kinds; none named: those that auto tries")
+    parser.add_argument("--threads", type=int, help="of networks; OMP_NUM_THREADS says it of linear algebra")
+    parser.add_argument("--no-shipped", action="store_true", help="leave the split as shipped out")
     asked = parser.parse_args()
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    kinds = () if asked.deep is None else tuple(asked.deep) or FIRST
     if asked.simulated:
         simulated(asked.items)
         return
@@ -251,9 +319,11 @@ def main() -> None:
         return
     for place, seed in enumerate(asked.seeds):
         split = held_out_users(x, seed)
-        both(f"seed {seed}", split, SHOWN, LISTED.get(seed, float("nan")))
-        if not place:
+        both(f"seed {seed}", split, SHOWN, LISTED.get(seed, float("nan")), kinds=kinds)
+        if not place and not kinds:
             path_of(split)
+    if asked.no_shipped:
+        return
     everyone, items = np.arange(x.shape[0]), np.arange(x.shape[1])
     shipped = Split(train, items, Group(everyone, train, validation), Group(everyone, train, test))
     known = scipy.sparse.csr_array(train + validation)
@@ -270,7 +340,7 @@ def main() -> None:
     shown("EASE 800", found, SHIPPED)
     apart = abs(found.mean("ndcg@10") - LISTED["shipped"])
     print(f"  listed {LISTED['shipped']:.4f}, apart {apart:.4f}: {'within .005' if apart <= 0.005 else 'MISSED'}")
-    both("refit", shipped, SHIPPED, LISTED["refit"], refit)
+    both("refit", shipped, SHIPPED, LISTED["refit"], refit, kinds)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,8 @@ def fit(
         str,
         typer.Option(
             metavar="NAME",
-            help="ease, edlae, sparse (for tens of thousands of items), popularity, or auto.",
+            help="Linear: ease, edlae, sparse (for tens of thousands of items). Deep, with a linear path: masked, "
+            "mult_vae, mult_dae, rec_vae. Or popularity; auto: the best for users that are held out.",
             rich_help_panel="Model",
         ),
     ] = "auto",
@@ -91,6 +92,32 @@ def fit(
     neighbours: Annotated[
         int, typer.Option(metavar="N", help="Of sparse: weights for each item, at most.", rich_help_panel="Model")
     ] = 100,
+    code_size: Annotated[
+        int, typer.Option("--code-size", metavar="N", help="Of deep methods.", rich_help_panel="Model")
+    ] = 200,
+    hidden: Annotated[
+        str,
+        typer.Option(
+            metavar="N[,N...]", help="Of deep methods: widths of the encoder's hidden layers.", rich_help_panel="Model"
+        ),
+    ] = "600",
+    epochs: Annotated[int, typer.Option(metavar="N", help="Of deep methods, at most.", rich_help_panel="Model")] = 100,
+    gain: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBER|auto", help="Of deep methods: weight of the linear path.", rich_help_panel="Model"
+        ),
+    ] = "auto",
+    max_time: Annotated[
+        float | None,
+        typer.Option(
+            "--max-time",
+            metavar="SECONDS",
+            show_default=False,
+            help="For training networks, half of it for the search.",
+            rich_help_panel="Model",
+        ),
+    ] = None,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -108,6 +135,11 @@ def fit(
         "dropout": number_of("--dropout", dropout),
         "neighbours": neighbours,
         "at_least": at_least,
+        "code_size": code_size,
+        "hidden": widths_of(hidden),
+        "epochs": epochs,
+        "gain": number_of("--gain", gain),
+        "max_time": max_time,
         "random_state": seed,
         "verbose": int(not quiet),
     }
@@ -218,6 +250,17 @@ def number_of(option: str, text: str) -> float | str:
         return float(text)
     except ValueError as error:
         raise InputError(f"{option} must be auto or a number; got {text!r}") from error
+
+
+def widths_of(text: str) -> tuple[int, ...]:
+    """
+    >>> widths_of("600, 400"), widths_of("")
+    ((600, 400), ())
+    """
+    try:
+        return tuple(int(width) for width in text.split(",") if width.strip())
+    except ValueError as error:
+        raise InputError(f"--hidden must be whole numbers and commas, such as 600,400; got {text!r}") from error
 
 
 def columns_of(user: str | None, item: str | None, weight: str | None, time: str | None) -> dict[str, Any]:

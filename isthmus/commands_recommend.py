@@ -41,7 +41,8 @@ def by_option(data: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        sentence = re.sub(r"^(user|item|weight|time|strength|dropout|neighbours): ", r"--\1: ", str(error))
+        names = r"^(user|item|weight|time|strength|dropout|neighbours|max_time): "
+        sentence = re.sub(names, lambda found: f"--{found[1].replace('_', '-')}: ", str(error))
         sentence = re.sub(r"\b(user|item|time|method|strength)='([^']*)'", r"--\1 '\2'", sentence)
         sentence = re.sub(r"^k must", "-k must", sentence)
         sentence = sentence.replace("at_least=", "--at-least ").replace("with time= the", "with --time, the")

@@ -164,3 +164,30 @@ def test_mistakes_are_one_line(home, monkeypatch, words, said):
 def test_help_shows_an_example(command):
     said = run("recommend", command, "--help").stdout
     assert f"isthmus recommend {command} " in said
+
+
+def test_a_network_is_fitted_shown_and_asked(home):
+    out = home / "deep.safetensors"
+    said = run(
+        "recommend", "fit", home / "ratings.csv", "-o", out, "--item", "film", "--time", "day", "--at-least", 3,
+        "--method", "mult_vae", "--code-size", 4, "--hidden", "8,6", "--epochs", 2, "--strength", 2, "--dropout", 0.2,
+        "--gain", 1.5, "--max-time", 60,
+    )  # fmt: skip
+    assert "mult_vae, epoch 2: NDCG@100" in said.stdout
+    assert "with 1.5 times EDLAE, strength 2, dropout 0.2, as its linear path" in flat(said.stdout)
+    model = ist.load(out)
+    assert model.knobs_.method == "mult_vae"
+    assert model.knobs_.deep.hidden == (8, 6)
+    found = run("recommend", "for", out, home / "histories.csv", "-k", 2, "--explain", 1).stdout
+    assert "because of Space" in found
+    assert len(run("recommend", "similar", out, "Space, part 1", "-k", 2).stdout.splitlines()) == 3
+
+
+def test_bad_knobs_of_networks_are_named(home):
+    for wrong, said in (
+        (("--hidden", "8;6"), "--hidden must be whole numbers and commas, such as 600,400; got '8;6'"),
+        (("--gain", "much"), "--gain must be auto or a number; got 'much'"),
+        (("--method", "rec-vae"), "Did you mean 'rec_vae'"),
+    ):
+        found = run("recommend", "fit", home / "ratings.csv", "-o", home / "no.safetensors", *wrong, code=2)
+        assert said in flat(found.stderr)

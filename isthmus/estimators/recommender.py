@@ -20,9 +20,10 @@ from isthmus.data.interactions import Interactions, interactions
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.recommended import Recommended, Similar
 from isthmus.estimators.recommender_choice import check_settings, learnt_knobs
-from isthmus.estimators.recommender_data import gram_with, liked, merged, places_of, read_histories, read_more
+from isthmus.estimators.recommender_data import alike, gram_with, liked, merged, places_of, read_histories, read_more
+from isthmus.estimators.recommender_deep import DeepWeights
 from isthmus.estimators.recommender_judging import Judged, judged, known_group
-from isthmus.estimators.recommender_models import EXACT, Knobs, Model, exact_gram, fitted
+from isthmus.estimators.recommender_models import Knobs, Model, continued, exact_gram, fitted
 from isthmus.estimators.settings import seed_of
 from isthmus.ranking import entries_of, ranked, top
 from isthmus.recommending.linear import check_exact
@@ -35,27 +36,36 @@ CELLS_AT_ONCE = 2**22
 class Recommender(BaseEstimator):
     """Recommends items to anyone with a history, by what items say of one another.
 
-    A linear autoencoder rebuilds each user's row of items from the row itself, but no item from itself; what it
-    rebuilds of items that are not in the row is recommended. Nothing is stored of a person to recommend to: any
-    history will do, of users that the fit never saw as well.
+    An autoencoder rebuilds each user's row of items from the row itself, but no item from itself; what it rebuilds of
+    items that are not in the row is recommended. It is linear, in closed form, or a network with such a linear path
+    beside it. Nothing is stored of a person to recommend to: any history will do, of users that the fit never saw as
+    well.
 
     Parameters
     ----------
     method : ``"ease"`` and its kin ``"edlae"``, which is trained with dropout, are exact; ``"sparse"`` keeps only the
         nearest neighbours of each item, for catalogues of tens of thousands; ``"popularity"`` is the rival of all.
-        ``"auto"``: EDLAE, of which EASE is the case without dropout, or sparse where that does not fit the memory.
+        ``"masked"``, ``"mult_vae"``, ``"mult_dae"`` and ``"rec_vae"`` are deep, with a linear path.
+        ``"auto"``: EDLAE, of which EASE is the case without dropout, or sparse where that does not fit the memory; of
+        500 users and more the deep ``"masked"`` or ``"rec_vae"``, where that is better for users held out.
     strength : lambda > 0, which holds weights back; ``"auto"``: the best for users that are held out.
     dropout : from 0 to below 1, of EDLAE and the sparse method; ``"auto"``: as the strength, and none for the sparse.
     neighbours : weights for each item of the sparse method, at most.
     at_least : with ratings: only those of at least so much are learnt from, and count 1 each. Others are not
         recommended again either. What comes without weights counts wholly. None = all count, with their weights.
-    random_state : int, NumPy generator or None: who is held out to choose by.
+    code_size, hidden : of a deep method, numbers in the code, and widths of the encoder's hidden layers.
+    epochs : of a deep method, times through the histories, at most; how many are best is found by users that are held
+        out.
+    gain : >= 0, of a deep method: the weight of the linear path, whose strength and dropout are those above; 0 = none;
+        ``"auto"``: the best for users that are held out.
+    max_time : seconds that the training of networks may take, half of them for the search; None = no limit.
+    random_state : int, NumPy generator or None: who is held out to choose by, and all that is drawn in training.
     verbose : 0 = silent; 1 = tell what was found and chosen.
 
     Attributes
     ----------
     interactions_ : the `Interactions` of the fit; its ``users`` and ``items`` are the ids.
-    knobs_ : method, strength and dropout that were used.
+    knobs_ : method, strength and dropout that were used, and what a deep method was trained with.
     choice_ : the `Choice` of them, with what was tried; None where nothing was open.
     popular_ : (items,) how often each was taken.
     said_ : sentences about the data and the method.
@@ -63,13 +73,14 @@ class Recommender(BaseEstimator):
     Notes
     -----
     The exact methods take memory and time that grow with the square and the cube of the items, but hardly with the
-    users. The model and its file hold the interactions, so that `partial_fit` can
-    go on.
+    users; training a network, with items and users alike. The model and its file hold the interactions, so that
+    `partial_fit` can go on.
 
     References
     ----------
     Steck (2019), "Embarrassingly shallow autoencoders for sparse data"; Steck (2020), "Autoencoders that don't overfit
-    towards the identity".
+    towards the identity"; Liang et al. (2018), "Variational autoencoders for collaborative filtering"; Shenbin et al.
+    (2020), "RecVAE".
 
     Examples
     --------
@@ -90,6 +101,11 @@ class Recommender(BaseEstimator):
         dropout: float | str = "auto",
         neighbours: int = 100,
         at_least: float | None = None,
+        code_size: int = 200,
+        hidden: tuple[int, ...] = (600,),
+        epochs: int = 100,
+        gain: float | str = "auto",
+        max_time: float | None = None,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -98,6 +114,11 @@ class Recommender(BaseEstimator):
         self.dropout = dropout
         self.neighbours = neighbours
         self.at_least = at_least
+        self.code_size = code_size
+        self.hidden = hidden
+        self.epochs = epochs
+        self.gain = gain
+        self.max_time = max_time
         self.random_state = random_state
         self.verbose = verbose
 
@@ -138,8 +159,11 @@ class Recommender(BaseEstimator):
             self._say(sentence)
         x, _ = self._liked(found)
         knobs, choice, told = learnt_knobs(self.get_params(), x, seed_of(self.random_state), self._say)
-        self._set(found, x, knobs, exact_gram(x) if knobs.method in EXACT else None)
-        self.choice_, self.said_ = choice, (*found.said, *told)
+        g = exact_gram(x) if knobs.exact else None
+        left = None if self.max_time is None else self.max_time / (1 if choice is None else 2)
+        model = fitted(x, knobs, g, left, self._say)
+        self._set(found, x, knobs, g, model)
+        self.choice_, self.said_ = choice, (*found.said, *told, *self._unfinished())
         self.duplicates_, self.columns_ = duplicates, Columns(user, item, weight, time)
         return self
 
@@ -156,7 +180,8 @@ class Recommender(BaseEstimator):
 
         Users and items are told by their ids, and new ones join; of lists and matrices, whose users have no names,
         every user is new. What is known to be the same of the Gram matrix is not counted again, but its inverse is
-        made anew.
+        made anew. A network is not trained anew: it goes on from its weights, for a quarter of its epochs over all
+        interactions, and new items get weights of their own, so that it is near a refit, but not equal to it.
 
         Parameters
         ----------
@@ -175,11 +200,16 @@ class Recommender(BaseEstimator):
         found = merged(old, new, self.duplicates_)
         x, _ = self._liked(found)
         g = None
-        if self.knobs_.method in EXACT:
+        if self.knobs_.exact:
             check_exact(x.shape[1], "method='sparse' needs far less.")
             known, self._gram = self._gram, None  # it may be overwritten: if anything fails, it is made anew next time
             g = gram_with(known, old, self._liked_rows(old), found, x, new.users)
-        self._set(found, x, self.knobs_, g)
+        if isinstance(self.model_, DeepWeights):
+            places = np.searchsorted(*alike(found.items, old.items))
+            model: Model = continued(self.model_, places, x, self.knobs_, g, self.max_time, self._say)
+        else:
+            model = fitted(x, self.knobs_, g)
+        self._set(found, x, self.knobs_, g, model)
         self.said_ = (*self.said_, *new.said)
         return self
 
@@ -249,7 +279,8 @@ class Recommender(BaseEstimator):
         """The ``k`` items most like each of these.
 
         Two items are alike as far as they are taken together beyond what all other items explain: their partial
-        correlation. Items that are merely popular are like nothing.
+        correlation. Items that are merely popular are like nothing. Of a network it is the cosine of the vectors by
+        which its decoder tells the two items.
 
         Parameters
         ----------
@@ -263,15 +294,16 @@ class Recommender(BaseEstimator):
         check_is_fitted(self, "model_")
         asked = places_of(items, self.interactions_.items, "items")
         self._check_k(k, 1)
-        alike = np.stack([self.model_.alike(int(item)) for item in asked])
-        alike[np.arange(len(asked)), asked] = -np.inf
+        likeness = np.stack([self.model_.alike(int(item)) for item in asked])
+        likeness[np.arange(len(asked)), asked] = -np.inf
         order = self._by_popularity()
-        near = order[top(alike[:, order], k)]
+        near = order[top(likeness[:, order], k)]
         known = self.interactions_.items
-        return Similar(known[asked], known[near], np.take_along_axis(alike, near, axis=1))
+        return Similar(known[asked], known[near], np.take_along_axis(likeness, near, axis=1))
 
     def explain(self, history: Any, item: Any, most: int = 3) -> list[tuple[Any, float]]:
-        """Because of what: the items of a history that say most for an item, and what each adds to its score.
+        """Because of what: the items of a history that say most for an item, and what each adds to its score; of a
+        network, by how much the score falls without it.
 
         Parameters
         ----------
@@ -348,12 +380,22 @@ class Recommender(BaseEstimator):
 
     # ------------------------------------------------------------------ within
 
-    def _set(self, found: Interactions, x: scipy.sparse.csr_array, knobs: Knobs, g: np.ndarray | None) -> None:
-        """Fit, and only then become what was fitted."""
-        model = fitted(x, knobs, g)
+    def _set(
+        self, found: Interactions, x: scipy.sparse.csr_array, knobs: Knobs, g: np.ndarray | None, model: Model
+    ) -> None:
+        """Become what was fitted."""
         self.model_: Model = model
         self.interactions_, self.knobs_, self.popular_ = found, knobs, popularity(x)
         self._gram = g
+
+    def _unfinished(self) -> tuple[str, ...]:
+        """What there is to say where a network was not trained to the end."""
+        deep = self.knobs_.deep
+        if deep is None or not isinstance(self.model_, DeepWeights) or self.model_.epochs >= deep.epochs:
+            return ()
+        told = f"max_time: training stopped after {self.model_.epochs} of {counted(deep.epochs, 'epoch')}"
+        self._say(told)
+        return (told,)
 
     def _liked(self, found: Interactions) -> tuple[scipy.sparse.csr_array, np.ndarray]:
         x, kept = liked(found, self.at_least)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
-from isthmus.checks import check_whole, counted, did_you_mean
+from isthmus.checks import check_whole, counted, did_you_mean, is_whole
 from isthmus.errors import InputError
+from isthmus.estimators.recommender_deep_choice import (
+    FIRST,
+    GAINS,
+    USUAL_EPOCHS,
+    check_network,
+    choose_deep,
+    deep_of,
+    why_not,
+)
+from isthmus.estimators.recommender_kinds import DEEP
 from isthmus.estimators.recommender_models import EXACT, INSTEAD, POPULARITY, SPARSE, Knobs, fitted
 from isthmus.estimators.settings import number
 from isthmus.ranking import ranked
@@ -20,7 +30,7 @@ from isthmus.recommending.linear import check_exact
 from isthmus.recommending.popularity import popular_scores, popularity
 from isthmus.recommending.splits import FEWEST, Split, held_out_users
 
-METHODS = ("auto", *EXACT, SPARSE, POPULARITY)
+METHODS = ("auto", *EXACT, SPARSE, *DEEP, POPULARITY)
 
 STEPS = (1, 1.5, 2, 3, 5, 7)
 STRENGTHS = tuple(step * 10.0**power for power in range(-3, 8) for step in STEPS)
@@ -49,7 +59,8 @@ class Choice:
     quality : their NDCG@100 on the users held out; NaN where nothing was chosen.
     rival : that of popularity.
     users : how many users judged.
-    tried : (strength, dropout, NDCG@100) of all that were tried, in order.
+    tried : (strength, dropout, NDCG@100) of all linear models that were tried, in order.
+    candidates : where networks were tried, (name, NDCG@100) of each model that was best of its kind.
     """
 
     knobs: Knobs
@@ -57,17 +68,23 @@ class Choice:
     rival: float = math.nan
     users: int = 0
     tried: tuple[tuple[float, float, float], ...] = ()
+    candidates: tuple[tuple[str, float], ...] = ()
 
     def in_words(self) -> str:
         if not self.users:
             return f"{self.knobs.in_words()}: not chosen by users"
+        # The linear one of the candidates is among those that were tried, unless its knobs were given.
+        many = len(self.tried) + max(0, len(self.candidates) - bool(self.tried))
+        others = "".join(f"{name} {figure:.4f}; " for name, figure in self.candidates)
         return (
-            f"{self.knobs.in_words()}: the best of {len(self.tried)} tried on {counted(self.users, 'held-out user')}, "
-            f"NDCG@100 {self.quality:.4f}; popularity {self.rival:.4f}"
+            f"{self.knobs.in_words()}: the best of {many} tried on {counted(self.users, 'held-out user')}, "
+            f"NDCG@100 {self.quality:.4f}; {others}popularity {self.rival:.4f}"
         )
 
 
-def check_settings(method: Any, strength: Any, dropout: Any, neighbours: Any, at_least: Any, **others: Any) -> None:
+def check_settings(
+    method: Any, strength: Any, dropout: Any, neighbours: Any, at_least: Any, gain: Any, hidden: Any, **others: Any
+) -> None:
     """Refuse the parameters of a `Recommender` before the data are read."""
     if method not in METHODS:
         hint = did_you_mean(method, METHODS)
@@ -78,7 +95,14 @@ def check_settings(method: Any, strength: Any, dropout: Any, neighbours: Any, at
         number("dropout", dropout, 0.0, 0.999)
         if method in ("ease", POPULARITY) and dropout:
             raise InputError(f"dropout is for 'edlae', 'sparse' and 'auto'; method {method!r} has none")
-    check_whole("Recommender", neighbours=neighbours)
+    check_whole("Recommender", neighbours=neighbours, code_size=others["code_size"], epochs=others["epochs"])
+    widths = hidden if isinstance(hidden, (tuple, list, np.ndarray)) else (hidden,)
+    if not all(is_whole(width) and width > 0 for width in widths):
+        raise InputError(f"hidden must be whole numbers > 0, e.g. (600,) or (600, 600), or (); got {hidden!r}")
+    if gain != "auto":
+        number("gain", gain, 0.0)
+    if others["max_time"] is not None:
+        number("max_time", others["max_time"], 0.0, open_low=True)
     if at_least is not None:
         number("at_least", at_least, 0.0, open_low=True)
 
@@ -90,8 +114,29 @@ def learnt_knobs(
 
     ``asked`` holds the parameters of a `Recommender`.
     """
+    method = asked["method"]
+    if method == POPULARITY:
+        return Knobs(POPULARITY), None, ()
+    if method in DEEP:
+        check_network(x.shape[1], asked)
+    if method in DEEP and asked["gain"] == 0:
+        knobs, choice, told = Knobs("ease"), None, tuple[str, ...]()  # there is no linear path to choose
+    else:
+        knobs, choice, told = linear_knobs(asked, x, seed, say)
+    if method in ("auto", *DEEP):
+        knobs, choice, more = with_deep(asked, x, knobs, choice, seed, say)
+        told += more
+    for sentence in told:
+        say(sentence)
+    return knobs, choice, told
+
+
+def linear_knobs(
+    asked: Mapping[str, Any], x: scipy.sparse.csr_array, seed: int, say: Callable[[str], None]
+) -> tuple[Knobs, Choice | None, tuple[str, ...]]:
+    """The same of a linear method, or of the linear path of another."""
     method, told = asked["method"], tuple[str, ...]()
-    if method == "auto":
+    if method in ("auto", *DEEP):
         method = "edlae"
         try:
             check_exact(x.shape[1], "")
@@ -99,22 +144,48 @@ def learnt_knobs(
             method, told = SPARSE, (f"{str(error).rstrip('.')}: the sparse method is taken",)
     elif method in EXACT:
         check_exact(x.shape[1], INSTEAD)
-    if method == POPULARITY:
-        return Knobs(POPULARITY), None, told
     strength, dropout = (None if asked[name] == "auto" else float(asked[name]) for name in ("strength", "dropout"))
     if method != "edlae" and dropout is None:
         dropout = 0.0
-    choice = None
     if strength is not None and dropout is not None:
-        knobs = named(method, strength, dropout, asked["neighbours"])
-    else:
-        choice = choose(x, method, strength, dropout, asked["neighbours"], seed, say)
-        knobs = choice.knobs
-        if not choice.users:
-            told += (f"too few users have {FEWEST} items to choose by: taken is {knobs.in_words()}",)
-    for sentence in told:
-        say(sentence)
-    return knobs, choice, told
+        return named(method, strength, dropout, asked["neighbours"]), None, told
+    choice = choose(x, method, strength, dropout, asked["neighbours"], seed, say)
+    if not choice.users:
+        told += (f"too few users have {FEWEST} items to choose by: taken is {choice.knobs.in_words()}",)
+    return choice.knobs, choice, told
+
+
+def with_deep(
+    asked: Mapping[str, Any],
+    x: scipy.sparse.csr_array,
+    linear: Knobs,
+    choice: Choice | None,
+    seed: int,
+    say: Callable[[str], None],
+) -> tuple[Knobs, Choice | None, tuple[str, ...]]:
+    """What networks add to the linear knobs: the deep method that was asked for, or the best of all."""
+    method = asked["method"]
+    if method == "auto" and (reason := why_not(x, asked)):
+        # That too few users can be held out for anything is said already.
+        return linear, choice, () if choice is not None and not choice.users else (reason,)
+    deep, split = deep_of(asked, linear, seed), split_of(x, seed)
+    if split is None:
+        if method == "auto":
+            return linear, choice, ("only linear models are tried: too few users can be held out to judge networks",)
+        deep = replace(deep, epochs=min(deep.epochs, USUAL_EPOCHS))
+        knobs = replace(linear, method=method, deep=deep)
+        return knobs, None, (f"too few users have {FEWEST} items to choose by: taken is {knobs.in_words()}",)
+    gains = GAINS if asked["gain"] == "auto" else (deep.gain,)
+    limit = None if asked["max_time"] is None else asked["max_time"] / 2
+    found = choose_deep(split, FIRST if method == "auto" else (method,), linear, deep, gains, limit, say)
+    best = max(found if method == "auto" else found[1:], key=lambda one: one.quality)
+    tried = () if choice is None else choice.tried
+    popular = popularity(split.train)
+    rival = ranked(lambda rows: popular_scores(rows, popular), split.test.given, split.test.wanted, at=[100])
+    shown = found if asked["gain"] == "auto" or method == "auto" or deep.gain else found[1:]
+    candidates = tuple((one.name, one.quality) for one in shown)
+    made = Choice(best.knobs, best.quality, rival.mean(CHOSEN_BY), len(rival.users), tried, candidates)
+    return best.knobs, made, ()
 
 
 def choose(

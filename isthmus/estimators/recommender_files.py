@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+import torch
 
 from isthmus.data.interaction_pairs import Columns
 from isthmus.data.interactions import Interactions
@@ -15,7 +16,9 @@ from isthmus.errors import FileFormatError
 from isthmus.estimators.recommender import Recommender
 from isthmus.estimators.recommender_choice import Choice
 from isthmus.estimators.recommender_data import liked
-from isthmus.estimators.recommender_models import POPULARITY, ItemWeights, Knobs, Popular
+from isthmus.estimators.recommender_deep import DeepWeights, weights_of
+from isthmus.estimators.recommender_kinds import composition_of
+from isthmus.estimators.recommender_models import POPULARITY, ItemWeights, Knobs, Popular, knobs_from
 from isthmus.recommending.popularity import popularity
 from isthmus.records import from_json, to_json
 
@@ -27,15 +30,21 @@ def state_of(model: Recommender) -> tuple[dict[str, Any], dict[str, Any]]:
     params = model.get_params(deep=False)
     params["random_state"] = params["random_state"] if isinstance(params["random_state"], (int, np.integer)) else None
     found, choice = model.interactions_, model.choice_
-    tensors = packed("matrix", found.matrix) | packed_ids("users", found.users) | packed_ids("items", found.items)
+    tensors: dict[str, Any] = (
+        packed("matrix", found.matrix) | packed_ids("users", found.users) | packed_ids("items", found.items)
+    )
     if found.times is not None:
         tensors["times"] = found.times
-    if isinstance(model.model_, ItemWeights):
-        tensors |= packed("weights", model.model_.weights)
+    made = model.model_
+    if isinstance(made, (ItemWeights, DeepWeights)) and made.weights is not None:
+        tensors |= packed("weights", made.weights)
+    if isinstance(made, DeepWeights):
+        tensors |= {f"network.{name}": weights.detach() for name, weights in weights_of(made.composition).items()}
     spec: dict[str, Any] = {
         "estimator": "Recommender",
         "params": to_json(params),
         "knobs": dataclasses.asdict(model.knobs_),
+        "epochs": made.epochs if isinstance(made, DeepWeights) else None,
         "duplicates": model.duplicates_,
         "columns": list(model.columns_),
         "said": list(model.said_),
@@ -43,7 +52,9 @@ def state_of(model: Recommender) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     if choice is not None:
         # The figures are NaN where nobody judged, which strict JSON has not.
-        spec["choice"] = {"users": choice.users, "knobs": dataclasses.asdict(choice.knobs)}
+        names = [name for name, _ in choice.candidates]
+        spec["choice"] = {"users": choice.users, "knobs": dataclasses.asdict(choice.knobs), "candidates": names}
+        tensors["choice.candidates"] = np.array([figure for _, figure in choice.candidates], dtype=np.float64)
         tensors["choice.figures"] = np.array([choice.quality, choice.rival])
         tensors["choice.tried"] = np.array(choice.tried, dtype=np.float64).reshape(-1, 3)
     return spec, tensors
@@ -60,9 +71,11 @@ def restored(
     matrix = unpacked("matrix", arrays, shape)
     model.interactions_ = Interactions(matrix, users, items, arrays.get("times"))
     model.popular_ = popularity(liked(model.interactions_, model.at_least)[0])
-    model.knobs_ = Knobs(**spec["knobs"])
+    model.knobs_ = knobs_from(spec["knobs"])
     if model.knobs_.method == POPULARITY:
         model.model_ = Popular(model.popular_)
+    elif model.knobs_.deep is not None:
+        model.model_ = network_from(model.knobs_, spec["epochs"], arrays, tensors, len(items))
     else:
         model.model_ = ItemWeights(unpacked("weights", arrays, (len(items), len(items))))
     model.duplicates_, model.columns_ = spec["duplicates"], Columns(*spec["columns"])
@@ -70,8 +83,27 @@ def restored(
     if spec["choice"] is not None:
         quality, rival = arrays["choice.figures"].tolist()
         tried = tuple(map(tuple, arrays["choice.tried"].tolist()))
-        model.choice_ = Choice(Knobs(**spec["choice"]["knobs"]), quality, rival, spec["choice"]["users"], tried)
+        names = spec["choice"].get("candidates", ())  # files of the first version have none
+        candidates = tuple(zip(names, arrays["choice.candidates"].tolist(), strict=True)) if names else ()
+        knobs = knobs_from(spec["choice"]["knobs"])
+        model.choice_ = Choice(knobs, quality, rival, spec["choice"]["users"], tried, candidates)
     return model
+
+
+def network_from(
+    knobs: Knobs, epochs: int, arrays: dict[str, np.ndarray], tensors: dict[str, Any], items: int
+) -> DeepWeights:
+    """A deep model with the weights of the file, refused where they do not fit its knobs."""
+    assert knobs.deep is not None
+    composition = composition_of(knobs.method, items, knobs.deep)
+    try:
+        with torch.no_grad():
+            for name, learnt in weights_of(composition).items():
+                learnt.copy_(tensors[f"network.{name}"])
+    except (KeyError, RuntimeError) as error:
+        raise FileFormatError(f"the file's weights do not fit its own description: {error}") from error
+    weights = unpacked("weights", arrays, (items, items)) if knobs.deep.gain else None
+    return DeepWeights(composition.eval(), weights, knobs.deep.gain, epochs)
 
 
 def packed(name: str, matrix: np.ndarray | scipy.sparse.csr_array) -> dict[str, np.ndarray]:

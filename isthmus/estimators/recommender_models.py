@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse
 
+from isthmus.checks import counted
 from isthmus.errors import InputError
+from isthmus.estimators.recommender_deep import DeepWeights, inherit
+from isthmus.estimators.recommender_kinds import IN_WORDS, DeepKnobs, composition_of
+from isthmus.estimators.recommender_training import plan_of, trained
 from isthmus.recommending.gram import gram
 from isthmus.recommending.linear import check_exact, edlae, item_scores, reasons
 from isthmus.recommending.popularity import popular_scores, popularity
 from isthmus.recommending.sparse_linear import sparse_ease
+
+AGAIN = 0.25
+"""The share of its epochs for which a network is trained again when more interactions come."""
 
 INSTEAD = "method='sparse', which keeps only the nearest neighbours of each item, needs far less."
 
@@ -73,38 +81,118 @@ class Popular:
 
 @dataclass(frozen=True)
 class Knobs:
-    """A method and what it was fitted with: lambda, the dropout, and weights for each item of the sparse method."""
+    """A method and what it was fitted with: lambda, the dropout, and weights for each item of the sparse method; of a
+    deep method these are of its linear path, and ``deep`` holds its own."""
 
     method: str
     strength: float = 1.0
     dropout: float = 0.0
     neighbours: int = 100
+    deep: DeepKnobs | None = None
+
+    @property
+    def linear(self) -> Knobs | None:
+        """What is linear of it: itself, the linear path of a deep method, or None."""
+        if self.deep is None:
+            return None if self.method == POPULARITY else self
+        return Knobs(self.deep.linear, self.strength, self.dropout, self.neighbours) if self.deep.gain else None
+
+    @property
+    def exact(self) -> bool:
+        """Whether it needs the Gram matrix."""
+        return self.linear is not None and self.linear.method in EXACT
 
     def in_words(self) -> str:
         """
         >>> Knobs("edlae", 300.0, 0.25).in_words(), Knobs("ease", 0.5).in_words(), Knobs("popularity").in_words()
         ('EDLAE, strength 300, dropout 0.25', 'EASE, strength 0.5', 'popularity')
+        >>> Knobs("mult_vae", 20.0, deep=DeepKnobs(epochs=40, gain=12.0, linear="ease")).in_words()
+        'Mult-VAE, code of 200, 40 epochs, with 12 times EASE, strength 20, as its linear path'
         """
         if self.method == POPULARITY:
             return "popularity"
+        if self.deep is not None:
+            path = ""
+            if self.linear is not None:
+                path = f", with {self.deep.gain:g} times {self.linear.in_words()}, as its linear path"
+            trained = f"code of {self.deep.code_size}, {counted(self.deep.epochs, 'epoch')}"
+            return f"{IN_WORDS[self.method]}, {trained}{path}"
         name = f"sparse EASE, {self.neighbours} neighbours" if self.method == SPARSE else self.method.upper()
         return f"{name}, strength {self.strength:g}" + (f", dropout {self.dropout:g}" if self.dropout else "")
 
 
-def fitted(x: scipy.sparse.csr_array, knobs: Knobs, g: np.ndarray | None = None) -> Model:
-    """The model of (users, items) ``x``; ``g`` is its Gram matrix, where it is known."""
+def knobs_from(kept: dict[str, Any]) -> Knobs:
+    """The inverse of ``dataclasses.asdict``, by way of JSON."""
+    deep = kept.get("deep")  # files of linear models may have no such entry
+    made = None if deep is None else DeepKnobs(**{**deep, "hidden": tuple(deep["hidden"])})
+    return Knobs(**{**kept, "deep": made})
+
+
+def fitted(
+    x: scipy.sparse.csr_array,
+    knobs: Knobs,
+    g: np.ndarray | None = None,
+    max_time: float | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Model:
+    """The model of (users, items) ``x``.
+
+    Parameters
+    ----------
+    g : its Gram matrix, where it is known.
+    max_time : seconds after which the training of a network stops, perhaps before its epochs are over.
+    """
     if knobs.method == POPULARITY:
         return Popular(popularity(x))
+    if knobs.deep is not None:
+        composition = composition_of(knobs.method, x.shape[1], knobs.deep)
+        plan = plan_of(knobs.deep.epochs, knobs.deep.seed, x.shape[0], max_time)
+        found = trained(composition, x, plan, say=say)
+        return DeepWeights(composition, path_of(x, knobs, g), knobs.deep.gain, found.epoch)
+    return ItemWeights(item_weights(x, knobs, g))
+
+
+def continued(
+    model: DeepWeights,
+    places: np.ndarray,
+    x: scipy.sparse.csr_array,
+    knobs: Knobs,
+    g: np.ndarray | None = None,
+    max_time: float | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> DeepWeights:
+    """A network that goes on from its weights for `AGAIN` of its epochs; its linear path is made anew.
+
+    Parameters
+    ----------
+    places : (old items,) the columns of ``x`` that the items of ``model`` have now; the others are new.
+    """
+    assert knobs.deep is not None
+    composition = composition_of(knobs.method, x.shape[1], knobs.deep)
+    inherit(composition, model.composition, places)
+    plan = plan_of(max(1, round(AGAIN * knobs.deep.epochs)), knobs.deep.seed, x.shape[0], max_time)
+    found = trained(composition, x, plan, say=say, from_epoch=model.epochs)
+    return DeepWeights(composition, path_of(x, knobs, g), knobs.deep.gain, model.epochs + found.epoch)
+
+
+def path_of(
+    x: scipy.sparse.csr_array, knobs: Knobs, g: np.ndarray | None
+) -> np.ndarray | scipy.sparse.csr_array | None:
+    """The weights of the linear path of a deep method."""
+    return None if knobs.linear is None else item_weights(x, knobs.linear, g)
+
+
+def item_weights(x: scipy.sparse.csr_array, knobs: Knobs, g: np.ndarray | None) -> np.ndarray | scipy.sparse.csr_array:
+    """(items, items) of a linear method."""
     if knobs.method == SPARSE:
-        made = sparse_ease(
+        return sparse_ease(
             x,
             knobs.strength,
             neighbours=knobs.neighbours,
             kept=max(1000, knobs.neighbours),
             dropout=knobs.dropout,
         )
-        return ItemWeights(made)
-    return ItemWeights(edlae(exact_gram(x) if g is None else g, knobs.dropout, knobs.strength))
+    return edlae(exact_gram(x) if g is None else g, knobs.dropout, knobs.strength)
 
 
 def exact_gram(x: scipy.sparse.csr_array) -> np.ndarray:
