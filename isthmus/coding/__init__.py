@@ -1,0 +1,1 @@
+"""Whole numbers in few bits, exactly and the same on every machine."""
