@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
     from isthmus.estimators.citation import citation
     from isthmus.estimators.comparison import compare
+    from isthmus.estimators.compressor import Compressor
     from isthmus.estimators.denoiser import Denoiser
     from isthmus.estimators.features import FeatureLearner
     from isthmus.estimators.field import draw_vector_field, vector_field
@@ -97,6 +98,7 @@ HOMES = {
     "isthmus.estimators.autoencoder": "Autoencoder",
     "isthmus.estimators.citation": "citation",
     "isthmus.estimators.comparison": "compare",
+    "isthmus.estimators.compressor": "Compressor",
     "isthmus.estimators.denoiser": "Denoiser",
     "isthmus.estimators.features": "FeatureLearner",
     "isthmus.estimators.field": "draw_vector_field vector_field",

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from isthmus.cli_anomalies import anomalies
+from isthmus.cli_compress import compress
 from isthmus.cli_denoise import denoise
 from isthmus.cli_features import features
 from isthmus.cli_generate import generate
@@ -119,6 +120,7 @@ app.add_typer(anomalies)
 app.add_typer(generate)
 app.add_typer(search)
 app.add_typer(recommend)
+app.add_typer(compress)
 app.add_typer(features)
 
 

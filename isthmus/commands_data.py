@@ -31,6 +31,7 @@ OWN = {
     "Generator": "its own commands: isthmus generate sample, vary and walk",
     "Retriever": "its own commands: isthmus search query, add and remove",
     "Recommender": "its own commands: isthmus recommend for, similar and judge",
+    "Compressor": "its own commands: isthmus compress pack, unpack and judge",
     "FeatureLearner": "its own commands: isthmus features transform and tune",
     "TunedClassifier": "its own command: isthmus features predict",
     "TunedRegressor": "its own command: isthmus features predict",

@@ -8,7 +8,7 @@ from typing import Any
 
 from isthmus import storage, verdicts
 from isthmus.checks import counted, listed
-from isthmus.commands_learnt import say_learner, say_recommender, say_selector, say_tuned
+from isthmus.commands_learnt import say_compressor, say_learner, say_recommender, say_selector, say_tuned
 from isthmus.commands_lines import column_options, line, say_next, short, size_in_words
 from isthmus.commands_tables import entry_width, opened, say_read_as, say_scales, say_table, table_in_words
 from isthmus.data import Form, Scaling, digest, split
@@ -17,6 +17,7 @@ from isthmus.data.table_form import TableForm
 from isthmus.estimators import comparison
 from isthmus.estimators.anomalies import AnomalyDetector
 from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.compressor import Compressor
 from isthmus.estimators.denoiser import Denoiser, tiles_with
 from isthmus.estimators.features import FeatureLearner
 from isthmus.estimators.files import load
@@ -67,6 +68,10 @@ def info_of_model(path: str, every: bool) -> None:
         return
     if isinstance(model, Retriever):
         say_retriever(model, path)
+        say_file(path, about)
+        return
+    if isinstance(model, Compressor):
+        say_compressor(model)
         say_file(path, about)
         return
     if isinstance(model, Selector):

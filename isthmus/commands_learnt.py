@@ -1,4 +1,5 @@
-"""What is said of features that were learnt, of what starts from them, of selected columns, and of a recommender."""
+"""What is said of features that were learnt, of what starts from them, of selected columns, of a recommender and of a
+compressor."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from isthmus.checks import counted, listed
 from isthmus.commands_lines import line, short
+from isthmus.estimators.compressor import Compressor
 from isthmus.estimators.features import FeatureLearner
 from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
 from isthmus.estimators.recommender import Recommender
@@ -97,3 +99,25 @@ def say_recommender(recommender: Recommender) -> None:
     line("model", recommender.knobs_.in_words() if choice is None else choice.in_words())
     line("users", f"such as {listed(found.users[:3].tolist(), 3)}; their interactions are in the file")
     line("items", f"such as {listed(found.items[:3].tolist(), 3)}")
+
+
+def say_compressor(compressor: Compressor) -> None:
+    """What is packed, how well, and what may be lost."""
+    form, kind = compressor.form_, "a cell" if compressor.form_.kind == "table" else "an element"
+    line("compressor", f"of {'; '.join(compressor.said_)}")
+    line("takes", f"{compressor.bits_per_element_:.3f} bits {kind} of data like those of the fit")
+    line("loses", losses(form))
+    line("model digest", compressor.digest_)
+
+
+def losses(form: Any) -> str:
+    """What may change, in words."""
+    if form.kind == "table":
+        bounds = {str(column.name): column.numbers for column in form.columns if column.numbers is not None}
+        lossy = [f"{short(name)} up to {one.max_error:g}" for name, one in bounds.items() if not one.exact]
+        return ", ".join(lossy) + "; all else nothing" if lossy else "nothing"
+    errors = sorted({one.max_error for one in form.numbers})
+    if errors == [0]:
+        return "nothing"
+    how = " of each value" if form.numbers[0].kind == "relative" else ""
+    return f"at most {' or '.join(f'{error:g}' for error in errors)}{how} in an element"

@@ -95,7 +95,7 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert min(seconds) < 0.5
 
 
-TASKS = ["denoise", "anomalies", "generate", "search", "recommend", "features"]
+TASKS = ["denoise", "anomalies", "generate", "search", "recommend", "compress", "features"]
 COMMANDS = ["fit", "encode", "reconstruct", "impute", "report", "export", "compare", "info", "methods", "demo"]
 
 

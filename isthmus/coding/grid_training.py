@@ -196,7 +196,9 @@ def learnt(
     start_at_frequencies(layers[-1], held)
     rounds = max(1, round(epochs * population / (population if few else ROUND)))
     optimiser = torch.optim.AdamW(layers, lr=RATE, weight_decay=DECAY, fused=True)
-    best, kept, turn = np.inf, layers, 0
+    with torch.no_grad():
+        best = float(cost(layers, held))  # of how frequent each bucket is: a short training must not end above it
+    kept, turn = [layer.detach().clone() for layer in layers], 0
     while turn < rounds and (monotonic() < end or turn == 0):
         every = draw(ROUND) if pool is None else pool
         batches = torch.randperm(len(every[1]), generator=generator).split(BATCH)

@@ -31,6 +31,7 @@ HOMES = {
     "AnomalyDetector": "isthmus.estimators.anomaly_files",
     "Generator": "isthmus.estimators.generator_files",
     "Retriever": "isthmus.estimators.retriever_files",
+    "Compressor": "isthmus.estimators.compressor_files",
     "Recommender": "isthmus.estimators.recommender_files",
     "Selector": "isthmus.estimators.selecting_files",
     "FeatureLearner": "isthmus.estimators.features_files",

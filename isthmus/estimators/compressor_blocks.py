@@ -1,0 +1,121 @@
+"""A block of rows as coded bytes, and back: what the whole numbers cannot stand for, then the model's symbols."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from isthmus.coding.columns import ColumnsModel
+from isthmus.coding.container import Block
+from isthmus.coding.entropy import Reader, Tally, Writer
+from isthmus.coding.grid import GridModel
+from isthmus.errors import FileFormatError, InputError
+from isthmus.estimators.compressor_arrays import ArrayForm
+from isthmus.estimators.compressor_forms import Form
+from isthmus.estimators.compressor_levels import first_part, length_of
+from isthmus.estimators.compressor_tables import TableForm
+
+ELEMENTS = 2**21
+"""Elements of a block of an array, about."""
+
+TABLE_ROWS = 2**16
+"""Rows of a block of a table."""
+
+MOST_ELEMENTS = 2**28
+"""Of a block, so that no file makes a reader take more memory than such a block needs."""
+
+Model = GridModel | ColumnsModel
+
+
+def usual_rows(form: Form, block_rows: int | None) -> int:
+    """How many rows a block has."""
+    size = elements(form, 1)
+    rows = block_rows or (TABLE_ROWS if form.kind == "table" else max(1, ELEMENTS // max(size, 1)))
+    if rows * size > MOST_ELEMENTS:
+        raise InputError(
+            f"block_rows: a block may have {MOST_ELEMENTS:,} elements, {MOST_ELEMENTS // size:,} rows of such data; "
+            f"got {rows:,} rows"
+        )
+    return rows
+
+
+def elements(form: Form, rows: int) -> int:
+    """Cells of a table, elements of an array."""
+    return rows * (len(form.columns) if isinstance(form, TableForm) else int(np.prod(form.shape, dtype=object)))
+
+
+def for_model(form: Form, ints: Any) -> np.ndarray:
+    """Whole numbers as the model takes them: a table (n, columns); grids (n, *shape), of which a field is one."""
+    if isinstance(form, TableForm):
+        return np.stack(ints, axis=1) if ints else np.empty((0, 0), dtype=np.int64)
+    return ints if form.kind == "images" else ints[None]
+
+
+def coded(form: Form, model: Model, rows: Any) -> Block:
+    """Rows of the data as a block.
+
+    Its check is of the whole numbers and what is beside them, from which the rows are made again.
+    """
+    ints, beside = form.forward(rows)
+    given = for_model(form, ints)
+    payload = b""
+    if given.size:
+        writer = Writer()
+        model.write(writer, given)
+        payload = writer.done()
+    return Block(length_of(beside) + beside + payload, len(rows), check_of(given, beside))
+
+
+def decoded(form: Form, model: Model, block: Block) -> Any:
+    """The rows of a block.
+
+    Raises
+    ------
+    FileFormatError : it is not one of this model and these data.
+    """
+    if elements(form, block.rows) > MOST_ELEMENTS:
+        raise FileFormatError(f"a block claims {block.rows:,} rows, more than there can be")
+    try:
+        beside, start = first_part(block.payload, 0)
+        given = _read(form, model, block.payload[start:], block.rows)
+        if check_of(given, beside) != block.check:
+            raise FileFormatError("a block was decoded to other rows than were coded; its model must be another")
+        if isinstance(form, ArrayForm):
+            return form.backward(given if form.kind == "images" else given[0], beside, block.rows)
+        return form.backward([given[:, place] for place in range(given.shape[1])], beside, block.rows)
+    except (InputError, ValueError, IndexError, KeyError, OverflowError, TypeError) as error:
+        if isinstance(error, FileFormatError):
+            raise
+        raise FileFormatError(f"a block cannot be decoded: {error}") from error
+
+
+def _read(form: Form, model: Model, payload: bytes, rows: int) -> np.ndarray:
+    """The whole numbers as `for_model` gave them."""
+    if isinstance(form, TableForm):
+        shape: tuple[int, ...] = (rows, sum(form.widths)) if sum(form.widths) else (0, 0)
+    else:
+        shape = (rows, *form.shape) if form.kind == "images" else (1, rows, *form.shape)
+    if not np.prod(shape):
+        if payload:
+            raise FileFormatError("a block without elements holds some")
+        return np.zeros(shape, dtype=np.int64)
+    reader = Reader(payload)
+    found = model.read(reader, rows) if isinstance(model, ColumnsModel) else model.read(reader, shape)
+    reader.end()
+    return found
+
+
+def check_of(given: np.ndarray, beside: bytes) -> int:
+    """CRC-32 of whole numbers and of what is beside them."""
+    return zlib.crc32(beside, zlib.crc32(np.ascontiguousarray(given, dtype="<i8").tobytes()))
+
+
+def bits_of(form: Form, model: Model, rows: Any) -> float:
+    """What rows take, in bits, without coding them."""
+    ints, beside = form.forward(rows)
+    given, tally = for_model(form, ints), Tally()
+    if given.size:
+        model.write(tally, given)
+    return tally.ideal_bits + 8.0 * len(beside)

@@ -1,0 +1,141 @@
+"""How blocks of a table become whole numbers, and come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from isthmus.checks import listed
+from isthmus.errors import InputError
+from isthmus.estimators.compressor_columns import Column, kind_of, learnt_column, like
+from isthmus.estimators.compressor_data import Bounds, columns_of, is_frame, plain_names
+from isthmus.estimators.compressor_levels import joined_parts, parted
+
+
+@dataclass(frozen=True)
+class TableForm:
+    """Tables, coded column by column.
+
+    Parameters
+    ----------
+    columns : of the table.
+    frame : whether it is a frame; else an array (n, columns) of one dtype.
+    objects : the names are held as Python objects, as pandas does where some are numbers.
+    """
+
+    columns: tuple[Column, ...]
+    frame: bool
+    objects: bool = False
+    kind: str = "table"
+
+    @property
+    def names(self) -> list[Any]:
+        return [column.name for column in self.columns]
+
+    @property
+    def widths(self) -> list[int]:
+        return [column.width for column in self.columns]
+
+    def matched(self, X: Any) -> TableForm:
+        """The form of another table, or the error about columns that are not those of the fit."""
+        if is_frame(X) != self.frame:
+            raise InputError(f"X must be {'a pandas frame' if self.frame else 'an array'}, as in the fit")
+        if not self.frame and (X.ndim != 2 or X.shape[1] != len(self.columns)):
+            raise InputError(f"X must be an array of the shape (n, {len(self.columns)}), as in the fit; got {X.shape}")
+        names = plain_names(X) if self.frame else self.names
+        if names != self.names:
+            new, gone = ([name for name in a if name not in b] for a, b in ((names, self.names), (self.names, names)))
+            what = (
+                f"new ones: {listed(new)}"
+                if new
+                else f"missing: {listed(gone)}"
+                if gone
+                else "they are in another order"
+            )
+            raise InputError(f"X must have the columns of the fit; {what}. They are: {listed(self.names)}")
+        return replace(self, columns=tuple(map(self._alike, self.columns, columns_of(X))))
+
+    def _alike(self, column: Column, cells: Any) -> Column:
+        now = kind_of(cells, column.name)
+        alike = like(column, now)
+        if alike is None:
+            dtypes = [kind.get("dtype", kind["is"]) for kind in (column.kind, now)]
+            raise InputError(
+                f"X: column {column.name!r} must be of the type {dtypes[0]}, as in the fit; got {dtypes[1]}. Change "
+                "its type, or fit again with such data"
+            )
+        return alike
+
+    def bounded(self, X: Any, bounds: Bounds) -> TableForm:
+        """The same columns with other bounds."""
+        bounds.check_names(self.names)
+        return replace(self, columns=tuple(
+            replace(column, numbers=learnt_column(column.name, cells, **bounds.of(column.name)).numbers)
+            if column.family == "numbers" else column
+            for column, cells in zip(self.columns, columns_of(X), strict=True)
+        ))  # fmt: skip
+
+    def forward(self, block: Any) -> tuple[list[np.ndarray], bytes]:
+        """The columns' whole numbers, one after the other, and what they cannot stand for."""
+        pairs = [column.forward(cells) for column, cells in zip(self.columns, columns_of(block), strict=True)]
+        return [ints for some, _ in pairs for ints in some], joined_parts([beside for _, beside in pairs])
+
+    def backward(self, ints: list[np.ndarray], beside: bytes, rows: int) -> Any:
+        """The block again."""
+        parts, found, place = parted(beside, len(self.columns)), [], 0
+        for column, part in zip(self.columns, parts, strict=True):
+            found.append(column.backward(ints[place : place + column.width], part, rows))
+            place += column.width
+        return self._table(found, rows)
+
+    def _table(self, found: list[Any], rows: int) -> Any:
+        import pandas as pd
+
+        if not self.frame:
+            return np.stack(found, axis=1) if found else np.empty((rows, 0))
+        made = pd.DataFrame(dict(enumerate(found)), index=pd.RangeIndex(rows), copy=False)
+        if found:
+            made.columns = pd.Index(self.names, dtype=object) if self.objects else pd.Index(self.names)
+        return made
+
+    def joined(self, blocks: list[Any]) -> Any:
+        """All blocks together; none are a table without rows."""
+        import pandas as pd
+
+        if not blocks:
+            parts = [np.zeros(0, dtype=np.int64)] * sum(self.widths)
+            blocks = [self.backward(parts, b"", 0)]
+        if not self.frame:
+            return np.concatenate(blocks)
+        return blocks[0] if len(blocks) == 1 else pd.concat(blocks, ignore_index=True)
+
+    def spec(self) -> dict[str, Any]:
+        columns = [column.spec() for column in self.columns]
+        return {"kind": "table", "frame": self.frame, "objects": self.objects, "columns": columns}
+
+    def texts(self) -> list[str]:
+        """The levels of all columns, each column's behind their number."""
+        return [text for column in self.columns for text in (str(len(column.levels)), *column.levels)]
+
+    @classmethod
+    def from_spec(cls, spec: dict[str, Any], texts: list[str]) -> TableForm:
+        columns, place = [], 0
+        for one in spec["columns"]:
+            count = int(texts[place])
+            columns.append(Column.from_spec(one, tuple(texts[place + 1 : place + 1 + count])))
+            place += 1 + count
+        return cls(tuple(columns), bool(spec["frame"]), bool(spec["objects"]))
+
+    def changes(self, fitted: TableForm) -> dict[str, Any]:
+        """What is not as in the fit, as JSON."""
+        pairs = enumerate(zip(self.columns, fitted.columns, strict=True))
+        return {str(place): now.spec() for place, (now, then) in pairs if now != then}
+
+    def changed(self, changes: dict[str, Any]) -> TableForm:
+        """The inverse of `changes`."""
+        columns = list(self.columns)
+        for place, spec in changes.items():
+            columns[int(place)] = Column.from_spec(spec, columns[int(place)].levels)
+        return replace(self, columns=tuple(columns))
