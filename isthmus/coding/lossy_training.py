@@ -1,0 +1,279 @@
+"""Learning a `LossyModel`: the transform, then what foretells its rounded code, then a decoder of such codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from time import monotonic
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from isthmus.checks import check_whole, is_real
+from isthmus.coding.lossy import QUALITIES, LossyModel, encoded
+from isthmus.coding.lossy_transform import (
+    COARSEST,
+    MIDDLE,
+    Draw,
+    Transform,
+    crops,
+    fit_transform,
+    gathered,
+    mirrored,
+    spread,
+)
+from isthmus.coding.map_training import Coded, fit_maps
+from isthmus.coding.whole import made_whole
+from isthmus.coding.whole_convolution import (
+    BLOCK,
+    CODE_POINT,
+    FINE,
+    MOST_CODE,
+    MOST_LEVEL,
+    MOST_RATIO,
+    RATIO_POINT,
+    WholeDecoder,
+)
+from isthmus.coding.whole_layer import WholeLayer
+from isthmus.errors import InputError
+
+SIDE, CROPS = 96, 8
+
+HELD_OUT = 6
+"""Draws of crops that tell whether training the decoder helped."""
+
+ROUNDED = 0.4
+"""What is added before rounding down: codes that are cheap have more zeros than the nearest ones."""
+
+USUAL = (3, 38)
+"""Qualities that are learnt from; the others are alike."""
+
+SHARES = {"maps": 0.5, "decoder": 0.5}
+"""Of the time, once the transform is learnt."""
+
+BITS = 15
+
+
+def fit_lossy(
+    pictures: Sequence[np.ndarray] | np.ndarray,
+    *,
+    seconds: float = 600.0,
+    transform_steps: int = 0,
+    hidden: Sequence[int] = (48, 48),
+    filters: Sequence[int] = (16, 16),
+    codes: int = 120,
+    steps: int = 10**9,
+    random_state: int = 0,
+) -> LossyModel:
+    """Learn to code pictures that are like these, at all qualities.
+
+    Parameters
+    ----------
+    pictures : (height, width[, colours]) uint8, of any sizes, all with 1 or all with 3 colours.
+    seconds : that training may take, > 0.
+    transform_steps : by which the encoder is trained, >= 0; it takes thousands before it is better than what it
+        starts as, a lapped cosine transform.
+    hidden : units of the layers that foretell the code.
+    filters : maps of the decoder's hidden layers; () = it is linear.
+    codes : pictures whose code is learnt from, each at a quality of its own.
+    steps : of the optimiser, at most, for what foretells the code and for the decoder.
+    random_state : seed.
+
+    Returns
+    -------
+    LossyModel
+
+    Raises
+    ------
+    InputError : an argument cannot be used.
+
+    Examples
+    --------
+    >>> from isthmus.coding.entropy import Reader, Writer
+    >>> picture = np.add.outer(np.arange(48), np.arange(64)).astype(np.uint8)
+    >>> model = fit_lossy([picture], seconds=0.5, hidden=(8,), filters=(), codes=2)
+    >>> writer = Writer()
+    >>> model.write(writer, picture[None], quality=35)
+    >>> model.read(Reader(writer.done()), (1, 48, 64)).shape
+    (1, 48, 64)
+    """
+    pictures = checked(pictures, seconds, transform_steps, codes, steps, hidden, filters)
+    colours, generator = pictures[0].shape[2], np.random.default_rng(random_state)
+    begin = monotonic()
+    draw = crops(pictures, SIDE, CROPS, generator)
+    transform = fit_transform(draw, colours, steps=transform_steps, seconds=seconds / 2, seed=random_state)
+    left = max(seconds - (monotonic() - begin), seconds / 2)
+    analysis = kernel(transform.analysis)
+    nominal = nominal_steps()
+    with torch.no_grad():
+        widths = transform.steps(torch.from_numpy(nominal).float()).double().numpy()
+    whole_steps = np.clip(np.rint(widths * 2**CODE_POINT), 1, 2**16).astype(np.int64)
+    coded = simulated(pictures, analysis, widths, codes, generator)
+    share = {name: left * part for name, part in SHARES.items()}
+    maps = fit_maps(coded, colours, hidden=hidden, seconds=share["maps"], steps=steps, random_state=random_state)
+    decoder = Decoder(transform, tuple(filters), torch.Generator().manual_seed(random_state))
+    fit_decoder(decoder, transform, draw, seconds=share["decoder"], steps=steps, seed=random_state)
+    whole_nominal = np.rint(nominal * 2**CODE_POINT).astype(np.int64)
+    return LossyModel(analysis, whole_nominal, whole_steps, maps, decoder.whole())
+
+
+def nominal_steps() -> np.ndarray:
+    """Steps of all qualities, in pixel values."""
+    return COARSEST * 2.0 ** (-np.arange(QUALITIES) / 7)
+
+
+def checked(
+    pictures: Sequence[np.ndarray] | np.ndarray,
+    seconds: float,
+    transform_steps: int,
+    codes: int,
+    steps: int,
+    hidden: Sequence[int],
+    filters: Sequence[int],
+) -> list[np.ndarray]:
+    """The pictures with an axis for colours, after a look at all arguments."""
+    if not is_real(seconds) or not seconds > 0:
+        raise InputError(f"seconds must be a number > 0; got {seconds!r}")
+    check_whole("fit_lossy", least=0, transform_steps=transform_steps)
+    check_whole("fit_lossy", codes=codes, steps=steps)
+    for width in (*hidden, *filters):
+        check_whole("fit_lossy", hidden_or_filters=width)
+    found = []
+    for number, picture in enumerate(pictures):
+        picture = np.asarray(picture)
+        if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or picture.size == 0:
+            raise InputError(
+                f"pictures: number {number} must be uint8 of shape (height, width[, colours]); got {picture.dtype} of "
+                f"shape {picture.shape}"
+            )
+        found.append(picture[:, :, None] if picture.ndim == 2 else picture)
+    if not found or {picture.shape[2] for picture in found} not in ({1}, {3}):
+        raise InputError("pictures: there must be at least one, and all must have 1 colour or all 3")
+    return found
+
+
+def kernel(weights: Tensor) -> np.ndarray:
+    """(out, in, 3, 3) -> (9 * in, out) float64, for windows."""
+    return weights.detach().double().permute(2, 3, 1, 0).reshape(-1, weights.shape[0]).numpy()
+
+
+def simulated(
+    pictures: Sequence[np.ndarray],
+    analysis: np.ndarray,
+    steps: np.ndarray,
+    codes: int,
+    generator: np.random.Generator,
+) -> list[Coded]:
+    """Codes of pictures, rounded much as `isthmus.coding.map_model.MapModel.chosen` will."""
+    found, firsts = [], pictures[0].shape[2]
+    for number in generator.permutation(max(len(pictures), codes))[:codes]:
+        quality = int(generator.integers(*USUAL))
+        code = encoded(pictures[number % len(pictures)], analysis) / steps[quality]
+        ints = np.sign(code) * np.floor(np.abs(code) + ROUNDED)
+        ints[:, :, :firsts] = np.rint(code[:, :, :firsts])
+        found.append(Coded(ints.astype(np.int64), quality))
+    return found
+
+
+class Decoder(nn.Module):
+    """The decoder as it is trained: `isthmus.coding.whole_convolution.WholeDecoder` in floats."""
+
+    def __init__(self, transform: Transform, widths: tuple[int, ...], generator: torch.Generator) -> None:
+        super().__init__()
+        self.signs = transform.signs
+        self.synthesis = nn.Parameter(transform.synthesis.detach().clone())
+        cell = transform.colours * FINE**2
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for number, (inputs, outputs) in enumerate(pairwise((cell + 1, *widths, cell) if widths else ())):
+            last = number == len(widths)
+            scale = 0.0 if last else (2 / (9 * inputs)) ** 0.5
+            self.weights.append(nn.Parameter(torch.randn(outputs, inputs, 3, 3, generator=generator) * scale))
+            self.biases.append(nn.Parameter(torch.zeros(outputs)))
+
+    def forward(self, code: Tensor, nominal: Tensor, quality: Tensor) -> Tensor:
+        """Code (n, size, h, w) in pixel values, both of the others (n,) -> pixels minus `MIDDLE`."""
+        pixels = gathered(spread(F.conv2d(mirrored(code, 1, self.signs), self.synthesis), BLOCK), FINE)
+        if len(self.weights) == 0:
+            return spread(pixels, FINE)
+        step = nominal[:, None, None, None]
+        told = (quality / MOST_LEVEL)[:, None, None, None].expand(-1, 1, *pixels.shape[2:])
+        x = torch.cat([pixels / step, told], dim=1)
+        for number, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = F.conv2d(F.pad(x.relu() if number else x, (1, 1, 1, 1), mode="replicate"), weights, bias)
+        return spread(pixels + x.clamp(-1, 1) * step, FINE)
+
+    def whole(self) -> WholeDecoder:
+        """The same in whole numbers."""
+        synthesis = kernel(self.synthesis)
+        inputs, outputs = synthesis.shape
+        made, _ = made_whole(synthesis, np.zeros(outputs), np.full(inputs, MOST_CODE), CODE_POINT, BITS, last=True)
+        cell = outputs // BLOCK**2 * FINE**2
+        most, point = np.append(np.full(cell, MOST_RATIO), MOST_LEVEL).astype(np.float64), RATIO_POINT
+        layers: list[WholeLayer] = []
+        for number, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
+            last = number == len(self.weights)
+            layer, point = made_whole(
+                kernel(weights), bias.detach().double().numpy(), np.tile(most, 9), point, BITS, last=last
+            )
+            most = np.full(len(bias), layer.cap)
+            layers.append(layer)
+        return WholeDecoder(outputs // BLOCK**2, self.signs.numpy().astype(np.int64), made, tuple(layers))
+
+
+def fit_decoder(decoder: Decoder, transform: Transform, draw: Draw, *, seconds: float, steps: int, seed: int) -> None:
+    """Train a decoder on rounded codes of crops, with the encoder as it is; what does not become better stays."""
+    generator, begin = torch.Generator().manual_seed(seed), monotonic()
+    groups = [
+        {"params": [decoder.synthesis], "lr": 1e-4},
+        {"params": [*decoder.weights, *decoder.biases], "lr": 3e-3},
+    ]
+    optimiser = torch.optim.Adam([group for group in groups if group["params"]], fused=True)
+    rates = [group["lr"] for group in optimiser.param_groups]
+    held = [rounded(transform, draw(), generator) for _ in range(HELD_OUT)]
+    before, start = held_error(decoder, held), {name: value.clone() for name, value in decoder.state_dict().items()}
+    step, done = 0, 0.0
+    while done < 1:
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * min(1.0, 0.01 + 1.5 * (1 - done))
+        optimiser.zero_grad()
+        weighted_error(decoder, rounded(transform, draw(), generator)).backward()
+        optimiser.step()
+        step += 1
+        done = max(step / steps, (monotonic() - begin) / seconds)
+    if not held_error(decoder, held) < before:
+        decoder.load_state_dict(start)
+
+
+class Rounded(NamedTuple):
+    """Crops (n, colours, side, side), their rounded codes in pixel values, nominal steps (n,) and qualities (n,)."""
+
+    x: Tensor
+    code: Tensor
+    nominal: Tensor
+    quality: Tensor
+
+
+def rounded(transform: Transform, x: Tensor, generator: torch.Generator) -> Rounded:
+    """Crops at qualities at random."""
+    quality = torch.randint(*USUAL, (len(x),), generator=generator)
+    nominal = torch.from_numpy(nominal_steps()).float()[quality]
+    with torch.no_grad():
+        steps = transform.steps(nominal)[:, :, None, None]
+        code = transform.encode(x) / steps
+        code = torch.sign(code) * torch.floor(code.abs() + ROUNDED) * steps
+    return Rounded(x, code, nominal, quality.float())
+
+
+def weighted_error(decoder: Decoder, part: Rounded) -> Tensor:
+    """The squared error in units of steps, nearly; with squared steps the finest would count for most."""
+    out = decoder(part.code, part.nominal, part.quality)
+    return ((out - (part.x - MIDDLE)).square().mean((1, 2, 3)) / part.nominal).mean()
+
+
+def held_error(decoder: Decoder, held: Sequence[Rounded]) -> float:
+    """The mean over crops that were not learnt from."""
+    with torch.no_grad():
+        return float(np.mean([float(weighted_error(decoder, part)) for part in held]))
