@@ -38,6 +38,16 @@ Weight = Annotated[
     ),
 ]
 Time = Annotated[str | None, typer.Option("--time", metavar="COLUMN|none", show_default=False, rich_help_panel=PANEL)]
+Given = Annotated[
+    str | None,
+    typer.Option(
+        "--given",
+        metavar="FILE",
+        show_default=False,
+        callback=lambda path: path if path is None else check_data(path),
+        help="A table with a row for each user: what is known of them beside, such as a town or an age.",
+    ),
+]
 HowMany = Annotated[int, typer.Option("-k", metavar="N", help="The length of the lists.")]
 ListOut = Annotated[
     str | None,
@@ -55,6 +65,17 @@ ListOut = Annotated[
 def fit(
     data: Interactions,
     output: ModelOut,
+    given: Given = None,
+    item_given: Annotated[
+        str | None,
+        typer.Option(
+            "--item-given",
+            metavar="FILE",
+            show_default=False,
+            callback=lambda path: path if path is None else check_data(path),
+            help="A table with a row for each item, such as its kinds (Comedy|Crime); items that nobody took yet join.",
+        ),
+    ] = None,
     user: User = None,
     item: Item = None,
     weight: Weight = None,
@@ -108,6 +129,18 @@ def fit(
             metavar="NUMBER|auto", help="Of deep methods: weight of the linear path.", rich_help_panel="Model"
         ),
     ] = "auto",
+    given_weight: Annotated[
+        str,
+        typer.Option(
+            "--given-weight", metavar="NUMBER|auto", help="Of what is known of users.", rich_help_panel="Model"
+        ),
+    ] = "auto",
+    item_given_weight: Annotated[
+        str,
+        typer.Option(
+            "--item-given-weight", metavar="NUMBER|auto", help="Of what is known of items.", rich_help_panel="Model"
+        ),
+    ] = "auto",
     max_time: Annotated[
         float | None,
         typer.Option(
@@ -127,8 +160,9 @@ def fit(
     isthmus recommend fit ratings.csv -o films.safetensors
     isthmus recommend fit ratings.csv -o films.safetensors --at-least 4
     isthmus recommend fit loans.csv -o books.safetensors --user reader --item title
+    isthmus recommend fit loans.csv -o books.safetensors --given readers.csv --item-given books.csv
     """
-    check_output("-o", output, (".safetensors",), data)
+    check_output("-o", output, (".safetensors",), data, *(path for path in (given, item_given) if path))
     settings: dict[str, Any] = {
         "method": method,
         "strength": number_of("--strength", strength),
@@ -139,19 +173,31 @@ def fit(
         "hidden": widths_of(hidden),
         "epochs": epochs,
         "gain": number_of("--gain", gain),
+        "given_weight": number_of("--given-weight", given_weight),
+        "item_given_weight": number_of("--item-given-weight", item_given_weight),
         "max_time": max_time,
         "random_state": seed,
         "verbose": int(not quiet),
     }
     from isthmus import commands_recommend
 
-    commands_recommend.fit(data, output, settings, columns_of(user, item, weight, time))
+    told = {"given": given, "item_given": item_given}
+    commands_recommend.fit(data, output, settings, columns_of(user, item, weight, time), told)
 
 
 @recommend.command("for")
 def for_(
     model: ModelFile,
-    data: Interactions,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA]",
+            show_default=False,
+            callback=lambda path: path if path is None else check_data(path),
+            help="Histories: a table with a row for every interaction. Default: nobody in --given has one.",
+        ),
+    ] = None,
+    given: Given = None,
     k: HowMany = 10,
     output: ListOut = None,
     explain: Annotated[
@@ -171,17 +217,19 @@ def for_(
     \b
     isthmus recommend for films.safetensors histories.csv -k 20
     isthmus recommend for films.safetensors histories.csv -k 20 --explain 2 -o lists.csv
+    isthmus recommend for films.safetensors --given newcomers.csv
     """
+    if data is None and given is None:
+        raise InputError("DATA: give a table of histories, or --given what is known of people without any")
     if explain is not None and explain < 1:
         raise InputError(f"--explain must be a whole number >= 1; got {explain}")
     if output is not None:
-        check_output("-o", output, WORDED_TABLES, model, data)
+        check_output("-o", output, WORDED_TABLES, model, *(path for path in (data, given) if path))
     from isthmus import commands_recommend
     from isthmus.commands_recommend import Lists
 
-    commands_recommend.for_each(
-        model, data, columns_of(user, item, weight, time), Lists(k, explain or 0, exclude_seen=not seen), output
-    )
+    wish = Lists(k, explain or 0, exclude_seen=not seen)
+    commands_recommend.for_each(model, data, given, columns_of(user, item, weight, time), wish, output)
 
 
 @recommend.command("similar")
@@ -216,6 +264,7 @@ def judge(
             "out, and all models are fitted anew to the rest.",
         ),
     ] = None,
+    given: Given = None,
     by: Annotated[
         str,
         typer.Option(
@@ -233,9 +282,11 @@ def judge(
     """
     if data is not None and by != "users":
         raise InputError("--by parts the fit's own interactions: leave it out, or DATA")
+    if data is None and given is not None:
+        raise InputError("--given tells of the users of DATA; what the fit was told of its own is in the model")
     from isthmus import commands_recommend
 
-    commands_recommend.judge(model, data, by, seed)
+    commands_recommend.judge(model, data, given, by, seed)
 
 
 def number_of(option: str, text: str) -> float | str:

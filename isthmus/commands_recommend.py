@@ -41,11 +41,13 @@ def by_option(data: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        names = r"^(user|item|weight|time|strength|dropout|neighbours|max_time): "
-        sentence = re.sub(names, lambda found: f"--{found[1].replace('_', '-')}: ", str(error))
+        names = "user|item|weight|time|strength|dropout|neighbours|max_time|(?:item_)?given(?:_weight)?"
+        names = rf"^({names})(?=:| must| has| says)"
+        sentence = re.sub(names, lambda found: f"--{found[1].replace('_', '-')}", str(error))
         sentence = re.sub(r"\b(user|item|time|method|strength)='([^']*)'", r"--\1 '\2'", sentence)
         sentence = re.sub(r"^k must", "-k must", sentence)
         sentence = sentence.replace("at_least=", "--at-least ").replace("with time= the", "with --time, the")
+        sentence = sentence.replace("with given= what", "with --given, what")
         sentence = sentence.replace("protocol='time'", "--by time").replace("protocol must", "--by must")
         raise InputError(re.sub(r"\b(X|histories)\b(?= has| holds|:)", repr(data), sentence)) from error
 
@@ -59,11 +61,11 @@ def recommender_at(path: str) -> Recommender:
     return model
 
 
-def fit(data: str, output: str, settings: dict[str, Any], columns: dict[str, Any]) -> None:
+def fit(data: str, output: str, settings: dict[str, Any], columns: dict[str, Any], told: dict[str, str | None]) -> None:
     """Learn, save, and say what was learnt."""
     existed = Path(output).exists()
     with by_option(data):
-        recommender = Recommender(**settings).fit(data, **columns)
+        recommender = Recommender(**settings).fit(data, **told, **columns)
     recommender.save(output)
     if not settings["verbose"]:
         return
@@ -81,11 +83,14 @@ def fit(data: str, output: str, settings: dict[str, Any], columns: dict[str, Any
     )
 
 
-def for_each(model_path: str, data: str, columns: dict[str, Any], wish: Lists, output: str | None) -> None:
-    """Lists for every user of a table, shown or written."""
+def for_each(
+    model_path: str, data: str | None, given: str | None, columns: dict[str, Any], wish: Lists, output: str | None
+) -> None:
+    """Lists for every user of a table, shown or written; without histories, for those that something is known of."""
     recommender = recommender_at(model_path)
-    with by_option(data):
-        found = recommender.recommend(data, wish.k, exclude_seen=wish.exclude_seen, reasons=wish.reasons, **columns)
+    knobs = columns | {"exclude_seen": wish.exclude_seen, "reasons": wish.reasons}
+    with by_option(data or given or model_path):
+        found = recommender.recommend(data, wish.k, given, **knobs)
     if output is None:
         say_lists(found)
         return
@@ -160,8 +165,8 @@ def similar(model_path: str, items: Sequence[str], k: int, output: str | None) -
     print(f"{output}: {counted(len(columns['item']), 'row')} ({size_of(output, existed)})")
 
 
-def judge(model_path: str, data: str | None, protocol: str, seed: int) -> None:
+def judge(model_path: str, data: str | None, given: str | None, protocol: str, seed: int) -> None:
     """How good the lists are, beside popularity and EASE."""
     recommender = recommender_at(model_path)
     with by_option(data or model_path):
-        print(recommender.judge(data, protocol=protocol, at=(20, 100), seed=seed))
+        print(recommender.judge(data, given, protocol=protocol, at=(20, 100), seed=seed))

@@ -13,9 +13,9 @@ from sklearn.exceptions import NotFittedError
 
 import isthmus as ist
 from isthmus.errors import DataWarning, FileFormatError, InputError
-from isthmus.estimators import recommender_choice, recommender_judging
-from isthmus.estimators.recommender_choice import climbed
+from isthmus.estimators import recommender_judging, recommender_search
 from isthmus.estimators.recommender_files import restored, state_of
+from isthmus.estimators.recommender_search import climbed
 from isthmus.ranking import ranked
 from isthmus.recommending.gram import gram
 from isthmus.recommending.linear import ease, edlae
@@ -74,7 +74,7 @@ def test_lists_do_not_depend_on_their_company(small, monkeypatch):
     x = grouped()
     model = ist.Recommender("edlae", strength=5.0, dropout=0.3).fit(x)
     together = model.recommend(x, k=7)
-    monkeypatch.setattr("isthmus.estimators.recommender.CELLS_AT_ONCE", 50)
+    monkeypatch.setattr("isthmus.estimators.recommender_lists.CELLS_AT_ONCE", 50)
     parted = model.recommend(x, k=7)
     assert np.array_equal(together.items, parted.items)
     assert np.array_equal(together.scores, parted.scores)
@@ -221,9 +221,9 @@ def test_too_few_users_to_choose_by_are_told(capsys):
 
 
 def test_many_items_are_chosen_by_the_most_taken(monkeypatch):
-    monkeypatch.setattr(recommender_choice, "MOST_ITEMS", 20)
+    monkeypatch.setattr(recommender_search, "MOST_ITEMS", 20)
     x = grouped(120)
-    split = recommender_choice.split_of(x, 0)
+    split = recommender_search.split_of(x, 0)
     assert split.train.shape[1] == 20
     most = np.argsort(-np.bincount(x.indices, minlength=24), kind="stable")[:20]
     assert split.train.sum() + split.test.given.sum() + split.test.wanted.sum() == x[:, most].sum()

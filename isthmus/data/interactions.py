@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -122,6 +122,7 @@ def histories(
     time: str | bool | None = None,
     duplicates: str = "sum",
     argument: str = "histories",
+    told: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Interactions:
     """Read what anyone did, users never seen included, as rows over items that are known.
 
@@ -130,6 +131,7 @@ def histories(
     X : as `interactions` takes it; a sparse matrix must have a column for every known item.
     items : (items,) the ids of the known items: the ``items`` of `interactions`.
     user, item, weight, time, duplicates, argument : as for `interactions`.
+    told : of the ids of users, whether something is known of them beside their histories, so that these may be empty.
 
     Returns
     -------
@@ -168,6 +170,8 @@ def histories(
         made = known_only(pairs, items, duplicates, argument)
         made = replace(made, said=(*dropped, *made.said))
     empty = np.flatnonzero(np.diff(made.matrix.indptr) == 0)
+    if told is not None and len(empty):
+        empty = empty[~told(made.users[empty])]
     if len(empty):
         whose = listed(made.users[empty[:3]].tolist()) + (f" and {len(empty) - 3:,} more" if len(empty) > 3 else "")
         warnings.warn(

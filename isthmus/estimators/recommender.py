@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,34 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import storage
-from isthmus.checks import check_whole, counted, listed
+from isthmus.checks import check_whole, counted
 from isthmus.data.interaction_pairs import Columns
 from isthmus.data.interactions import Interactions, interactions
-from isthmus.errors import DataWarning, InputError
+from isthmus.data.side_information import described
+from isthmus.errors import InputError
 from isthmus.estimators.recommended import Recommended, Similar
 from isthmus.estimators.recommender_choice import check_settings, learnt_knobs
 from isthmus.estimators.recommender_data import alike, gram_with, liked, merged, places_of, read_histories, read_more
 from isthmus.estimators.recommender_deep import DeepWeights
+from isthmus.estimators.recommender_given import Beside, ranked_in, widened
 from isthmus.estimators.recommender_judging import Judged, judged, known_group
+from isthmus.estimators.recommender_lists import best_items, one_row, reasons_of, warn_short
 from isthmus.estimators.recommender_models import Knobs, Model, continued, exact_gram, fitted
+from isthmus.estimators.recommender_told import (
+    Asked,
+    Told,
+    asked,
+    beside_of,
+    told_more,
+    told_of_items,
+    told_of_users,
+    with_items,
+)
 from isthmus.estimators.settings import seed_of
-from isthmus.ranking import entries_of, ranked, top
+from isthmus.ranking import top
 from isthmus.recommending.linear import check_exact
 from isthmus.recommending.popularity import popularity
-
-CELLS_AT_ONCE = 2**22
-"""Scores that are held at once."""
+from isthmus.recommending.splits import Group
 
 
 class Recommender(BaseEstimator):
@@ -58,6 +68,8 @@ class Recommender(BaseEstimator):
         out.
     gain : >= 0, of a deep method: the weight of the linear path, whose strength and dropout are those above; 0 = none;
         ``"auto"``: the best for users that are held out.
+    given_weight, item_given_weight : >= 0, of what is known of users, and of items, where an item of a history has the
+        weight 1; 0 = none; ``"auto"``: the best for users that are held out, some of them without a history.
     max_time : seconds that the training of networks may take, half of them for the search; None = no limit.
     random_state : int, NumPy generator or None: who is held out to choose by, and all that is drawn in training.
     verbose : 0 = silent; 1 = tell what was found and chosen.
@@ -68,6 +80,7 @@ class Recommender(BaseEstimator):
     knobs_ : method, strength and dropout that were used, and what a deep method was trained with.
     choice_ : the `Choice` of them, with what was tried; None where nothing was open.
     popular_ : (items,) how often each was taken.
+    given_, item_given_ : what the fit was told of users and of items; None = nothing.
     said_ : sentences about the data and the method.
 
     Notes
@@ -79,7 +92,8 @@ class Recommender(BaseEstimator):
     References
     ----------
     Steck (2019), "Embarrassingly shallow autoencoders for sparse data"; Steck (2020), "Autoencoders that don't overfit
-    towards the identity"; Liang et al. (2018), "Variational autoencoders for collaborative filtering"; Shenbin et al.
+    towards the identity"; Jeunen, Van Balen & Goethals (2020), "Closed-form models for collaborative filtering with
+    side-information"; Liang et al. (2018), "Variational autoencoders for collaborative filtering"; Shenbin et al.
     (2020), "RecVAE".
 
     Examples
@@ -105,6 +119,8 @@ class Recommender(BaseEstimator):
         hidden: tuple[int, ...] = (600,),
         epochs: int = 100,
         gain: float | str = "auto",
+        given_weight: float | str = "auto",
+        item_given_weight: float | str = "auto",
         max_time: float | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -118,6 +134,8 @@ class Recommender(BaseEstimator):
         self.hidden = hidden
         self.epochs = epochs
         self.gain = gain
+        self.given_weight = given_weight
+        self.item_given_weight = item_given_weight
         self.max_time = max_time
         self.random_state = random_state
         self.verbose = verbose
@@ -127,6 +145,8 @@ class Recommender(BaseEstimator):
     def fit(
         self,
         X: Any,
+        given: Any = None,
+        item_given: Any = None,
         *,
         user: str | None = None,
         item: str | None = None,
@@ -140,6 +160,10 @@ class Recommender(BaseEstimator):
         ----------
         X : a long table with a row per interaction (a frame, or the path of a .csv, .tsv, .jsonl or .parquet file);
             histories, lists of item ids in a list or a dict by user; or a sparse matrix, users by items.
+        given, item_given : what is known of users, and of items: tables with a row for each (frames or paths), ids in
+            the column that is called as in ``X`` or has a usual name, or in the index of a frame. Texts are values, one
+            or several (``Comedy|Crime``), and so are few different numbers; of more numbers ranges are made. Missing
+            cells and missing rows say nothing. Items that nobody took yet join.
         user, item, weight, time : of a table, the columns; None = those with a usual name; False = no weights or times.
         duplicates : of a pair that comes more than once, ``"sum"``: weights are added up; ``"last"``: the last counts.
             None = the sum, but with ``at_least`` the last: ratings are not added up.
@@ -154,22 +178,30 @@ class Recommender(BaseEstimator):
         """
         check_settings(**self.get_params())
         duplicates = duplicates or ("sum" if self.at_least is None else "last")
-        found = interactions(X, user=user, item=item, weight=weight, time=time, duplicates=duplicates, argument="X")
-        for sentence in found.said:
+        columns = Columns(user, item, weight, time)
+        found = interactions(X, **columns._asdict(), duplicates=duplicates, argument="X")
+        of_users, said = told_of_users(given, found.users, columns)
+        of_items, found, more = told_of_items(item_given, found, columns)
+        said = (*found.said, *said, *more)
+        for sentence in said:
             self._say(sentence)
         x, _ = self._liked(found)
-        knobs, choice, told = learnt_knobs(self.get_params(), x, seed_of(self.random_state), self._say)
-        g = exact_gram(x) if knobs.exact else None
+        beside = beside_of(of_users, of_items)
+        knobs, choice, told = learnt_knobs(self.get_params(), x, seed_of(self.random_state), self._say, beside)
+        wide = widened(x, beside or Beside(), knobs)
+        g = exact_gram(wide) if knobs.exact else None
         left = None if self.max_time is None else self.max_time / (1 if choice is None else 2)
-        model = fitted(x, knobs, g, left, self._say)
-        self._set(found, x, knobs, g, model)
-        self.choice_, self.said_ = choice, (*found.said, *told, *self._unfinished())
-        self.duplicates_, self.columns_ = duplicates, Columns(user, item, weight, time)
+        model = fitted(wide, knobs, g, left, self._say)
+        self._set(found, x, knobs, g, model, of_users, of_items)
+        self.choice_, self.said_ = choice, (*said, *told, *self._unfinished())
+        self.duplicates_, self.columns_ = duplicates, columns
         return self
 
     def partial_fit(
         self,
         X: Any,
+        given: Any = None,
+        item_given: Any = None,
         *,
         user: str | None = None,
         item: str | None = None,
@@ -186,30 +218,38 @@ class Recommender(BaseEstimator):
         Parameters
         ----------
         X, user, item, weight, time : as for `fit`; columns that the fit was told of need not be named again.
+        given, item_given : what is known of users and items, new ones or others: of the properties of the fit, what is
+            told of one now takes the place of what was.
 
         Returns
         -------
         self
         """
         if not hasattr(self, "model_"):
-            return self.fit(X, user=user, item=item, weight=weight, time=time)
-        old = self.interactions_
+            return self.fit(X, given, item_given, user=user, item=item, weight=weight, time=time)
+        old, named = self.interactions_, (user or self.columns_.user, item or self.columns_.item)
         new = read_more(X, old, Columns(user, item, weight, time), self.columns_, self.duplicates_, self.at_least)
         for sentence in new.said:
             self._say(sentence)
         found = merged(old, new, self.duplicates_)
+        if item_given is not None:
+            found, _ = with_items(found, described(item_given, "item", named[1], "item_given"))
+        of_users = told_more(self.given_, given, old.users, found.users, "user", named[0], "given")
+        of_items = told_more(self.item_given_, item_given, old.items, found.items, "item", named[1], "item_given")
         x, _ = self._liked(found)
-        g = None
+        beside, g = beside_of(of_users, of_items), None
+        wide = widened(x, beside or Beside(), self.knobs_)
         if self.knobs_.exact:
-            check_exact(x.shape[1], "method='sparse' needs far less.")
+            check_exact(wide.shape[1], "method='sparse' needs far less.")
             known, self._gram = self._gram, None  # it may be overwritten: if anything fails, it is made anew next time
-            g = gram_with(known, old, self._liked_rows(old), found, x, new.users)
+            g = exact_gram(wide) if beside else gram_with(known, old, self._liked_rows(old), found, x, new.users)
         if isinstance(self.model_, DeepWeights):
             places = np.searchsorted(*alike(found.items, old.items))
-            model: Model = continued(self.model_, places, x, self.knobs_, g, self.max_time, self._say)
+            places = np.concatenate([places, x.shape[1] + np.arange(wide.shape[1] - x.shape[1])])
+            model: Model = continued(self.model_, places, wide, self.knobs_, g, self.max_time, self._say)
         else:
-            model = fitted(x, self.knobs_, g)
-        self._set(found, x, self.knobs_, g, model)
+            model = fitted(wide, self.knobs_, g)
+        self._set(found, x, self.knobs_, g, model, of_users, of_items)
         self.said_ = (*self.said_, *new.said)
         return self
 
@@ -219,6 +259,7 @@ class Recommender(BaseEstimator):
         self,
         histories: Any,
         k: int = 10,
+        given: Any = None,
         *,
         exclude_seen: bool = True,
         reasons: int = 0,
@@ -234,44 +275,44 @@ class Recommender(BaseEstimator):
 
         Parameters
         ----------
-        histories : of anyone: as ``X`` of `fit`. For one person: ``[["item", "another"]]``.
+        histories : of anyone: as ``X`` of `fit`. For one person: ``[["item", "another"]]``. None: of nobody who is in
+            ``given`` anything is known beside.
         k : 1 to the number of items.
+        given : what is known of these people, as of `fit`; histories without names are numbered from 0. Of others, and
+            of all where it is left out, nothing is known: not even of users that the fit was told of.
         exclude_seen : False: items of the history may be recommended again.
         reasons : say because of what, with so many items of the history at most: as `explain` does.
         user, item, weight, time : columns of a table; those that the fit was told of need not be named again.
 
         Raises
         ------
-        InputError : there are fewer than ``k`` items; the histories cannot be read.
+        InputError : there are fewer than ``k`` items; the histories cannot be read; the fit knew no properties.
 
         Warns
         -----
-        DataWarning : items are unknown and passed over; histories are empty; fewer than ``k`` items are left.
+        DataWarning : items are unknown and passed over; histories are empty; fewer than ``k`` items are left; ``given``
+            has values that the fit did not learn.
         """
         check_is_fitted(self, "model_")
         self._check_k(k)
         check_whole("recommend", 0, reasons=reasons)
-        found = self._read(histories, Columns(user, item, weight, time))
-        numbers, scores = self._best(found, k, exclude_seen)
-        items = self.interactions_.items[numbers]
+        told, columns = self._asked(given, user), Columns(user, item, weight, time)
+        if histories is None and told.table is not None:
+            histories, columns = {one: [] for one in told.table.ids.tolist()}, Columns()
+        found = self._read(histories, columns, told)
+        wide = widened(self._liked_rows(found), told.beside(found.users), self.knobs_, further=False)
+        seen = found.matrix if exclude_seen else None
+        numbers, scores = best_items(self.model_, wide, len(self.popular_), seen, self._by_popularity(), k)
         short = np.isneginf(scores)
+        items = self.interactions_.items[numbers]
         if short.any():
-            who = found.users[short.any(axis=1)]
-            warnings.warn(
-                f"k: of {len(self.popular_):,} items fewer than {k:,} are left that were not seen, for "
-                f"{counted(len(who), 'user')} ({listed(who[:3].tolist())}"
-                f"{f' and {len(who) - 3:,} more' if len(who) > 3 else ''}): their lists are shorter, and filled with "
-                f"None. exclude_seen=False recommends what was seen, too",
-                DataWarning,
-                stacklevel=2,
-            )
+            warn_short(found.users[short.any(axis=1)], k, len(self.popular_))
             items = np.where(short, None, items.astype(object))
         why = None
         if reasons:
-            x, places = self._liked_rows(found), np.where(short, -1, numbers).tolist()
             why = [
-                [[] if item < 0 else self._reasons(x[[row]], item, reasons) for item in some]
-                for row, some in enumerate(places)
+                [[] if item < 0 else self._reasons(wide[[row]], item, reasons) for item in some]
+                for row, some in enumerate(np.where(short, -1, numbers).tolist())
             ]
         return Recommended(found.users, items, np.where(short, np.nan, scores), why)
 
@@ -292,24 +333,27 @@ class Recommender(BaseEstimator):
         InputError : an item was not in the fit; the method is popularity.
         """
         check_is_fitted(self, "model_")
-        asked = places_of(items, self.interactions_.items, "items")
+        places = places_of(items, self.interactions_.items, "items")
         self._check_k(k, 1)
-        likeness = np.stack([self.model_.alike(int(item)) for item in asked])
-        likeness[np.arange(len(asked)), asked] = -np.inf
+        likeness = np.stack([self.model_.alike(int(item)) for item in places])[:, : len(self.popular_)]
+        likeness[np.arange(len(places)), places] = -np.inf
         order = self._by_popularity()
         near = order[top(likeness[:, order], k)]
         known = self.interactions_.items
-        return Similar(known[asked], known[near], np.take_along_axis(likeness, near, axis=1))
+        return Similar(known[places], known[near], np.take_along_axis(likeness, near, axis=1))
 
-    def explain(self, history: Any, item: Any, most: int = 3) -> list[tuple[Any, float]]:
+    def explain(
+        self, history: Any, item: Any, most: int = 3, *, given: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, float]]:
         """Because of what: the items of a history that say most for an item, and what each adds to its score; of a
-        network, by how much the score falls without it.
+        network, by how much the score falls without it. Properties are reasons too, such as ``"town = Ulm"``.
 
         Parameters
         ----------
         history : a list of item ids.
         item : the id of the item that was recommended, or might have been.
         most : reasons, at most.
+        given : what is known of the person: the columns of `fit`, each with its value.
 
         Returns
         -------
@@ -323,35 +367,46 @@ class Recommender(BaseEstimator):
         check_is_fitted(self, "model_")
         check_whole("explain", most=most)
         number_of_item = int(places_of([item], self.interactions_.items, "item")[0])
-        found = self._read([history] if isinstance(history, (list, tuple, set, np.ndarray)) else history)
+        columns = () if self.given_ is None else tuple(one.name for one in self.given_.properties.columns)
+        told = self._asked(one_row(given, columns), None)
+        found = self._read([history] if isinstance(history, (list, tuple, set, np.ndarray)) else history, beside=told)
         if len(found.users) != 1:
             raise InputError(f"history must be of one person, a list of item ids; got {len(found.users):,} histories")
-        return self._reasons(self._liked_rows(found), number_of_item, most)
+        person = told.beside(np.arange(1))
+        return self._reasons(widened(self._liked_rows(found), person, self.knobs_, further=False), number_of_item, most)
 
     # ------------------------------------------------------------------ judging
 
-    def score(self, histories: Any) -> float:
+    def score(self, histories: Any, given: Any = None) -> float:
         """The mean NDCG@100 over histories: a fifth of each is hidden, drawn at random but always the same, and is
         looked for among all items that the rest does not hold. 1 = all of it comes first.
 
         Histories should be of users that were not in the fit, which else knows what is hidden. Those with fewer than 5
-        items do not count.
+        items do not count. ``given``: what is known of them, as of `recommend`.
 
         Raises
         ------
         InputError : no history has 5 items that are known.
         """
         check_is_fitted(self, "model_")
-        group = known_group(self._liked_rows(self._read(histories)))
-        return ranked(self.model_.scores, group.given, group.wanted, at=[100]).mean("ndcg@100")
+        return ranked_in(self.model_.scores, self._group(histories, given), at=[100]).mean("ndcg@100")
 
-    def judge(self, X: Any = None, *, protocol: str = "users", at: Sequence[int] = (20, 100), seed: int = 0) -> Judged:
+    def judge(
+        self,
+        X: Any = None,
+        given: Any = None,
+        *,
+        protocol: str = "users",
+        at: Sequence[int] = (20, 100),
+        seed: int = 0,
+    ) -> Judged:
         """How good the lists are, beside those of popularity and of EASE.
 
         Parameters
         ----------
         X : histories of users that were not in the fit, of each of which a fifth is hidden and looked for. None: the
             interactions of the fit are parted as ``protocol`` says, and all models are fitted anew to one part.
+        given : with ``X``, what is known of its users, as of `recommend`; without, what the fit was told is used.
         protocol : without ``X``. ``"users"``: of a fifth of the users, at most 1,000, that nothing is learnt from, a
             fifth of the items is looked for (strong generalisation); ``"items"``: a fifth of everyone's items (weak);
             ``"time"``: the latest fifth of all, from what came before one moment.
@@ -365,7 +420,7 @@ class Recommender(BaseEstimator):
             not fit the memory its row is missing, and that is said.
         """
         check_is_fitted(self, "model_")
-        return judged(self, X, protocol, at, seed)
+        return judged(self, X, given, protocol, at, seed)
 
     # ------------------------------------------------------------------ files
 
@@ -381,10 +436,18 @@ class Recommender(BaseEstimator):
     # ------------------------------------------------------------------ within
 
     def _set(
-        self, found: Interactions, x: scipy.sparse.csr_array, knobs: Knobs, g: np.ndarray | None, model: Model
+        self,
+        found: Interactions,
+        x: scipy.sparse.csr_array,
+        knobs: Knobs,
+        g: np.ndarray | None,
+        model: Model,
+        of_users: Told | None,
+        of_items: Told | None,
     ) -> None:
         """Become what was fitted."""
         self.model_: Model = model
+        self.given_, self.item_given_ = of_users, of_items
         self.interactions_, self.knobs_, self.popular_ = found, knobs, popularity(x)
         self._gram = g
 
@@ -406,33 +469,32 @@ class Recommender(BaseEstimator):
     def _liked_rows(self, found: Interactions) -> scipy.sparse.csr_array:
         return liked(found, self.at_least)[0]
 
-    def _read(self, X: Any, told: Columns = Columns()) -> Interactions:
-        return read_histories(X, self.interactions_.items, told, self.columns_, self.duplicates_, self.at_least)
+    def _asked(self, given: Any, user: str | None) -> Asked:
+        """What is told of people to recommend to."""
+        return asked(given, self.given_, user or self.columns_.user, self.knobs_.given)
+
+    def _read(self, X: Any, told: Columns = Columns(), beside: Asked | None = None) -> Interactions:
+        known = None if beside is None else beside.known
+        return read_histories(X, self.interactions_.items, told, self.columns_, self.duplicates_, self.at_least, known)
+
+    def _group(self, X: Any, given: Any) -> Group:
+        """Histories with a fifth of each hidden, and what is known of their users beside what is left."""
+        told = self._asked(given, None)
+        found = self._read(X, beside=told)
+        group = known_group(self._liked_rows(found))
+        wide = widened(group.given, told.beside(found.users), self.knobs_, further=False)
+        return Group(group.users, wide, group.wanted)
 
     def _by_popularity(self) -> np.ndarray:
         return np.argsort(-self.popular_, kind="stable")
 
-    def _best(self, found: Interactions, k: int, exclude_seen: bool) -> tuple[np.ndarray, np.ndarray]:
-        """(n, k) numbers of the best items, and their scores, minus infinity where none is left."""
-        users, items = found.matrix.shape
-        order = self._by_popularity()
-        numbers, best = np.empty((users, k), dtype=np.int64), np.empty((users, k))
-        x = self._liked_rows(found)
-        step = max(1, CELLS_AT_ONCE // items)
-        for start in range(0, users, step):
-            some = slice(start, min(start + step, users))
-            made = np.array(self.model_.scores(x[some]))
-            if exclude_seen:
-                made[entries_of(found.matrix[some])] = -np.inf
-            numbers[some] = order[top(made[:, order], k)]
-            best[some] = np.take_along_axis(made, numbers[some], axis=1)
-        return numbers, best
+    def _properties(self) -> int:
+        """Columns beyond the items that the model has."""
+        return len(self.given_.properties.names) if self.given_ is not None and self.knobs_.given else 0
 
     def _reasons(self, history: scipy.sparse.csr_array, item: int, most: int) -> list[tuple[Any, float]]:
-        """Ids of a (1, items) history and what they add to an item's score."""
-        numbers, shares = self.model_.reasons(history, item)
-        ids = self.interactions_.items[numbers[:most]].tolist()
-        return [(one, float(share)) for one, share in zip(ids, shares, strict=False) if share > 0]
+        names = () if self.given_ is None else self.given_.properties.names
+        return reasons_of(self.model_, history, item, most, self.interactions_.items, names)
 
     def _check_k(self, k: int, less: int = 0) -> None:
         check_whole(type(self).__name__, k=k)

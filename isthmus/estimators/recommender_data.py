@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,18 @@ def remembered(X: Any, told: Columns, before: Columns) -> tuple[Any, Columns]:
 
 
 def read_histories(
-    X: Any, items: np.ndarray, told: Columns, before: Columns, duplicates: str, at_least: float | None
+    X: Any,
+    items: np.ndarray,
+    told: Columns,
+    before: Columns,
+    duplicates: str,
+    at_least: float | None,
+    beside: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Interactions:
-    """Histories of anyone over the known items."""
+    """Histories of anyone over the known items; ``beside``: of which users something else is known."""
     table, columns = remembered(X, told, before)
-    return raised(histories(table, items, **columns._asdict(), duplicates=duplicates), table, columns, at_least)
+    found = histories(table, items, **columns._asdict(), duplicates=duplicates, told=beside)
+    return raised(found, table, columns, at_least)
 
 
 def raised(found: Interactions, X: Any, columns: Columns, at_least: float | None) -> Interactions:

@@ -12,13 +12,15 @@ import torch
 from isthmus.data.interaction_pairs import Columns
 from isthmus.data.interactions import Interactions
 from isthmus.data.packing import pack_text, unpack_text
+from isthmus.data.side_information import Properties
 from isthmus.errors import FileFormatError
 from isthmus.estimators.recommender import Recommender
-from isthmus.estimators.recommender_choice import Choice
 from isthmus.estimators.recommender_data import liked
 from isthmus.estimators.recommender_deep import DeepWeights, weights_of
 from isthmus.estimators.recommender_kinds import composition_of
 from isthmus.estimators.recommender_models import POPULARITY, ItemWeights, Knobs, Popular, knobs_from
+from isthmus.estimators.recommender_search import Choice
+from isthmus.estimators.recommender_told import Told
 from isthmus.recommending.popularity import popularity
 from isthmus.records import from_json, to_json
 
@@ -40,6 +42,7 @@ def state_of(model: Recommender) -> tuple[dict[str, Any], dict[str, Any]]:
         tensors |= packed("weights", made.weights)
     if isinstance(made, DeepWeights):
         tensors |= {f"network.{name}": weights.detach() for name, weights in weights_of(made.composition).items()}
+    told = {"given": model.given_, "item_given": model.item_given_}
     spec: dict[str, Any] = {
         "estimator": "Recommender",
         "params": to_json(params),
@@ -49,13 +52,14 @@ def state_of(model: Recommender) -> tuple[dict[str, Any], dict[str, Any]]:
         "columns": list(model.columns_),
         "said": list(model.said_),
         "choice": None,
-    }
+    } | {name: packed_told(name, one, tensors) for name, one in told.items()}
     if choice is not None:
         # The figures are NaN where nobody judged, which strict JSON has not.
         names = [name for name, _ in choice.candidates]
         spec["choice"] = {"users": choice.users, "knobs": dataclasses.asdict(choice.knobs), "candidates": names}
         tensors["choice.candidates"] = np.array([figure for _, figure in choice.candidates], dtype=np.float64)
         tensors["choice.figures"] = np.array([choice.quality, choice.rival])
+        tensors["choice.weighed"] = np.array(choice.weighed, dtype=np.float64).reshape(-1, 3)
         tensors["choice.tried"] = np.array(choice.tried, dtype=np.float64).reshape(-1, 3)
     return spec, tensors
 
@@ -72,12 +76,15 @@ def restored(
     model.interactions_ = Interactions(matrix, users, items, arrays.get("times"))
     model.popular_ = popularity(liked(model.interactions_, model.at_least)[0])
     model.knobs_ = knobs_from(spec["knobs"])
+    model.given_ = unpacked_told("given", spec, arrays, len(users))
+    model.item_given_ = unpacked_told("item_given", spec, arrays, len(items))
+    wide = len(items) + model._properties()
     if model.knobs_.method == POPULARITY:
         model.model_ = Popular(model.popular_)
     elif model.knobs_.deep is not None:
-        model.model_ = network_from(model.knobs_, spec["epochs"], arrays, tensors, len(items))
+        model.model_ = network_from(model.knobs_, spec["epochs"], arrays, tensors, wide)
     else:
-        model.model_ = ItemWeights(unpacked("weights", arrays, (len(items), len(items))))
+        model.model_ = ItemWeights(unpacked("weights", arrays, (wide, wide)))
     model.duplicates_, model.columns_ = spec["duplicates"], Columns(*spec["columns"])
     model.said_, model._gram, model.choice_ = tuple(spec["said"]), None, None
     if spec["choice"] is not None:
@@ -86,7 +93,8 @@ def restored(
         names = spec["choice"].get("candidates", ())  # files of the first version have none
         candidates = tuple(zip(names, arrays["choice.candidates"].tolist(), strict=True)) if names else ()
         knobs = knobs_from(spec["choice"]["knobs"])
-        model.choice_ = Choice(knobs, quality, rival, spec["choice"]["users"], tried, candidates)
+        weighed = tuple(map(tuple, arrays.get("choice.weighed", np.zeros((0, 3))).tolist()))
+        model.choice_ = Choice(knobs, quality, rival, spec["choice"]["users"], tried, candidates, weighed)
     return model
 
 
@@ -104,6 +112,28 @@ def network_from(
         raise FileFormatError(f"the file's weights do not fit its own description: {error}") from error
     weights = unpacked("weights", arrays, (items, items)) if knobs.deep.gain else None
     return DeepWeights(composition.eval(), weights, knobs.deep.gain, epochs)
+
+
+def packed_told(name: str, told: Told | None, tensors: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """What a model was told of users or items, as JSON data; its arrays are put among the tensors."""
+    if told is None:
+        return None
+    body, arrays = told.properties.state()
+    tensors |= packed(f"{name}.matrix", told.matrix) | {f"{name}.{key}": value for key, value in arrays.items()}
+    return body
+
+
+def unpacked_told(name: str, spec: dict[str, Any], arrays: dict[str, np.ndarray], rows: int) -> Told | None:
+    """The inverse of `packed_told`."""
+    body = spec.get(name)  # files of earlier versions have none
+    if body is None:
+        return None
+    own = {key.removeprefix(f"{name}."): value for key, value in arrays.items() if key.startswith(f"{name}.")}
+    try:
+        found = Properties.restore(body, own)
+    except KeyError as error:
+        raise FileFormatError(f"{name} is not whole: the file is damaged ({error})") from error
+    return Told(found, unpacked("matrix", own, (rows, len(found.names))))
 
 
 def packed(name: str, matrix: np.ndarray | scipy.sparse.csr_array) -> dict[str, np.ndarray]:

@@ -13,14 +13,16 @@ import scipy.sparse
 
 from isthmus.checks import counted
 from isthmus.errors import InputError
-from isthmus.estimators.recommender_choice import choose, learnt_knobs
+from isthmus.estimators.recommender_choice import learnt_knobs
 from isthmus.estimators.recommender_data import liked
+from isthmus.estimators.recommender_given import held_with, ranked_in, widened
 from isthmus.estimators.recommender_models import POPULARITY, Knobs, Model, fitted
+from isthmus.estimators.recommender_search import choose
+from isthmus.estimators.recommender_told import beside_of
 from isthmus.estimators.settings import seed_of
-from isthmus.ranking import ranked
 from isthmus.recommending.linear import check_exact
 from isthmus.recommending.popularity import popularity
-from isthmus.recommending.splits import FEWEST, Group, folded, held_out_users, hidden_entries, later_entries
+from isthmus.recommending.splits import FEWEST, Group, Split, folded, held_out_users, hidden_entries, later_entries
 
 if TYPE_CHECKING:
     from isthmus.estimators.recommender import Recommender
@@ -90,24 +92,28 @@ class Judged:
         return pd.DataFrame(cells, index=pd.Index([row.name for row in self.rows], name="model"))
 
 
-def judged(recommender: Recommender, X: Any, protocol: str, at: Sequence[int], seed: int) -> Judged:
+def judged(recommender: Recommender, X: Any, given: Any, protocol: str, at: Sequence[int], seed: int) -> Judged:
     """See `Recommender.judge`."""
     found = recommender.interactions_
     x, kept = liked(found, recommender.at_least)
     said: tuple[str, ...] = ()
+    choosing = seed_of(seed)
     if X is not None:
-        group = known_group(liked(recommender._read(X), recommender.at_least)[0])
-        own: tuple[Knobs, Model, float] | None = (recommender.knobs_, recommender.model_, math.nan)
+        wide = recommender._group(X, given)
+        group = Group(wide.users, wide.given[:, : x.shape[1]], wide.wanted)
+        own: tuple[Knobs, Model, float] = (recommender.knobs_, recommender.model_, math.nan)
         how = f"{HIDDEN:.0%} of each history is hidden and looked for"
     else:
-        x, group, how = parts_of(x, None if found.times is None else found.times[kept], protocol, seed)
-        own = None
-    choosing = seed_of(seed)
+        if given is not None:
+            raise InputError("given: tell what is known of the users of X; those of the fit were told of already")
+        beside = beside_of(recommender.given_, recommender.item_given_)
+        split, how = parts_of(x, None if found.times is None else found.times[kept], protocol, seed)
+        held = held_with(split, x, beside, strong=protocol == "users")
+        x, group, start = held.split.train, held.split.test, time.perf_counter()
+        knobs = learnt_knobs(recommender.get_params(), x, choosing, silent, None if beside is None else held.train)[0]
+        own = timed(widened(x, held.train, knobs), knobs, start)
+        wide = held.wide(knobs).test
     rows = [row_of("popularity", timed(x, Knobs(POPULARITY)), group, x, at)]
-    if own is None:
-        start = time.perf_counter()
-        knobs = learnt_knobs(recommender.get_params(), x, choosing, silent)[0]
-        own = timed(x, knobs, start)
     try:
         check_exact(x.shape[1], "")
     except InputError as error:
@@ -117,7 +123,7 @@ def judged(recommender: Recommender, X: Any, protocol: str, at: Sequence[int], s
         rival = choose(x, "ease", None, 0.0, recommender.neighbours, choosing).knobs
         ease = own if rival == own[0] else timed(x, rival, start)
         rows.append(row_of("EASE", ease, group, x, at))
-    rows.append(row_of("this model", own, group, x, at))
+    rows.append(row_of("this model", own, wide, x, at))
     users = int(np.count_nonzero(np.diff(group.wanted.indptr)))
     return Judged(tuple(rows), users, (f"{counted(users, 'user')} judged: {how}", *said))
 
@@ -137,16 +143,14 @@ def row_of(
     name: str, made: tuple[Knobs, Model, float], group: Group, x: scipy.sparse.csr_array, at: Sequence[int]
 ) -> JudgedRow:
     """The figures of a model of ``x`` for a group of users."""
-    found = ranked(made[1].scores, group.given, group.wanted, at=at, popular=popularity(x))
+    found = ranked_in(made[1].scores, group, at=at, popular=popularity(x))
     names = [f"{figure}@{k}" for k in dict.fromkeys(at) for figure in ("recall", "truncated_recall", "ndcg", "novelty")]
     figures = {one: found.mean(one) for one in (*names, *found.whole)}
     return JudgedRow(name, made[0].in_words(), figures, {one: found.standard_error(one) for one in names}, made[2])
 
 
-def parts_of(
-    x: scipy.sparse.csr_array, times: np.ndarray | None, protocol: str, seed: int
-) -> tuple[scipy.sparse.csr_array, Group, str]:
-    """What is learnt from, who is judged, and how in words."""
+def parts_of(x: scipy.sparse.csr_array, times: np.ndarray | None, protocol: str, seed: int) -> tuple[Split, str]:
+    """What is learnt from and who is judged, and how in words."""
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol must be one of {', '.join(map(repr, PROTOCOLS))}; got {protocol!r}")
     if protocol == "users":
@@ -163,7 +167,7 @@ def parts_of(
         split = later_entries(x, times, HIDDEN)
         how = f"the latest {HIDDEN:.0%} of all interactions were not learnt from, and are looked for"
     check_wanted(split.test)
-    return split.train, split.test, how
+    return split, how
 
 
 def known_group(rows: scipy.sparse.csr_array) -> Group:

@@ -82,13 +82,16 @@ class Popular:
 @dataclass(frozen=True)
 class Knobs:
     """A method and what it was fitted with: lambda, the dropout, and weights for each item of the sparse method; of a
-    deep method these are of its linear path, and ``deep`` holds its own."""
+    deep method these are of its linear path, and ``deep`` holds its own. ``given`` and ``item_given`` are the weights
+    of what is known of users and of items."""
 
     method: str
     strength: float = 1.0
     dropout: float = 0.0
     neighbours: int = 100
     deep: DeepKnobs | None = None
+    given: float = 0.0
+    item_given: float = 0.0
 
     @property
     def linear(self) -> Knobs | None:
@@ -108,9 +111,17 @@ class Knobs:
         ('EDLAE, strength 300, dropout 0.25', 'EASE, strength 0.5', 'popularity')
         >>> Knobs("mult_vae", 20.0, deep=DeepKnobs(epochs=40, gain=12.0, linear="ease")).in_words()
         'Mult-VAE, code of 200, 40 epochs, with 12 times EASE, strength 20, as its linear path'
+        >>> Knobs("ease", 0.5, given=3.0).in_words()
+        'EASE, strength 0.5; given weighs 3'
         """
         if self.method == POPULARITY:
             return "popularity"
+        known = {"given": self.given, "item_given": self.item_given}
+        told = ", ".join(f"{name} weighs {weight:g}" for name, weight in known.items() if weight)
+        return f"{self.model_in_words()}; {told}" if told else self.model_in_words()
+
+    def model_in_words(self) -> str:
+        """The same without what is known beside the histories."""
         if self.deep is not None:
             path = ""
             if self.linear is not None:

@@ -213,7 +213,7 @@ def looked(
 
 
 def quality_of(scores: np.ndarray, group: Group) -> float:
-    """NDCG@100 of (users, items) scores that are made already."""
-    judged = np.flatnonzero(np.diff(group.wanted.indptr))
-    made = scores[judged]
-    return ranked(lambda rows: made, group.given, group.wanted, at=[100], rows_at_once=len(made)).mean("ndcg@100")
+    """NDCG@100 of (users, items) scores that are made already; columns beyond the items do not count."""
+    judged, items = np.flatnonzero(np.diff(group.wanted.indptr)), group.wanted.shape[1]
+    made, given = scores[judged, :items], group.given[:, :items]
+    return ranked(lambda rows: made, given, group.wanted, at=[100], rows_at_once=len(made)).mean("ndcg@100")
