@@ -343,7 +343,10 @@ def export(
 def compare(
     data: DataFile,
     methods: Annotated[
-        str, typer.Option(metavar="NAME,NAME", help="Kinds to fit, and kernel_pca, umap, tsne. PCA is always there.")
+        str,
+        typer.Option(
+            metavar="NAME,NAME", help="Kinds to fit, and kernel_pca, umap, tsne. PCA is there unless columns are mixed."
+        ),
     ] = "undercomplete,linear",
     code_sizes: Annotated[
         str | None, typer.Option(metavar="N,N", help="The code sizes. Default: three, up to a quarter of the columns.")
@@ -367,7 +370,7 @@ def compare(
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="Search learning rate, layers and the like, so long for each method; needs isthmus[tune].",
+            help="Search learning rate, layers and the like, so long for each method; needs isthmus\\[tune].",
             rich_help_panel=TRAINING,
         ),
     ] = None,

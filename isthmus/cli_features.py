@@ -34,6 +34,7 @@ features = typer.Typer(
     rich_markup_mode="rich",
 )
 
+TASKS = ("auto", "classes", "numbers")
 MODES = ("auto", "probe", "frozen", "full", "semi_supervised")
 WEIGHTS = {"balanced": "balanced", "none": None}
 WAYS = ("auto", "linear", "bent", "concrete")
@@ -150,6 +151,13 @@ def tune(
             "among classes, count as unlabelled.",
         ),
     ],
+    task: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|classes|numbers",
+            help="What labels are; auto takes whole numbers of which few differ for classes.",
+        ),
+    ] = "auto",
     mode: Annotated[
         str,
         typer.Option(
@@ -170,6 +178,7 @@ def tune(
     ] = None,
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
+    max_time: MaxTime = None,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -180,18 +189,22 @@ def tune(
     isthmus features tune features.safetensors photos/ --labels labels.csv -o classifier.safetensors
     """
     check_output("-o", output, (".safetensors",), data, model, labels)
+    check_word("--task", task, TASKS)
     check_word("--mode", mode, MODES)
     check_word("--class-weight", class_weight, tuple(WEIGHTS))
     from isthmus import commands_features
     from isthmus.commands_tables import columns_asked
 
     settings: dict[str, Any] = {
+        "task": task,
         "mode": mode,
         "class_weight": WEIGHTS[class_weight],
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "max_time": max_time,
         "random_state": seed,
+        "verbose": int(not quiet),
     }
     commands_features.tune(model, data, output, labels, unlabelled, settings, columns_asked(column), quiet)
 

@@ -72,6 +72,8 @@ ABOUT_FRAMES = {
     r"or give it as a frame, whose columns may hold anything: pandas\.DataFrame\([^)]*\)": "or save the table as CSV",
     r"Give such a frame: pandas\.DataFrame\(.*$": "Save the table as CSV or Parquet",
     r"replace these cells \(with NaN, say\)": "replace or empty these cells",
+    r"choose with task='(\w+)'": r"choose with --task \1",
+    r"or choose with mode=$": "or choose with --mode",
 }
 """Advice with lines of Python that change a frame, and what it is to those who have a file."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import storage
-from isthmus.assignments import kind_of, listed_numbers
+from isthmus.assignments import listed_numbers
 from isthmus.checks import counted
 from isthmus.commands_data import Given, autoencoder_at, labels_for, labels_of, matching
 from isthmus.commands_info import KINDS, all_of, say_errors
@@ -19,14 +19,13 @@ from isthmus.data.table_form import TableForm
 from isthmus.errors import FileFormatError, InputError, IsthmusWarning
 from isthmus.estimators import comparison
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.reductions import RIVALS
 from isthmus.recipes import RECIPES
 
 SECOND = "*/last.safetensors"
 """Where a fit that began once more from PCA keeps its state, below the folder of the first."""
 
 NAMED = (
-    "code_sizes", "epochs", "batch_size", "learning_rate", "validation_fraction", "max_time", "search_time",
+    "methods", "code_sizes", "epochs", "batch_size", "learning_rate", "validation_fraction", "max_time", "search_time",
     "search_trials",
 )  # fmt: skip
 """Arguments of `compare` whose options have their names."""
@@ -177,8 +176,11 @@ def compare(
 ) -> None:
     """The table of `isthmus.compare`."""
     names = [name.strip() for name in methods.split(",") if name.strip()]
-    others = ("pca", *RIVALS)
-    kinds = [name if name in others else kind_of(name, [], "auto", "--methods")["method"] for name in names]
+    kinds = [name.replace("-", "_") for name in names]
+    try:
+        comparison.check_names(kinds)
+    except InputError as error:
+        raise InputError(f"{by_option(str(error))} See: isthmus methods") from error
     sizes = None if code_sizes is None else listed_numbers("--code-sizes", code_sizes)
     values, columns = labels_of(data, labels, columns)
     source = opened(data, columns, lists=False)

@@ -26,7 +26,7 @@ from isthmus.estimators.files import load
 from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
 from isthmus.estimators.selecting import Selector, selected
 
-NAMED = ("layer", "code_size", "epochs", "batch_size", "learning_rate", "max_time", "unlabelled")
+NAMED = ("task", "mode", "layer", "code_size", "epochs", "batch_size", "learning_rate", "max_time", "unlabelled")
 """Arguments whose options have their names."""
 
 OPTIONS = {
@@ -75,7 +75,10 @@ def opened_without(
             raise InputError(
                 f"--labels: {labels!r} is a file: it is no part of {data!r}, so there is nothing to leave out"
             )
-    source = opened(data, columns, lists=loud)
+    try:
+        source = opened(data, columns, lists=loud)
+    except InputError as error:
+        raise InputError(str(error).replace(", or leave such out with skip=True", "")) from error
     if loud:
         say_read_as(data, source)
         if isinstance(source.form, TableForm):

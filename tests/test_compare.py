@@ -162,7 +162,9 @@ def test_text_of_a_mixed_table_has_no_column_of_pca():
     head = next(place for place, line in enumerate(lines) if line.startswith("kind"))
     assert lines[head].split() == ["kind", "code", "error", "fit", "rows/s", "parameters"]
     assert lines[head + 1].split()[3:] == ["0", f"{made.rows[0].error:#.4g}", "0.0", "s", "-", "0"]
-    assert "PCA" not in str(made)
+    text = " ".join(str(made).split())
+    assert text.count("PCA") == 1
+    assert "PCA is not here: it needs a number in every cell, and this table has levels" in text
 
 
 def test_text_says_when_pca_is_best():
@@ -410,6 +412,15 @@ def test_nothing_is_recommended_where_nothing_was_judged():
     assert by_hand(2.0, 1.0, 2.5, 0.75).recommendation == ""
 
 
+def test_codes_no_better_than_the_commonest_class_are_judged_by_neighbours():
+    found = codes_by_hand(100, ("PCA", 2, 0.58), ("vae", 2, 0.56))  # of two classes of one size
+    assert found.jury.commonest == 0.5
+    assert "The commonest class alone is right of 0.500." in " ".join(str(found).split())
+    assert found.recommendation.startswith("No code tells the labels better than the commonest class alone")
+    assert "Recommended by the neighbours kept" in found.recommendation
+    assert codes_by_hand(100, ("PCA", 2, 0.65)).recommendation.startswith("Recommended by the labels that codes tell")
+
+
 # ---------------------------------------------------------------------- a picture for each method
 
 
@@ -443,6 +454,8 @@ def test_wider_codes_are_drawn_on_their_main_plane():
     ("arguments", "message"),
     [
         ({"methods": []}, "methods must name at least one kind"),
+        ({"methods": ["kernelpca"]}, "methods: no kind is called 'kernelpca'. Did you mean 'kernel_pca'?"),
+        ({"methods": ["?"]}, "There are: 'pca', 'kernel_pca', 'umap', 'tsne', "),
         ({"methods": ["linear", "circular"]}, "no kind is called 'circular'"),
         ({"code_sizes": []}, "code_sizes must hold at least one"),
         ({"code_sizes": [2, 0]}, "code_sizes must be a whole number >= 1; got 0"),

@@ -35,6 +35,13 @@ def test_only_labels_that_a_training_row_has_are_counted() -> None:
     assert figures.accuracy == 1.0  # those of the third class would be three mistakes
 
 
+def test_many_numbered_classes_are_told_and_quantities_are_not() -> None:
+    assert jury(np.arange(80) % 30).told > 0
+    found = jury(np.arange(80) / 3)
+    assert found.told == 0
+    assert "taken for quantities, which are not told" in found.said
+
+
 def test_too_few_labels_are_not_gone_by() -> None:
     y = np.array([None] * 80, dtype=object)
     y[:10] = list("abcdefghij")  # fewer labels than classes, or as many: nothing tells them

@@ -244,3 +244,10 @@ def test_it_can_be_cloned(learner) -> None:
     made = clone(learner)
     assert made.get_params() == learner.get_params()
     assert not hasattr(made, "autoencoder_")
+
+
+def test_a_selector_says_once_that_a_column_is_constant() -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 5)) * [1.0, 20.0, 3.0, 4.0, 0.0]
+    with pytest.warns(ist.DataWarning) as caught:
+        ist.Selector(2, epochs=1, random_state=0).fit(pd.DataFrame(rows, columns=list("abcde")))
+    assert [str(warning.message).count("column 'e'") for warning in caught] == [1]

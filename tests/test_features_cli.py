@@ -162,6 +162,25 @@ def test_numbers_are_told_too(home: Path, tmp_path: Path) -> None:
     assert "tells numbers, which have none" in flat(error.stderr)
 
 
+def test_whole_numbers_are_what_the_task_says(home: Path, tmp_path: Path) -> None:
+    table().assign(size=np.arange(80) % 12).to_csv(tmp_path / "data.csv", index=False)
+    words = ["features", "tune", home / "m.safetensors", tmp_path / "data.csv", "--labels", "size"]
+    words += ["--column", "kind=ignore", "--mode", "probe", "--quiet", "-o", tmp_path / "r.safetensors"]
+    assert "note: y: 12 different whole numbers are taken for classes" in flat(run(*words).stderr)
+    run(*words, "--task", "numbers", "--max-time", 60)
+    assert isinstance(ist.load(tmp_path / "r.safetensors"), TunedRegressor)
+    said = flat(run(*words, "--task", "ranks", code=2).stderr)
+    assert "--task must be auto, classes or numbers; got 'ranks'" in said
+
+
+def test_pictures_of_two_depths_are_refused_with_advice_that_goes(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.zeros((6, 6), np.uint8))
+    write_image(tmp_path / "b.png", np.full((6, 6), 40_000, np.uint16))
+    said = flat(run("features", "fit", tmp_path, "-o", tmp_path / "m.safetensors", code=2).stderr)
+    assert "images must all have one depth" in said
+    assert "skip" not in said
+
+
 def test_unlabelled_rows_help_on_request(home: Path, tmp_path: Path) -> None:
     out = tmp_path / "c.safetensors"
     options = ["--labels", "kind", "-o", out, "--mode", "semi_supervised", "--epochs", 1, "--quiet"]

@@ -11,8 +11,9 @@ import pytest
 import isthmus as ist
 from isthmus.estimators import features
 from isthmus.estimators.features import pace
+from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
 from isthmus.estimators.settings import batch_size_for, epochs_for
-from isthmus.estimators.targets import are_numbers
+from isthmus.estimators.targets import are_numbers, number_targets
 
 X, Y = ist.data.digits()
 X, Y = X[:200], Y[:200]
@@ -80,6 +81,69 @@ def test_labels_that_are_refused(learner, y, message) -> None:
 def test_minus_one_among_several_labels_makes_no_quantities_of_them() -> None:
     assert not are_numbers([[0, 1], [1, -1]])
     assert are_numbers([[0, 1], [1, 2]])
+
+
+HOURS = np.random.default_rng(0).integers(1, 99, 200)
+
+
+def test_many_whole_numbers_are_numbers_of_which_minus_one_is_one(learner) -> None:
+    hours = np.where(np.arange(200) < 20, -1, HOURS % 46)
+    model = learner.fine_tune(X, hours, mode="probe", random_state=0)
+    assert isinstance(model, TunedRegressor)
+    assert model.centre_ == pytest.approx(hours.mean())
+
+
+@pytest.mark.parametrize(
+    ("y", "told", "other"), [(HOURS % 15, "classes", "numbers"), (HOURS % 25, "numbers", "classes")]
+)
+def test_what_could_be_either_is_said_and_can_be_chosen(learner, y, told, other) -> None:
+    kinds = {"classes": TunedClassifier, "numbers": TunedRegressor}
+    said = f"{len(set(y.tolist()))} different whole numbers are taken for {told}; choose with task='{other}'"
+    with pytest.warns(ist.DataWarning, match=said):
+        assert isinstance(learner.fine_tune(X, y, mode="probe"), kinds[told])
+    for task, kind in kinds.items():  # silent: a warning is an error here
+        assert isinstance(learner.fine_tune(X, y, mode="probe", task=task), kind)
+    with pytest.raises(ist.InputError, match=r"task: there is no 'number'\. Did you mean 'numbers'"):
+        learner.fine_tune(X, y, task="number")
+
+
+@pytest.mark.parametrize("size", [1e200, 1.7e308, 1e-200])
+def test_numbers_of_any_size_are_told(learner, size) -> None:
+    ink = X.mean((1, 2)) / X.mean((1, 2)).max()
+    found, plain = (learner.fine_tune(X, y, mode="probe", random_state=0).predict(X) for y in (ink * size, ink))
+    np.testing.assert_allclose(found / size, plain, rtol=1e-9)
+
+
+def test_numbers_are_standardised_as_plain_float64_does() -> None:
+    y = np.array([[3.0, 7.0], [1.0, 7.0], [np.nan, 7.0], [-4.5, np.nan]])
+    found = number_targets(y, 4)
+    np.testing.assert_array_equal(found.spread, [np.nanstd(y[:, 0]), 1.0])
+    np.testing.assert_array_equal(found.centre, [np.nanmean(y[:, 0]), 7.0])
+    np.testing.assert_array_equal(found.values, (y - found.centre) / found.spread)
+
+
+def test_few_held_out_labels_choose_no_mode(learner) -> None:
+    with pytest.warns(ist.DataWarning, match="of 6 labelled rows 6 can be held out, too few .* simplest, 'probe'"):
+        model = learner.fine_tune(X[:6], np.arange(6) % 2)
+    assert list(model.scores_) == ["probe"]
+
+
+def test_time_is_kept_and_told(learner, capsys) -> None:
+    model = learner.fine_tune(X, np.where(SOME, Y, -1), max_time=1e-9, verbose=1, random_state=0)
+    assert list(model.scores_) == ["probe"]  # which takes no time to speak of; no other's turn came
+    assert "fine_tune: probe: 0." in capsys.readouterr().err
+    one = learner.fine_tune(X, np.where(SOME, Y, -1), mode="full", epochs=10**6, max_time=0.5)
+    assert one.mode_ == "full"
+    with pytest.raises(ist.InputError, match="max_time must be a number > 0; got 0"):
+        learner.fine_tune(X, Y, max_time=0)
+
+
+def test_pictures_of_another_scale_are_warned_of(learner) -> None:
+    for rows in (X / 255, X * 255.0):
+        with pytest.warns(ist.DataWarning, match="X: its pictures reach from 0 to .*, those of the fit from 0 to 16"):
+            learner.transform(rows)
+    learner.transform(X[:3] / 3)
+    learner.transform(np.zeros_like(X[:3]))  # black, on any scale
 
 
 def test_what_is_wrong_with_unlabelled_rows_is_said_of_them(learner) -> None:

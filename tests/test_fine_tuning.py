@@ -198,9 +198,11 @@ def test_numbers_are_told_in_their_own_units(learner, rows, mode, tmp_path) -> N
 def test_whether_y_is_classes_or_numbers() -> None:
     assert not are_numbers(np.array([0.0, 1.0, np.nan]))
     assert are_numbers(np.array([0.5, np.nan]))
-    assert not are_numbers(np.arange(15))
-    assert are_numbers(np.arange(60))
-    assert not are_numbers(np.arange(60) % 30)
+    assert not are_numbers(np.arange(10))
+    assert are_numbers(np.arange(15))
+    assert not are_numbers(np.arange(30.0) % 15)
+    assert are_numbers(np.arange(60) % 30)
+    assert not are_numbers(np.r_[np.arange(40) % 20, np.full(9, -1)])  # which is not one class more
     assert not are_numbers(pd.Series(["a", None]))
     assert not are_numbers(np.array([[0, 1], [1, 1]]))
     assert are_numbers(np.array([[0.0, 2.0], [1.0, 1.0]]))

@@ -104,11 +104,11 @@ def names_differ(got: tuple[str, ...], expected: tuple[str, ...], frame: str | N
         said += "Feature names seen at fit time, yet now missing:\n" + _lines(missing)
     if not new and not missing:
         said += "Feature names must be in the same order as they were in fit.\n"
-    if new:
+    if new and frame is None:
         said += f"Leave the new ones out, for example with columns={{{new[0]!r}: 'ignore'}}.\n"
     if frame is not None and not missing:
         few = len(expected) <= 8
-        said += "Or: " if new else "Put them into that order: "
+        said += "Leave the new ones out: " if new else "Put them into that order: "
         said += f"{frame} = {frame}[{list(expected) if few else 'list(model.feature_names_in_)'}]\n"
     if frame is not None and missing and gaps:
         said += f"Where their values are not known: {frame}[{missing[0]!r}] = None\n"

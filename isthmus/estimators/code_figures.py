@@ -103,6 +103,14 @@ class Jury:
         labels = int(self.tellable.sum())
         return labels if labels >= FEWEST else 0
 
+    @property
+    def commonest(self) -> float:
+        """The share of these labels that the commonest class of training rows tells alone; NaN where none are told."""
+        if not self.told or self.classes is None:
+            return math.nan
+        class_ = np.bincount(self.classes[self.known]).argmax()
+        return float((self.classes[self.judged][self.tellable] == class_).mean())
+
     def figures(self, x: np.ndarray, codes: np.ndarray, known: np.ndarray | None) -> CodeFigures:
         """Of ``x`` (judged rows, *) and their codes; ``known`` are codes of the known rows, None = there are none."""
         if len(x) < FEWEST:
@@ -131,11 +139,13 @@ class Jury:
                 f"{words}. There are too few labels to judge by: at least {FEWEST} held-out rows need one that a "
                 "training row has, too."
             )
+        if not self.told and self.y is not None and self.classes is None:
+            return f"{words}. The labels are taken for quantities, which are not told: write classes as text."
         if not self.told:
             return f"{words}."
         return (
             f"{words}. {NEIGHBOURS}-NN: the share of {self.told:,} labels that the codes of {len(self.known):,} "
-            "training rows tell."
+            f"training rows tell. The commonest class alone is right of {self.commonest:.3f}."
         )
 
 
@@ -149,4 +159,5 @@ def labels_of(y: Any, rows: int) -> tuple[np.ndarray, np.ndarray | None]:
     given = one_each(y, rows)
     if given.ndim != 1:
         raise InputError(f"y must have one label per row, shape ({rows},); got {given.shape}")
-    return given, None if are_numbers(y) else class_targets(y, rows, None).values
+    # A class too many costs nothing here, whereas persons by number, of which there are many, are worth telling.
+    return given, None if are_numbers(y, most=math.inf) else class_targets(y, rows, None).values

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.checks import counted
+from isthmus.checks import counted, did_you_mean
 from isthmus.data import Scaling, Source, open_source, split
 from isthmus.data.decisions import MODES
 from isthmus.diagnostics.probe import Probe
@@ -24,12 +24,17 @@ from isthmus.estimators.comparison_table import PCA, USUAL, Comparison, Comparis
 from isthmus.estimators.searching import Part, Shares, check_budget
 from isthmus.estimators.settings import held_out_share, seed_of, whole
 from isthmus.pca import principal_components
-from isthmus.recipes import Kind
+from isthmus.recipes import RECIPES, Kind
 from isthmus.records import Batch
 from isthmus.training import Feed
 
+RIVALS = ("pca", *reductions.RIVALS)
+"""What can be asked for that is no kind."""
+
 TIMED_ROWS = 2048
 """Rows encoded at once while the speed is measured."""
+
+NO_PCA = "PCA is not here: it needs a number in every cell, and this table has levels, dates or missing cells."
 
 __all__ = ["Comparison", "ComparisonRow", "compare"]
 
@@ -59,8 +64,8 @@ def compare(
     ----------
     X : data as `Autoencoder.fit` takes it.
     methods : kinds, by name or with their knobs, as `Autoencoder` takes them, and of other ways ``"kernel_pca"``,
-        ``"umap"`` (needs the extra ``isthmus[umap]``) and ``"tsne"``, with their usual settings. ``"pca"`` is always
-        there.
+        ``"umap"`` (needs the extra ``isthmus[umap]``) and ``"tsne"``, with their usual settings. ``"pca"`` is
+        always there, but for mixed tables.
     code_sizes : whole numbers >= 1; None = three sizes up to a quarter of the columns, at most 32.
     y : (n,) labels, None, NaN or -1 where they are not known; quantities only colour pictures. None = no labels.
     random_state : as for `Autoencoder`; it also draws the held-out rows, so that they are the same for all.
@@ -103,6 +108,7 @@ def compare(
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
     if not methods:
         raise InputError("methods must name at least one kind, e.g. methods=('undercomplete',)")
+    check_names(methods)
     columns, mode = knobs.pop("columns", None), knobs.get("scale", "auto")
     seed = seed_of(random_state)
     searches = search_time is not None or search_trials is not None
@@ -110,7 +116,7 @@ def compare(
         check_budget(search_time, search_trials, "search_time", "search_trials")
     source = open_source(X, columns=columns)
     sizes = sizes_for(source.layout.numbers) if code_sizes is None else checked_sizes(code_sizes)
-    others = [method for method in methods if isinstance(method, str) and method in ("pca", *reductions.RIVALS)]
+    others = [method for method in methods if isinstance(method, str) and method in RIVALS]
 
     def model(method: Any, size: int) -> Autoencoder:
         return Autoencoder(method, code_size=size, random_state=seed, max_time=max_time, verbose=verbose, **knobs)
@@ -150,7 +156,15 @@ def compare(
         rows.insert(0, usual_row(models[0]))
     words = f"{counted(len(held_out), 'held-out row')}" if len(held_out) else "the training rows (none were held out)"
     notes = reductions.notes_on(others, sizes, len(train), source.layout.features)
+    notes = (NO_PCA, *notes) if mixed else notes
     return Comparison(tuple(rows), words, f"root mean squared per cell, {unit}", notes, jury)
+
+
+def check_names(methods: Sequence[Any]) -> None:
+    """Refuse a name that is neither a kind's nor another method's."""
+    for method in methods:
+        if isinstance(method, str) and method not in (*RIVALS, *RECIPES):
+            raise InputError(f"methods: no kind is called {method!r}.{did_you_mean(method, (*RIVALS, *RECIPES))}")
 
 
 def named(method: Any) -> str:

@@ -90,7 +90,8 @@ class Comparison:
 
     @property
     def recommended(self) -> ComparisonRow | None:
-        """The row to use: by the labels told, where there are any, else by the neighbours kept.
+        """The row to use: by the labels told, where a code tells them better than their commonest class alone, else by
+        the neighbours kept.
 
         Of those that are as good as the best (see `ALIKE`) one with the fewest numbers per row: PCA, which has no
         knobs, where it is among them, else the best of them. A method that encodes no new rows is never it. None where
@@ -109,13 +110,22 @@ class Comparison:
         """How many labels the codes were to tell."""
         return self.jury.told if self.jury else 0
 
+    @property
+    def by_labels(self) -> bool:
+        """Whether a code tells the labels better than the commonest class alone, by two standard errors."""
+        if self.jury is None or not self.told:
+            return False
+        share = self.jury.commonest
+        best = max((nan_last(row.figures.accuracy) for row in self.rows if row.figures.unseen), default=-math.inf)
+        return best > share + 2 * math.sqrt(share * (1 - share) / self.told)
+
     def worth(self, row: ComparisonRow) -> float:
         """What a recommendation goes by."""
-        return row.figures.accuracy if self.told else row.figures.kept
+        return row.figures.accuracy if self.by_labels else row.figures.kept
 
     def slack(self, best: float) -> float:
         """How much less is as good as the best."""
-        return 2 * math.sqrt(best * (1 - best) / self.told) if self.told else ALIKE
+        return 2 * math.sqrt(best * (1 - best) / self.told) if self.by_labels else ALIKE
 
     def __str__(self) -> str:
         parts = [textwrap.fill(f"Error on {self.judged_on}: {self.unit}.", 79), aligned(self.error_cells())]
@@ -174,14 +184,17 @@ class Comparison:
         row = self.recommended
         if row is None:
             return ""
-        by = "the labels that codes tell" if self.told else "the neighbours kept (mean of trustworthy and continuous)"
-        said = f"Recommended by {by}: {row.said}, {self.worth(row):.3f}"
+        by = "the neighbours kept (mean of trustworthy and continuous)"
+        by = "the labels that codes tell" if self.by_labels else by
+        nothing = "No code tells the labels better than the commonest class alone, by two standard errors. "
+        said = "" if self.by_labels or not self.told else nothing
+        said += f"Recommended by {by}: {row.said}, {self.worth(row):.3f}"
         beside = [one for one in self.rows if one.method == PCA != row.method and one.code_size == row.code_size]
         said += "".join(f"; PCA of the same size {self.worth(one):.3f}" for one in beside)
         best = max((one for one in self.rows if one.figures.unseen), key=lambda one: nan_last(self.worth(one)))
         if best is row:
             return f"{said}."
-        why = "two standard errors" if self.told else f"{ALIKE}"
+        why = "two standard errors" if self.by_labels else f"{ALIKE}"
         least = "fewer numbers" if row.code_size < best.code_size else "fewer knobs"
         return (
             f"{said}. The best, {best.said}, has {self.worth(best):.3f}, which is less than {why} more: {least} are "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import _get_feature_names, check_is_fitted
 
 from isthmus import onnx, storage
+from isthmus.checks import did_you_mean
 from isthmus.composition import Composition
 from isthmus.data import Source, open_source
 from isthmus.data.sources import spread_rows
-from isthmus.errors import InputError
+from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.fitting import build, chosen_code_size, fitting_network
 from isthmus.estimators.importances import importances
@@ -29,6 +31,9 @@ from isthmus.records import Batch, Layout
 if TYPE_CHECKING:
     from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
     from isthmus.estimators.selecting import Selector
+
+TASKS = ("auto", "classes", "numbers")
+"""What labels can be said to be."""
 
 SPREAD_ROWS = 10_000
 """Rows that the mean and the spread of the features are taken from."""
@@ -174,6 +179,7 @@ class FeatureLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         X: Any,
         y: Any,
         *,
+        task: str = "auto",
         mode: str = "auto",
         unlabelled: Any = None,
         class_weight: str | None = "balanced",
@@ -181,7 +187,9 @@ class FeatureLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
+        max_time: float | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ) -> TunedClassifier | TunedRegressor:
         """A classifier, or a regressor, that starts from these features and is taught with labels.
 
@@ -189,19 +197,25 @@ class FeatureLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         ----------
         X : (n, ...) rows like those of the fit.
         y : (n,) classes, or numbers; (n, labels) of 0 and 1, where a row can have several labels; or (n, outputs)
-            numbers. Whole numbers are classes where at most 20 or half as many as there are labels differ. Not known
-            are None and NaN, and -1 among classes: such rows count as unlabelled ones.
-        mode, unlabelled, class_weight, validation_fraction, epochs, batch_size, learning_rate : see `TunedClassifier`.
+            numbers. Not known are None and NaN, and -1 among classes: such rows count as unlabelled ones.
+        task : ``"classes"``, ``"numbers"``, or ``"auto"``: text and truth values are classes, fractions are numbers,
+            and whole numbers are classes where at most 10 differ, or at most 20 of which each comes twice in the mean.
+        mode, unlabelled, class_weight, validation_fraction, epochs, batch_size, learning_rate, max_time, verbose : see
+            `TunedClassifier`.
         random_state : None = that of this estimator.
 
         Returns
         -------
         TunedClassifier or TunedRegressor
-            Fitted.
+            Fitted; its ``mode_`` is the mode that was chosen.
 
         Raises
         ------
         InputError : the labels cannot be used.
+
+        Warns
+        -----
+        DataWarning : whole numbers that could be either; too few labels to choose a mode by.
         """
         from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
         from isthmus.estimators.targets import are_numbers
@@ -213,9 +227,14 @@ class FeatureLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             "epochs": epochs,
             "batch_size": batch_size,
             "learning_rate": learning_rate,
+            "max_time": max_time,
+            "verbose": verbose,
             "random_state": self.random_state if random_state is None else random_state,
         }
-        if are_numbers(y):
+        if task not in TASKS:
+            raise InputError(f"task: there is no {task!r}.{did_you_mean(task, TASKS)}")
+        told = are_numbers(y, "choose with task='{}'") if task == "auto" else task == "numbers"
+        if told:
             return TunedRegressor(self, **knobs).fit(X, y, unlabelled=unlabelled)
         return TunedClassifier(self, class_weight=class_weight, **knobs).fit(X, y, unlabelled=unlabelled)
 
@@ -242,6 +261,7 @@ class FeatureLearner(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             X, argument=argument, columns=model.columns, form=model.form_, estimator_name="FeatureLearner"
         )
         warn_of_names(self, X, source)
+        warn_of_scale(source, model.scaling_)
         return model._source(source)
 
     @property
@@ -292,6 +312,9 @@ WIDE_BATCHES, MANY_ROWS = (64, 128), 1500
 WIDE_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 700, 20, 300
 """Steps for a wide code, unless that makes too few epochs or too many."""
 
+LOOKED_AT = 64
+"""Later pictures whose range is looked at."""
+
 PASSED_ON = ("code_size", "epochs", "batch_size", "learning_rate", "max_time", "device", "verbose")
 """Parameters of the estimator that are its autoencoder's."""
 
@@ -332,6 +355,22 @@ def check_brought(model: Autoencoder, layer: str) -> None:
             "was fitted without"
         )
     check_layer(model.composition_, layer)
+
+
+def warn_of_scale(source: Source, scaling: Any) -> None:
+    """Warn of pictures whose cells all lie within a hundredth of the range of the fit, or reach a hundred times beyond
+    it: those in 0 .. 1 for a fit of 0 .. 255, and the reverse."""
+    if source.layout.columns is not None or source.layout.sequence or len(source.layout.shape) < 2 or not source.rows:
+        return
+    some = source.take(spread_rows(source.rows, LOOKED_AT))
+    largest, fitted = float(np.abs(some).max()), float(np.abs([scaling.low, scaling.high]).max())
+    if np.ptp(some) > 0 and not fitted / 100 < largest < fitted * 100:
+        warnings.warn(
+            f"{source.argument}: its pictures reach from {some.min():.4g} to {some.max():.4g}, those of the fit from "
+            f"{scaling.low.min():.4g} to {scaling.high.max():.4g}. Bring them to the range of the fit",
+            DataWarning,
+            stacklevel=4,
+        )
 
 
 def sketch(model: Autoencoder, source: Source) -> Composition:

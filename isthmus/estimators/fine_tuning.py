@@ -19,7 +19,7 @@ from isthmus.checks import counted, did_you_mean
 from isthmus.data import Source
 from isthmus.errors import DataWarning, InputError
 from isthmus.estimators.features import FeatureLearner
-from isthmus.estimators.modes import MODES, Task
+from isthmus.estimators.modes import FEWEST, MODES, Task
 from isthmus.estimators.settings import number, seed_of, whole
 from isthmus.estimators.targets import Targets, class_targets, number_targets
 from isthmus.estimators.tuning import RATES, answers
@@ -53,7 +53,7 @@ class TunedModel(BaseEstimator):
 
         Warns
         -----
-        DataWarning : so few labels that none can be held out to choose by.
+        DataWarning : so few labels that none, or fewer than 10, can be held out to choose by.
         """
         if not isinstance(self.learner, FeatureLearner):
             raise InputError(f"learner must be a FeatureLearner; got {type(self.learner).__name__}")
@@ -70,6 +70,13 @@ class TunedModel(BaseEstimator):
             warnings.warn(
                 f"y: of {counted(len(rows), 'labelled row')} none can be held out, so nothing tells how good the model "
                 "is, or which mode is best. Label at least two rows of each class",
+                DataWarning,
+                stacklevel=3,
+            )
+        elif len(modes) > 1 and choice.held_out < FEWEST:
+            warnings.warn(
+                f"y: of {counted(len(rows), 'labelled row')} {choice.held_out} can be held out, too few to tell which "
+                f"mode is best: the simplest, {choice.mode!r}, is taken. Label more rows, or choose with mode=",
                 DataWarning,
                 stacklevel=3,
             )
@@ -109,6 +116,8 @@ class TunedModel(BaseEstimator):
             max(steps, STEPS) if self.epochs is None else steps,
             {mode: usual if rate is None else rate for mode, usual in RATES.items()},
             seed_of(self.random_state),
+            math.inf if self.max_time is None else number("max_time", self.max_time, 0, open_low=True),
+            self.verbose,
         )
 
     def _others(
@@ -187,20 +196,25 @@ class TunedClassifier(ClassifierMixin, TunedModel):
         such features; ``"full"``, a linear head, and the encoder goes on learning with it, at a smaller rate, from
         rows varied and corrupted as they were when it was fitted; ``"semi_supervised"``, the same, and beside it
         unlabelled rows: what is said of a row for sure must be said of it under noise too; ``"auto"``, the one with the
-        best held-out score, where equally good ones count by simplicity.
+        best held-out score, where equally good ones count by simplicity; the probe where fewer than 10 labels can be
+        held out.
     class_weight : ``"balanced"``, every class counts alike, each row as n / (classes * rows of its class); None, every
         row counts alike.
     validation_fraction : the share of the labels that is held out to choose strengths, steps and the mode, in
         (0, 0.9]; None = each label is held out once where there are fewer than 1,000, else a fifth are. In any case
         the model is then taught with all labels, for as many steps as were best.
     epochs, batch_size, learning_rate : of the training of heads and encoders; None = chosen from the number of labels.
+    max_time : seconds for teaching and judging, but for linear heads; None = no limit. Modes whose turn does not come
+        are not tried.
     random_state : int, NumPy generator or None.
+    verbose : 0 = silent; 1 = tell how the modes do.
 
     Attributes
     ----------
     classes_ : (classes,) the classes, sorted; with several labels at once their numbers.
-    mode_ : what was chosen.
-    scores_ : dict, the held-out score of every mode that was tried: the weighted share of right answers, in [0, 1]. The
+    mode_ : the mode that was chosen, such as ``"probe"``.
+    scores_ : dict, the held-out score of every mode that was tried: the share of right answers, in [0, 1], in which
+        with ``class_weight="balanced"`` every class counts alike (balanced accuracy); in `score` every row does. The
         best one is a little too good, as it was chosen by it.
 
     Notes
@@ -235,7 +249,9 @@ class TunedClassifier(ClassifierMixin, TunedModel):
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
+        max_time: float | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ) -> None:
         self.learner = learner
         self.mode = mode
@@ -244,7 +260,9 @@ class TunedClassifier(ClassifierMixin, TunedModel):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.max_time = max_time
         self.random_state = random_state
+        self.verbose = verbose
 
     def _targets(self, y: Any, rows: int) -> Targets:
         return class_targets(y, rows, self.class_weight)
@@ -279,11 +297,12 @@ class TunedRegressor(RegressorMixin, TunedModel):
 
     Parameters
     ----------
-    learner, mode, validation_fraction, epochs, batch_size, learning_rate, random_state : as for `TunedClassifier`.
+    learner, mode, validation_fraction, epochs, batch_size, learning_rate, max_time, random_state, verbose : as for
+        `TunedClassifier`.
 
     Attributes
     ----------
-    mode_ : what was chosen.
+    mode_ : the mode that was chosen, such as ``"probe"``.
     scores_ : dict, the held-out score of every mode that was tried: the share of the variance that is explained.
 
     Examples
@@ -307,7 +326,9 @@ class TunedRegressor(RegressorMixin, TunedModel):
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
+        max_time: float | None = None,
         random_state: Any = None,
+        verbose: int = 0,
     ) -> None:
         self.learner = learner
         self.mode = mode
@@ -315,7 +336,9 @@ class TunedRegressor(RegressorMixin, TunedModel):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.max_time = max_time
         self.random_state = random_state
+        self.verbose = verbose
 
     def _targets(self, y: Any, rows: int) -> Targets:
         return number_targets(y, rows)

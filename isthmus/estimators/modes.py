@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +30,12 @@ SHARE = 0.2
 LONGER = {"semi_supervised": 3}
 """How many times as many steps a mode takes: there is more to learn from."""
 
+FEWEST = 10
+"""Labels that must be held out for a mode to be chosen by them."""
+
+JUDGING = 2 / 3
+"""Of a limited time, the share in which modes are judged; what is left is for the one that is chosen."""
+
 LOOKS = 10
 """How often a head is judged while it is taught."""
 
@@ -35,11 +44,13 @@ Split = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen: the network taught with all labels, its mode, and the held-out score of every mode tried."""
+    """What was chosen: the network taught with all labels, its mode, the held-out score of every mode tried, and how
+    many labels these are of."""
 
     network: Tuned
     mode: str
     scores: dict[str, float] = field(default_factory=dict)
+    held_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,8 @@ class Task:
     others, other_rows : unlabelled rows.
     share : of the labels to hold out, once; None = chosen from their number.
     batch_size, steps, rates, seed : of the training; rates by mode.
+    max_time : seconds for all of it, but for linear heads; a mode whose turn never comes is not judged.
+    verbose : 1 = tell on standard error which mode is judged, and how well it did.
     """
 
     model: Any
@@ -69,23 +82,38 @@ class Task:
     steps: int
     rates: dict[str, float]
     seed: int
+    max_time: float = math.inf
+    verbose: int = 0
 
     def chosen(self, modes: tuple[str, ...]) -> Choice:
-        """The best of some modes, taught with all labels."""
+        """The best of some modes, taught with all labels; the simplest, where few labels tell which is best."""
+        began = time.monotonic()
         splits = splits_of(self.targets, self.share, self.seed)
+        held_out = sum(len(held) for _, held in splits)
+        modes = modes if held_out >= FEWEST else modes[:1]
         x = self.features()
         strength, probed = self.judged_probe(x, splits)
         scores, steps = {"probe": probed} if "probe" in modes else {}, {"probe": 0}
-        for mode in modes:
-            if mode != "probe":
-                scores[mode], steps[mode] = self.judged(mode, x, splits, strength)
+        ends = began + JUDGING * self.max_time
+        for place, mode in enumerate(modes):
+            if mode != "probe" and (not scores or time.monotonic() < ends):
+                self.say(f"{mode} is judged by {held_out:,} held-out labels")
+                left = ends - time.monotonic()
+                scores[mode], steps[mode] = self.judged(mode, x, splits, strength, left / (len(modes) - place))
+            if not math.isnan(scores.get(mode, math.nan)):
+                self.say(f"{mode}: {scores[mode]:.3f}")
         # Without labels to judge by, no figure is a number, and the simplest is taken.
-        best = max(modes, key=lambda mode: (scores[mode] if splits else 0.0, -MODES.index(mode)))
+        best = max(scores, key=lambda mode: (scores[mode] if splits else 0.0, -MODES.index(mode)))
         every = np.arange(len(self.rows))
         network = self.start(best, x, every, strength)
         if best != "probe":
-            network = self.course(best, x, every, steps[best]).run(network)
-        return Choice(network, best, scores)
+            self.say(f"{best} is taught with all {len(every):,} labels")
+            network = self.course(best, x, every, steps[best]).run(network, until=began + self.max_time)
+        return Choice(network, best, scores, held_out)
+
+    def say(self, words: str) -> None:
+        if self.verbose:
+            print(f"fine_tune: {words}", file=sys.stderr, flush=True)
 
     def features(self) -> np.ndarray:
         """(labelled rows, width) float32, standardised, their squared length 1 in the mean."""
@@ -109,13 +137,17 @@ class Task:
         best = max(found, key=lambda strength: (found[strength], -strength))
         return best, found[best]
 
-    def judged(self, mode: str, x: np.ndarray, splits: list[Split], strength: float) -> tuple[float, int]:
-        """The best held-out score of a mode, and after how many steps."""
-        steps = self.steps * LONGER.get(mode, 1)
+    def judged(
+        self, mode: str, x: np.ndarray, splits: list[Split], strength: float, seconds: float
+    ) -> tuple[float, int]:
+        """The best held-out score of a mode, and after how many steps, of those that ``seconds`` are enough for."""
+        began, steps = time.monotonic(), self.steps * LONGER.get(mode, 1)
         if not splits:
             return float("nan"), steps // 2
         looks: list[list[np.ndarray]] = []
-        for train, held in splits:
+        for part, (train, held) in enumerate(splits):
+            now = time.monotonic()
+            until = now + (began + seconds - now) / (len(splits) - part)
             seen: list[np.ndarray] = []
 
             def look(network: Tuned, held: np.ndarray = held, seen: list[np.ndarray] = seen) -> None:
@@ -125,9 +157,10 @@ class Task:
                 else:
                     seen.append(self.answered(network, self.rows[held]))
 
-            self.course(mode, x, train, steps).run(self.start(mode, x, train, strength), LOOKS, look)
+            self.course(mode, x, train, steps).run(self.start(mode, x, train, strength), LOOKS, look, until)
             looks.append(seen)
-        scores = [self.score(list(out), splits) for out in zip(*looks, strict=True)]
+        # Parts that ran out of time were looked at less often.
+        scores = [self.score(list(out), splits) for out in zip(*looks, strict=False)]
         best = int(np.argmax(scores))
         return scores[best], round(steps * best / LOOKS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import time
@@ -64,7 +65,8 @@ class Selector(SelectorMixin, BaseEstimator):
     columns_ : (k,) int64, the positions of the selected columns, rising.
     names_ : (k,) their names; x0, x1 .. where they have none.
     importances_ : (k,) how much the error of what is rebuilt rises when a column is shuffled, in order of
-        ``columns_``: the mean over cells of scaled squared errors.
+        ``columns_``: the mean over cells of scaled squared errors. A column that tells nothing is worth about 0, and
+        may by chance be worth less.
     order_ : (k,) the selected columns' positions, the most important first.
     autoencoder_ : the fitted `Autoencoder` that rebuilds all columns from the selected ones.
     errors_ : the held-out error of each choice that was made, by its name.
@@ -148,14 +150,16 @@ class Selector(SelectorMixin, BaseEstimator):
     def _candidates(self, source: Source, k: int, seed: int) -> list[Candidate]:
         """The choices, each with a decoder of its own."""
         began, most = time.monotonic(), math.inf if self.max_time is None else self.max_time
-        chosen = {"all": np.arange(k)} if k == source.layout.features else self._chosen(source, k, seed, most)
+        quiet = copy.copy(source)
+        quiet.derived = True  # of constant columns, say, one fit of all warns: the first of a decoder
+        chosen = {"all": np.arange(k)} if k == source.layout.features else self._chosen(quiet, k, seed, most)
         made: list[Candidate] = []
         for name, columns in chosen.items():
             if made and np.array_equal(made[0].columns, columns):
                 made.append(Candidate(name, columns, made[0].autoencoder, made[0].error))
                 continue
             left = max((most - (time.monotonic() - began)) / (len(chosen) - len(made)), 1e-3)
-            model = self._model(Picked(tuple(columns.tolist())), k, seed, left).fit(source)
+            model = self._model(Picked(tuple(columns.tolist())), k, seed, left).fit(quiet if made else source)
             made.append(Candidate(name, columns, model, error_of(model)))
         return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,10 +15,11 @@ from isthmus.checks import counted
 from isthmus.data.arrays import short
 from isthmus.data.classes import UNKNOWN, known_values, numbered
 from isthmus.data.given import checked, is_missing
-from isthmus.errors import InputError
+from isthmus.errors import DataWarning, InputError
 
-MOST_CLASSES = 20
-"""Whole numbers of which more differ are quantities, unless each comes twice and more in the mean."""
+FEW_CLASSES, MOST_CLASSES = 10, 20
+"""Whole numbers of which no more differ are classes; those of which more than the second number do are quantities.
+Between the two they are classes where each comes twice and more in the mean."""
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,15 @@ def number_targets(y: Any, rows: int) -> Targets:
             f"y must hold numbers, (n,) or (n, outputs), at least two of them known for each output; got {y.shape}, of "
             f"which {int(known.any(1).sum()):,} rows are known"
         )
+    # Squares of numbers beyond 1e154, or below its inverse, leave float64; a power of two moves no digit.
+    size = np.ldexp(1.0, np.frexp(np.nanmax(np.abs(values), axis=0))[1] - 1)
+    values = values / size
     centre, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
+    varies = spread > 0
+    values = (values - centre) / np.where(varies, spread, 1.0)
+    spread = np.where(varies, spread * size, 1.0)
     weight = known.astype(np.float64)
-    return Targets("numbers", (values - centre) / spread, weight, np.zeros(0), centre, spread, y.ndim == 1)
+    return Targets("numbers", values, weight, np.zeros(0), centre * size, spread, y.ndim == 1)
 
 
 def one_each(y: Any, rows: int) -> np.ndarray:
@@ -177,11 +184,18 @@ def as_floats(y: np.ndarray) -> np.ndarray:
         raise InputError("y: with several columns, or as numbers to tell, it must hold numbers or NaN") from error
 
 
-def are_numbers(y: Any) -> bool:
-    """Whether y holds numbers to tell rather than classes: fractions, or many different whole numbers; with a column
-    per output, anything but labels of 0 and 1.
+def are_numbers(y: Any, otherwise: str | None = None, most: float = MOST_CLASSES) -> bool:
+    """Whether y holds numbers to tell rather than classes: fractions, or whole numbers of which many differ (see
+    `FEW_CLASSES`; -1 is not counted); with a column per output, anything but labels of 0 and 1.
 
-    >>> are_numbers([0.5, 1.2]), are_numbers([0, 1, 1]), are_numbers(["a", "b"]), are_numbers(np.arange(50))
+    Parameters
+    ----------
+    y : labels as users write them.
+    otherwise : how to have it otherwise, in words with a place for ``"numbers"`` or ``"classes"``: a `DataWarning` then
+        says so where it is in doubt. None = silent.
+    most : different whole numbers that can be classes, where each comes twice and more in the mean.
+
+    >>> are_numbers([0.5, 1.2]), are_numbers([0, 1, 1]), are_numbers(["a", "b"]), are_numbers(np.arange(50) % 25)
     (True, False, False, True)
     """
     values = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
@@ -193,5 +207,21 @@ def are_numbers(y: Any) -> bool:
     known = values[values == values]
     if values.ndim == 2 and values.shape[1] > 1:
         return not np.isin(known, (UNKNOWN, 0, 1)).all()  # a -1 is refused where labels are read: here it says nothing
-    different = len(np.unique(known))
-    return bool((known != np.round(known)).any()) or different > max(MOST_CLASSES, len(known) / 2)
+    if (known != np.round(known)).any():
+        return True
+    known = known[known != UNKNOWN]
+    found = np.unique(known)
+    numbers = len(found) > (most if len(known) >= 2 * len(found) else FEW_CLASSES)
+    if otherwise is not None and len(found) > FEW_CLASSES and (not numbers or are_counted_on(found, len(known))):
+        told, other = ("numbers", "classes") if numbers else ("classes", "numbers")
+        warnings.warn(
+            f"y: {len(found):,} different whole numbers are taken for {told}; {otherwise.format(other)}",
+            DataWarning,
+            stacklevel=3,
+        )
+    return numbers
+
+
+def are_counted_on(found: np.ndarray, rows: int) -> bool:
+    """Whether different whole numbers look like numbers of classes: none is left out, and each comes often."""
+    return found[0] in (0, 1) and int(found[-1]) - int(found[0]) < len(found) <= rows / 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -109,10 +111,17 @@ class Course:
     rate: float
     seed: int
 
-    def run(self, network: Tuned, looks: int = 0, look: Callable[[Tuned], None] | None = None) -> Tuned:
+    def run(
+        self,
+        network: Tuned,
+        looks: int = 0,
+        look: Callable[[Tuned], None] | None = None,
+        until: float = math.inf,
+    ) -> Tuned:
         """Teach ``network`` (in place); what is returned has the running mean of its weights.
 
-        ``look`` is shown that mean before the first step, and then ``looks`` times at equal distances.
+        ``look`` is shown that mean before the first step, and then ``looks`` times at equal distances. No step begins
+        after ``until``, a reading of `time.monotonic`.
         """
         mean = copy.deepcopy(network)
         if look is not None:
@@ -130,6 +139,8 @@ class Course:
         batches, others = self.batches(self.rows, self.batch_size, 0), self.unlabelled()
         every = [max(1, round(self.steps * (i + 1) / looks)) for i in range(looks)]
         for step in range(1, self.steps + 1):
+            if time.monotonic() > until:
+                break
             cost = self.cost(network, mean, next(batches), others, Pass(generator, training=True), step)
             optimiser.zero_grad()
             cost.backward()
