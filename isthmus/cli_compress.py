@@ -42,6 +42,14 @@ Relative = Annotated[
     bool, typer.Option("--relative", help="--max-error is a part of the range of the data, or of the column.")
 ]
 
+Quality = Annotated[
+    int | None, typer.Option("--quality", help="0 to 50 of lossy pictures; seven more halve the error. Default: 25.")
+]
+Bits = Annotated[float | None, typer.Option("--bits", help="Bits of a lossy picture's pixel, at most.")]
+Psnr = Annotated[
+    float | None, typer.Option("--psnr", help="Peak signal-to-noise ratio of lossy pictures in dB, at least.")
+]
+
 
 @compress.command("fit")
 def fit(
@@ -52,6 +60,10 @@ def fit(
     kind: Annotated[
         str, typer.Option("--data", help="What the data are: auto, images, table, series or array.")
     ] = "auto",
+    lossy: Annotated[
+        bool,
+        typer.Option("--lossy", help="Pictures of 8 bits, of any sizes, lose what is seen least; pack says how much."),
+    ] = False,
     hidden: Annotated[
         str | None,
         typer.Option(metavar="WIDTHS", help="Hidden units of the network, such as 64,64.", rich_help_panel=TRAINING),
@@ -71,12 +83,14 @@ def fit(
     isthmus compress fit photos/ -o model.safetensors
     isthmus compress fit people.csv -o model.safetensors
     isthmus compress fit field.npy -o model.safetensors --max-error 0.001
+    isthmus compress fit photos/ -o model.safetensors --lossy
     """
     check_output("-o", output, (".safetensors",), data)
     settings = {
         "data": kind,
         "max_error": bounds(max_error),
         "relative": relative,
+        "lossy": lossy,
         "hidden": widths(hidden),
         "epochs": epochs,
         "max_time": max_time,
@@ -97,6 +111,9 @@ def pack(
     ],
     max_error: MaxError = None,
     relative: Relative = False,
+    quality: Quality = None,
+    bits: Bits = None,
+    psnr: Psnr = None,
     include_model: Annotated[
         bool, typer.Option("--include-model", help="The file holds the model, too, and is unpacked without it.")
     ] = False,
@@ -108,11 +125,13 @@ def pack(
     isthmus compress pack model.safetensors photos/ -o photos.isz
     isthmus compress pack model.safetensors data.npy -o data.isz
     isthmus compress pack model.safetensors data.npy -o data.isz --include-model
+    isthmus compress pack model.safetensors photos/ -o photos.isz --psnr 34
     """
     check_output("-o", output, (".isz",), data, model)
     from isthmus import commands_compress
 
-    commands_compress.pack(model, data, output, bounds(max_error), relative, include_model, quiet)
+    loss = {"max_error": bounds(max_error), "relative": relative, "quality": quality, "bits": bits, "psnr": psnr}
+    commands_compress.pack(model, data, output, loss, include_model, quiet)
 
 
 @compress.command("unpack")
@@ -158,7 +177,8 @@ def unpack(
 
 @compress.command("judge")
 def judge(model: ModelFile, data: Data) -> None:
-    """How small and how fast, beside lzma, bz2 and zlib, and PNG and WebP or Parquet with zstd.
+    """How small and how fast, beside lzma, bz2 and zlib, and PNG and WebP or Parquet with zstd; of lossy
+    pictures beside JPEG, WebP and AVIF.
 
     \b
     isthmus compress judge model.safetensors new.csv

@@ -24,6 +24,8 @@ def by_option(data: str) -> Iterator[None]:
         yield
     except InputError as error:
         sentence = re.sub(r"\bmax_error\b", "--max-error", str(error))
+        sentence = re.sub(r"\blossy=True", "--lossy", sentence)
+        sentence = re.sub(r"^(quality|bits|psnr|lossy)\b", r"--\1", sentence)
         sentence = re.sub(r"^rows must", "--rows must", sentence)
         sentence = re.sub(r"^(hidden|epochs|max_time|data)\b", lambda m: f"--{m[1].replace('_', '-')}", sentence)
         sentence = sentence.replace("relative=True", "--relative").replace("block_rows", "--block-rows")
@@ -54,13 +56,11 @@ def fit(data: str, output: str, settings: dict[str, Any], quiet: bool) -> None:
     )
 
 
-def pack(
-    model_path: str, data: str, output: str, max_error: Any, relative: bool, include_model: bool, quiet: bool
-) -> None:
+def pack(model_path: str, data: str, output: str, loss: dict[str, Any], include_model: bool, quiet: bool) -> None:
     """Write the small file, and say how small."""
     compressor, existed, start = compressor_at(model_path), Path(output).exists(), time.perf_counter()
     with by_option(data):
-        compressor.pack(data, output, max_error=max_error, relative=relative, include_model=include_model)
+        compressor.pack(data, output, **loss, include_model=include_model)
     if quiet:
         return
     seconds, inside = time.perf_counter() - start, " the model included," if include_model else ""

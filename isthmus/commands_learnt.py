@@ -112,6 +112,8 @@ def say_compressor(compressor: Compressor) -> None:
 
 def losses(form: Any) -> str:
     """What may change, in words."""
+    if form.kind == "pictures":
+        return f"what is seen least; as much as quality, bits or psnr ask, {form.quality} being the usual quality"
     if form.kind == "table":
         bounds = {str(column.name): column.numbers for column in form.columns if column.numbers is not None}
         lossy = [f"{short(name)} up to {one.max_error:g}" for name, one in bounds.items() if not one.exact]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +11,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import storage
-from isthmus.coding.container import Block, BlockWriter, written
+from isthmus.coding.container import BlockWriter, written
 from isthmus.coding.entropy import library
-from isthmus.errors import DataWarning, InputError
-from isthmus.estimators.compressor_blocks import bits_of, coded, elements, for_model, usual_rows
-from isthmus.estimators.compressor_data import Bounds
+from isthmus.estimators.compressor_blocks import bits_of, elements, for_model, usual_rows
 from isthmus.estimators.compressor_forms import Form, checked_settings, held_apart, in_words, learnt_form
+from isthmus.estimators.compressor_lossy import Target, fit_pictures, opened_pictures
 from isthmus.estimators.compressor_models import digest_of, fitted_model
+from isthmus.estimators.compressor_packing import Loss, add_blocks, begun
+from isthmus.estimators.compressor_pictures import PictureForm
 from isthmus.estimators.compressor_reading import Packed
 from isthmus.estimators.compressor_stream import Rows, opened_rows
 from isthmus.estimators.compressor_written import writer_of
@@ -26,12 +26,7 @@ from isthmus.estimators.settings import seed_of
 
 if TYPE_CHECKING:
     from isthmus.estimators.compressor_judging import Judged
-
-WORSE = 1.25
-"""So many times the bits of the fit are unlike data."""
-
-SLACK = 2048.0
-"""Bits that a block may take beside."""
+    from isthmus.estimators.compressor_judging_pictures import JudgedPictures
 
 
 class Compressor(BaseEstimator):
@@ -51,9 +46,11 @@ class Compressor(BaseEstimator):
         column (of series: its number), the others exact. Truth values, dates and texts are always exact.
     relative : ``False``, the bound is in the data's units; True or ``"range"``, it is a part of the range of the fit's
         elements, or of each column's; ``"value"``, a part of each value.
+    lossy : True = pictures of 8 bits, grey or of 3 colours and of any size, lose what is seen least; how much, is said
+        when they are packed.
     hidden : units of the network's hidden layers, such as (32, 32); of tables, how many are tried. None = as usual.
     epochs : passes over the data; None = as the data need.
-    max_time : seconds that fitting may take; None = two minutes for what is no table.
+    max_time : seconds that fitting may take; None = two minutes for what is no table, ten for lossy pictures.
     block_rows : rows that are coded together, and can be decoded alone. None = about two million elements, or 65,536
         rows of a table.
     random_state : int, NumPy generator or None.
@@ -88,6 +85,7 @@ class Compressor(BaseEstimator):
         *,
         max_error: Any = None,
         relative: Any = False,
+        lossy: bool = False,
         hidden: Any = None,
         epochs: float | None = None,
         max_time: float | None = None,
@@ -98,6 +96,7 @@ class Compressor(BaseEstimator):
         self.data = data
         self.max_error = max_error
         self.relative = relative
+        self.lossy = lossy
         self.hidden = hidden
         self.epochs = epochs
         self.max_time = max_time
@@ -113,7 +112,8 @@ class Compressor(BaseEstimator):
         Parameters
         ----------
         X : an array of numbers of up to 64 bits, a pandas frame, or the path of a .npy, .csv, .parquet or other file or
-            of a folder of pictures. Of large data, stretches all over them are learnt from.
+            of a folder of pictures; where ``lossy=True`` also a list of pictures of any sizes. Of large data, stretches
+            all over them are learnt from.
         y : ignored.
 
         Returns
@@ -126,6 +126,11 @@ class Compressor(BaseEstimator):
         """
         library()
         bounds = checked_settings(self.get_params())
+        self.said_: tuple[str, ...]
+        if self.lossy:
+            fit_pictures(self, X)
+            self._say("; ".join(self.said_))
+            return self
         sample = opened_rows(X).sample()
         form = learnt_form(sample, self.data, bounds)
         usual_rows(form, self.block_rows)
@@ -143,7 +148,10 @@ class Compressor(BaseEstimator):
 
     # ------------------------------------------------------------------ packing
 
-    def compress(self, X: Any, *, max_error: Any = None, relative: Any = False, include_model: bool = False) -> bytes:
+    def compress(
+        self, X: Any, *, max_error: Any = None, relative: Any = False, quality: int | None = None,
+        bits: float | None = None, psnr: float | None = None, include_model: bool = False,
+    ) -> bytes:  # fmt: skip
         """The data in few bytes.
 
         Parameters
@@ -151,6 +159,9 @@ class Compressor(BaseEstimator):
         X : as in the fit, of the same dtypes, columns and shape of a row; any number of rows, none included.
         max_error, relative : a bound for these data other than that of the fit; ranges are then those of ``X``. The
             model was learnt with that of the fit, and foretells best with that.
+        quality, bits, psnr : one of them, where ``lossy=True``: 0..50, seven more halve the error; or the bits of a
+            pixel, at most, without the head of the file; or the peak signal-to-noise ratio in dB, at least. It is one
+            quality for all pictures of a file, so that bits are met to about a tenth. None = the quality 25.
         include_model : the bytes hold the model as well, and any `Compressor` can decompress them.
 
         Returns
@@ -167,16 +178,16 @@ class Compressor(BaseEstimator):
         """
         check_is_fitted(self, "model_")
         file = io.BytesIO()
-        rows = opened_rows(X)
-        about, form = self._begun(rows, max_error, relative, include_model)
+        rows = self._opened(X)
+        about, form = begun(self, rows, Loss(max_error, relative, Target(quality, bits, psnr)), include_model)
         writer = BlockWriter(file, about)
-        self._add(writer, rows, form, include_model)
+        add_blocks(self, writer, rows, form, include_model)
         writer.end()
         return file.getvalue()
 
     def pack(
         self, X: Any, path: str | os.PathLike[str], *, max_error: Any = None, relative: Any = False,
-        include_model: bool = False,
+        quality: int | None = None, bits: float | None = None, psnr: float | None = None, include_model: bool = False,
     ) -> Path:  # fmt: skip
         """Write the data as an .isz file, block by block: files may be larger than memory.
 
@@ -185,13 +196,13 @@ class Compressor(BaseEstimator):
         X : data as for `compress`, or the path of a .npy, .csv, .tsv or .parquet file, which is read block by block, or
             of another file or a folder of pictures, which is read whole.
         path : the file to write; it is there whole at the end, or not at all.
-        max_error, relative, include_model : as for `compress`.
+        max_error, relative, quality, bits, psnr, include_model : as for `compress`.
         """
         check_is_fitted(self, "model_")
-        rows = opened_rows(X)
-        about, form = self._begun(rows, max_error, relative, include_model)
+        rows = self._opened(X)
+        about, form = begun(self, rows, Loss(max_error, relative, Target(quality, bits, psnr)), include_model)
         with written(path, about) as writer:
-            self._add(writer, rows, form, include_model)
+            add_blocks(self, writer, rows, form, include_model)
         return Path(path)
 
     # ------------------------------------------------------------------ unpacking
@@ -230,7 +241,7 @@ class Compressor(BaseEstimator):
 
     # ------------------------------------------------------------------ judging
 
-    def judge(self, X: Any) -> Judged:
+    def judge(self, X: Any) -> Judged | JudgedPictures:
         """How small and how fast, beside the coders that everyone has.
 
         Parameters
@@ -241,11 +252,16 @@ class Compressor(BaseEstimator):
         -------
         Judged
             A row for this model and each rival: lzma, bz2 and zlib; of pictures PNG and lossless WebP; of tables
-            Parquet with zstd. With bytes, seconds of both ways, and the largest error.
+            Parquet with zstd. With bytes, seconds of both ways, and the largest error. Where ``lossy=True``, this
+            model at three qualities, and JPEG, WebP and AVIF at no more bytes, with their PSNR.
         """
+        check_is_fitted(self, "model_")
+        if isinstance(self.form_, PictureForm):
+            from isthmus.estimators.compressor_judging_pictures import judged_pictures
+
+            return judged_pictures(self, X)
         from isthmus.estimators.compressor_judging import judged
 
-        check_is_fitted(self, "model_")
         return judged(self, X)
 
     # ------------------------------------------------------------------ files
@@ -260,42 +276,8 @@ class Compressor(BaseEstimator):
 
     # ------------------------------------------------------------------ within
 
-    def _begun(self, rows: Rows, max_error: Any, relative: Any, include_model: bool) -> tuple[dict[str, Any], Form]:
-        """The header of a packed file, and the form of its data."""
-        form = self.form_.matched(rows.head(self.form_))
-        if max_error is not None or relative:
-            form = form.bounded(rows.sample(), Bounds(max_error, relative))
-        about = {
-            "model": self.digest_,
-            "included": bool(include_model),
-            "block_rows": usual_rows(form, self.block_rows),
-            "changes": form.changes(self.form_),  # type: ignore[arg-type]
-        }
-        return about, form
-
-    def _add(self, writer: BlockWriter, rows: Rows, form: Form, include_model: bool) -> None:
-        """Write all blocks, and tell of data unlike those of the fit."""
-        if include_model:
-            from isthmus.estimators.compressor_files import in_one_piece
-
-            writer.add(Block(in_one_piece(self), 0))
-        step = usual_rows(form, self.block_rows)
-        bits = allowed = size = 0.0
-        for block in rows.blocks(step, form):
-            if form.matched(block) != form:
-                raise InputError("X: the categories of its columns differ from part to part; read it as one frame")
-            done = coded(form, self.model_, block)
-            writer.add(done)
-            here = elements(form, len(block))
-            bits, size = bits + 8.0 * len(done.payload), size + here
-            allowed += WORSE * self.bits_per_element_ * here + SLACK
-        if bits > allowed:
-            warnings.warn(
-                f"X is unlike the data of the fit: it took {bits / size:.2f} bits an element, and those of the fit "
-                f"{self.bits_per_element_:.2f}. Nothing is lost by that; fit again with such data for smaller files",
-                DataWarning,
-                stacklevel=3,
-            )
+    def _opened(self, X: Any) -> Rows:
+        return opened_pictures(X) if isinstance(self.form_, PictureForm) else opened_rows(X)
 
     def _say(self, sentence: str) -> None:
         if self.verbose:

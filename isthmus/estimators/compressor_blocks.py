@@ -11,10 +11,12 @@ from isthmus.coding.columns import ColumnsModel
 from isthmus.coding.container import Block
 from isthmus.coding.entropy import Reader, Tally, Writer
 from isthmus.coding.grid import GridModel
+from isthmus.coding.lossy import LossyModel
 from isthmus.errors import FileFormatError, InputError
 from isthmus.estimators.compressor_arrays import ArrayForm
 from isthmus.estimators.compressor_forms import Form
 from isthmus.estimators.compressor_levels import first_part, length_of
+from isthmus.estimators.compressor_pictures import PictureForm, coded_pictures, decoded_pictures
 from isthmus.estimators.compressor_tables import TableForm
 
 ELEMENTS = 2**21
@@ -26,7 +28,7 @@ TABLE_ROWS = 2**16
 MOST_ELEMENTS = 2**28
 """Of a block, so that no file makes a reader take more memory than such a block needs."""
 
-Model = GridModel | ColumnsModel
+Model = GridModel | ColumnsModel | LossyModel
 
 
 def usual_rows(form: Form, block_rows: int | None) -> int:
@@ -56,8 +58,13 @@ def for_model(form: Form, ints: Any) -> np.ndarray:
 def coded(form: Form, model: Model, rows: Any) -> Block:
     """Rows of the data as a block.
 
-    Its check is of the whole numbers and what is beside them, from which the rows are made again.
+    Its check is of the whole numbers and what is beside them, from which the rows are made again; of pictures with
+    loss, of those that come back.
     """
+    if isinstance(form, PictureForm):
+        assert isinstance(model, LossyModel)
+        return coded_pictures(form, model, rows)
+    assert not isinstance(model, LossyModel)
     ints, beside = form.forward(rows)
     given = for_model(form, ints)
     payload = b""
@@ -78,6 +85,9 @@ def decoded(form: Form, model: Model, block: Block) -> Any:
     if elements(form, block.rows) > MOST_ELEMENTS:
         raise FileFormatError(f"a block claims {block.rows:,} rows, more than there can be")
     try:
+        if isinstance(form, PictureForm):
+            assert isinstance(model, LossyModel)
+            return decoded_pictures(form, model, block)
         beside, start = first_part(block.payload, 0)
         given = _read(form, model, block.payload[start:], block.rows)
         if check_of(given, beside) != block.check:
@@ -91,7 +101,7 @@ def decoded(form: Form, model: Model, block: Block) -> Any:
         raise FileFormatError(f"a block cannot be decoded: {error}") from error
 
 
-def _read(form: Form, model: Model, payload: bytes, rows: int) -> np.ndarray:
+def _read(form: ArrayForm | TableForm, model: Model, payload: bytes, rows: int) -> np.ndarray:
     """The whole numbers as `for_model` gave them."""
     if isinstance(form, TableForm):
         shape: tuple[int, ...] = (rows, sum(form.widths)) if sum(form.widths) else (0, 0)
@@ -112,8 +122,9 @@ def check_of(given: np.ndarray, beside: bytes) -> int:
     return zlib.crc32(beside, zlib.crc32(np.ascontiguousarray(given, dtype="<i8").tobytes()))
 
 
-def bits_of(form: Form, model: Model, rows: Any) -> float:
+def bits_of(form: ArrayForm | TableForm, model: Model, rows: Any) -> float:
     """What rows take, in bits, without coding them."""
+    assert not isinstance(model, LossyModel)
     ints, beside = form.forward(rows)
     given, tally = for_model(form, ints), Tally()
     if given.size:

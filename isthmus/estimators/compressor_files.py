@@ -10,11 +10,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from isthmus.coding.lossy import LossyModel
 from isthmus.data.packing import pack_text, unpack_text
 from isthmus.errors import FileFormatError, InputError
 from isthmus.estimators.compressor import Compressor
 from isthmus.estimators.compressor_arrays import ArrayForm
 from isthmus.estimators.compressor_models import digest_of, model_of
+from isthmus.estimators.compressor_pictures import PictureForm
 from isthmus.estimators.compressor_tables import TableForm
 from isthmus.records import from_json, to_json
 
@@ -51,12 +53,16 @@ def restored(spec: dict[str, Any], tensors: dict[str, Any], composition: Any = N
         if spec["form"]["kind"] == "table":
             texts = unpack_text(arrays["texts.letters"], arrays["texts.offsets"])
             model.form_ = TableForm.from_spec(spec["form"], list(texts))
+        elif spec["form"]["kind"] == PictureForm.kind:
+            model.form_ = PictureForm.from_spec(spec["form"])
         else:
             model.form_ = ArrayForm.from_spec(spec["form"])
     except (InputError, IndexError, ValueError) as error:
         raise FileFormatError(f"the description of the data cannot be used: {error}") from error
     own = {name.removeprefix("model."): value for name, value in arrays.items() if name.startswith("model.")}
     model.model_ = model_of(spec["model"], own)
+    if isinstance(model.form_, PictureForm) != isinstance(model.model_, LossyModel):
+        raise FileFormatError("the model is not for the data that it describes")
     model.bits_per_element_, model.said_ = float(spec["bits"]), tuple(spec["said"])
     model.digest_ = digest_of(model.form_, model.model_)
     return model

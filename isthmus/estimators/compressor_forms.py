@@ -11,6 +11,7 @@ from isthmus.errors import InputError
 from isthmus.estimators.compressor_arrays import ArrayForm, array_numbers
 from isthmus.estimators.compressor_columns import learnt_column
 from isthmus.estimators.compressor_data import Bounds, columns_of, is_frame, kind_of_data, plain_names
+from isthmus.estimators.compressor_pictures import PictureForm
 from isthmus.estimators.compressor_tables import TableForm
 from isthmus.estimators.settings import number
 
@@ -20,10 +21,10 @@ HELD_OUT, MOST_HELD_OUT, FEWEST_ROWS = 0.1, 1000, 50
 STRETCH = 50
 """Of them, at most, that follow one another."""
 
-Form = ArrayForm | TableForm
+Form = ArrayForm | TableForm | PictureForm
 
 
-def learnt_form(X: Any, wanted: str, bounds: Bounds) -> Form:
+def learnt_form(X: Any, wanted: str, bounds: Bounds) -> ArrayForm | TableForm:
     """How data like these become whole numbers."""
     kind = kind_of_data(X, wanted)
     if len(X) == 0 or 0 in X.shape:
@@ -47,6 +48,8 @@ def learnt_form(X: Any, wanted: str, bounds: Bounds) -> Form:
 
 def checked_settings(settings: dict[str, Any]) -> Bounds:
     """Refuse parameters that cannot be used; what may be lost."""
+    if settings["lossy"] not in (True, False):
+        raise InputError(f"lossy must be True or False; got {settings['lossy']!r}")
     if settings["block_rows"] is not None:
         check_whole("Compressor", block_rows=settings["block_rows"])
     for name in ("epochs", "max_time"):

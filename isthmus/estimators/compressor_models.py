@@ -13,6 +13,7 @@ from isthmus.coding.columns import ColumnsModel
 from isthmus.coding.columns_training import SIZES, fit_columns
 from isthmus.coding.grid import GridModel
 from isthmus.coding.grid_training import fit_grid
+from isthmus.coding.lossy import LossyModel
 from isthmus.coding.passes import Order
 from isthmus.errors import FileFormatError, InputError
 from isthmus.estimators.compressor_arrays import ArrayForm
@@ -36,7 +37,7 @@ SECONDS = 120.0
 
 
 def fitted_model(
-    form: Form, ints: np.ndarray, hidden: Any, epochs: float | None, max_time: float | None, seed: int
+    form: ArrayForm | TableForm, ints: np.ndarray, hidden: Any, epochs: float | None, max_time: float | None, seed: int
 ) -> Model:
     """A model of whole numbers, as `isthmus.estimators.compressor_blocks.for_model` gives them.
 
@@ -75,6 +76,8 @@ def order_of(form: ArrayForm) -> Order:
 
 def model_of(spec: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model:
     """The model of its JSON and its arrays."""
+    if "maps" in spec:
+        return LossyModel.from_spec(spec, tensors)
     if "order" in spec:
         return GridModel.from_spec(spec, tensors)
     return ColumnsModel.from_tensors(tensors, spec)

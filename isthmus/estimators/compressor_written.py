@@ -13,6 +13,7 @@ from isthmus.data.pictures import write_image
 from isthmus.data.writers import dates_as_text, write_table
 from isthmus.errors import InputError
 from isthmus.estimators.compressor_forms import Form
+from isthmus.estimators.compressor_pictures import PictureForm
 from isthmus.estimators.compressor_tables import TableForm
 from isthmus.files import written_whole
 
@@ -28,8 +29,10 @@ def check_ending(path: Path, form: Form) -> None:
         raise InputError(f"{str(path)!r}: the data are an array, which a .npy file holds; got {ending!r}")
     if frame and ending not in ENDINGS[1:]:
         raise InputError(f"{str(path)!r}: the data are a table, which a file ending in {', '.join(ENDINGS[1:])} holds")
+    if isinstance(form, PictureForm) and form.size is None and ending == ".npy":
+        raise InputError(f"{str(path)!r}: pictures of different sizes go into a folder; give a name without an ending")
     if not frame and ending == "":
-        sound = form.kind == "images" and np.dtype(form.dtype).name in ("uint8", "uint16")  # type: ignore[union-attr]
+        sound = form.kind in ("images", "pictures") and np.dtype(form.dtype).name in ("uint8", "uint16")  # type: ignore[union-attr]
         if not sound:
             raise InputError(f"{str(path)!r}: only pictures go into a folder, and these are none; write a .npy file")
 
