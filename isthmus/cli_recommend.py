@@ -48,7 +48,15 @@ Given = Annotated[
         help="A table with a row for each user: what is known of them beside, such as a town or an age.",
     ),
 ]
-HowMany = Annotated[int, typer.Option("-k", metavar="N", help="The length of the lists.")]
+HowMany = Annotated[
+    int | None,
+    typer.Option(
+        "-k",
+        metavar="N",
+        show_default=False,
+        help="The length of the lists. Default: 10, or all where there are fewer.",
+    ),
+]
 ListOut = Annotated[
     str | None,
     typer.Option(
@@ -87,6 +95,15 @@ def fit(
             metavar="RATING",
             show_default=False,
             help="Learn only from ratings of at least so much, each as 1; others are not recommended again either.",
+        ),
+    ] = None,
+    duplicates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="sum|last",
+            show_default=False,
+            help="Of a pair that comes more than once: add the weights up, or let the last count, 0 too. Default: sum; "
+            "with --at-least, last.",
         ),
     ] = None,
     method: Annotated[
@@ -182,7 +199,8 @@ def fit(
     from isthmus import commands_recommend
 
     told = {"given": given, "item_given": item_given}
-    commands_recommend.fit(data, output, settings, columns_of(user, item, weight, time), told)
+    columns = columns_of(user, item, weight, time) | {"duplicates": duplicates}
+    commands_recommend.fit(data, output, settings, columns, told)
 
 
 @recommend.command("for")
@@ -198,7 +216,7 @@ def for_(
         ),
     ] = None,
     given: Given = None,
-    k: HowMany = 10,
+    k: HowMany = None,
     output: ListOut = None,
     explain: Annotated[
         int | None,
@@ -236,7 +254,7 @@ def for_(
 def similar(
     model: ModelFile,
     items: Annotated[list[str], typer.Argument(metavar="ITEM...", show_default=False, help="Ids of items.")],
-    k: HowMany = 10,
+    k: HowMany = None,
     output: ListOut = None,
 ) -> None:
     """List the items that are most like others: taken together beyond what all other items explain.

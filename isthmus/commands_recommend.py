@@ -28,9 +28,10 @@ SHOWN = 20
 
 @dataclass(frozen=True)
 class Lists:
-    """What is wanted: the length of the lists, how many reasons of each item, and whether what was seen is left out."""
+    """What is wanted: the length of the lists (None = the usual), how many reasons of each item, and whether what was
+    seen is left out."""
 
-    k: int
+    k: int | None
     reasons: int
     exclude_seen: bool
 
@@ -41,7 +42,7 @@ def by_option(data: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        names = "user|item|weight|time|strength|dropout|neighbours|max_time|(?:item_)?given(?:_weight)?"
+        names = "user|item|weight|time|duplicates|strength|dropout|neighbours|max_time|(?:item_)?given(?:_weight)?"
         names = rf"^({names})(?=:| must| has| says)"
         sentence = re.sub(names, lambda found: f"--{found[1].replace('_', '-')}", str(error))
         sentence = re.sub(r"\b(user|item|time|method|strength)='([^']*)'", r"--\1 '\2'", sentence)
@@ -71,8 +72,6 @@ def fit(data: str, output: str, settings: dict[str, Any], columns: dict[str, Any
         return
     print()
     say_recommender(recommender)
-    if recommender.at_least is None and len(np.unique(recommender.interactions_.matrix.data[:10_000])) > 1:
-        line("weights", "count as they are; if they are ratings, --at-least 4 learns from those of 4 and more alone")
     line("written", f"{output} ({size_of(output, existed)})")
     some = str(recommender.interactions_.items[int(np.argmax(recommender.popular_))])
     k = str(min(10, len(recommender.popular_)))
@@ -94,7 +93,7 @@ def for_each(
     if output is None:
         say_lists(found)
         return
-    existed, frame = Path(output).exists(), frame_of(found)
+    existed, frame = Path(output).exists(), found.frame()
     write_table(output, frame)
     print(f"{output}: {counted(len(frame), 'row')} for {counted(len(found), 'user')} ({size_of(output, existed)})")
 
@@ -121,27 +120,7 @@ def in_words(reasons: Sequence[tuple[Any, float]]) -> str:
     return f"because of {', '.join(printable(str(item)) for item, _ in reasons)}" if reasons else ""
 
 
-def frame_of(found: Recommended) -> Any:
-    """All lists as a pandas frame, a row for each user and item; the reasons in columns of their own."""
-    import pandas as pd
-
-    users, k = found.items.shape
-    filled = ~np.isnan(found.scores.ravel())
-    columns: dict[str, Any] = {
-        "user": np.repeat(found.users, k)[filled],
-        "rank": np.tile(np.arange(1, k + 1), users)[filled],
-        "item": found.items.ravel()[filled].tolist(),
-        "score": found.scores.ravel()[filled],
-    }
-    if found.reasons is not None:
-        every = [reasons for one in found.reasons for reasons in one]
-        kept = [reasons for reasons, there in zip(every, filled, strict=True) if there]
-        for place in range(max(map(len, kept), default=0)):
-            columns[f"because {place + 1}"] = [str(one[place][0]) if len(one) > place else None for one in kept]
-    return pd.DataFrame(columns)
-
-
-def similar(model_path: str, items: Sequence[str], k: int, output: str | None) -> None:
+def similar(model_path: str, items: Sequence[str], k: int | None, output: str | None) -> None:
     """What is like some items, shown or written."""
     recommender = recommender_at(model_path)
     with by_option(model_path):
@@ -156,8 +135,8 @@ def similar(model_path: str, items: Sequence[str], k: int, output: str | None) -
 
     existed = Path(output).exists()
     columns = {
-        "item": np.repeat(found.of, k),
-        "rank": np.tile(np.arange(1, k + 1), len(found)),
+        "item": np.repeat(found.of, found.items.shape[1]),
+        "rank": np.tile(np.arange(1, found.items.shape[1] + 1), len(found)),
         "similar": found.items.ravel(),
         "similarity": found.similarities.ravel(),
     }

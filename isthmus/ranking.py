@@ -89,7 +89,7 @@ def ranked(
     given: scipy.sparse.csr_array,
     wanted: scipy.sparse.csr_array,
     *,
-    at: Sequence[int] = (10, 20, 50, 100),
+    at: Sequence[int] | int = (10, 20, 50, 100),
     seen: scipy.sparse.csr_array | None = None,
     popular: np.ndarray | None = None,
     rows_at_once: int | None = None,
@@ -108,7 +108,7 @@ def ranked(
     scores : makes the scores of some rows of ``given``; called with blocks of rows.
     given : (users, items) csr, the histories.
     wanted : (users, items) csr, what is to be found. Users for whom it is empty are left out.
-    at : the k of the figures. A k above the number of items stands for all items.
+    at : the k of the figures, or one k. A k above the number of items stands for all items.
     seen : (users, items) csr, what is never recommended; None = what ``given`` holds.
     popular : (items,) how often each was taken in training, for the novelty; items never taken count as taken once.
     rows_at_once : users of a block, None = as many as keep the memory small. The figures do not depend on it.
@@ -134,8 +134,8 @@ def ranked(
     >>> {name: round(figures.mean(name), 4) for name in (*figures.each, *figures.whole)}
     {'recall@2': 0.5, 'truncated_recall@2': 0.5, 'ndcg@2': 0.3869, 'coverage@2': 0.5}
     """
-    seen = given if seen is None else seen
-    check_groups(given, wanted, seen, at)
+    seen, at = given if seen is None else seen, lengths(at)
+    check_groups(given, wanted, seen)
     items = given.shape[1]
     users = np.flatnonzero(np.diff(wanted.indptr))
     if not len(users):
@@ -194,22 +194,30 @@ def figures_of(
     return Ranking(users, each, whole)
 
 
+def lengths(at: Sequence[int] | int) -> Sequence[int]:
+    """Lengths of lists, one or several.
+
+    >>> lengths(10), lengths([5, 20])
+    ((10,), [5, 20])
+    """
+    several: Sequence[int] = at if isinstance(at, (Sequence, np.ndarray)) else (at,)
+    if not len(several) or not all(is_whole(k) and k >= 1 for k in several):
+        raise InputError(f"at must hold whole numbers >= 1; got {at!r}")
+    return several
+
+
 def entries_of(rows: scipy.sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
     """Row and column numbers of all entries."""
     return np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr)), rows.indices
 
 
-def check_groups(
-    given: scipy.sparse.csr_array, wanted: scipy.sparse.csr_array, seen: scipy.sparse.csr_array, at: Sequence[int]
-) -> None:
+def check_groups(given: scipy.sparse.csr_array, wanted: scipy.sparse.csr_array, seen: scipy.sparse.csr_array) -> None:
     """Refuse groups that do not fit together."""
     if not given.shape == wanted.shape == seen.shape:
         raise InputError(
             f"given, wanted and seen must be of the same users and items; got {given.shape}, {wanted.shape} and "
             f"{seen.shape}"
         )
-    if not len(at) or not all(is_whole(k) and k >= 1 for k in at):
-        raise InputError(f"at must hold whole numbers >= 1; got {at!r}")
     both = (seen != 0).multiply(wanted != 0)
     if both.nnz:
         row, column = (int(places[0]) for places in both.nonzero())

@@ -82,7 +82,7 @@ def test_pages(path, tmp_path):
         env={**os.environ, "PATH": beside, "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     where = ran.stderr.replace(str(script), str(path.relative_to(ROOT)))

@@ -364,7 +364,7 @@ DIFFERENT: dict[str, tuple[Callable[[], pd.DataFrame], list[str]]] = {
     ),
     "a column missing": (lambda: table().drop(columns="ok"), ["yet now missing:\n- ok", "X['ok'] = None"]),
     "a column more": (
-        lambda: table().assign(z=1), ["unseen at fit time:\n- z", "columns={'z': 'ignore'}", "X = X[['age', 'city',"],
+        lambda: table().assign(z=1), ["unseen at fit time:\n- z", "Leave the new ones out: X = X[['age', 'city',"],
     ),
     "another name": (lambda: table().rename(columns={"ok": "fine"}), ["unseen", "- fine", "missing", "- ok"]),
     "text for numbers": (

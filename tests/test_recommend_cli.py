@@ -66,7 +66,9 @@ def test_ratings_that_count_as_weights_are_pointed_out(home):
     said = run(
         "recommend", "fit", home / "ratings.csv", "-o", home / "w.safetensors", "--item", "film", "--strength", 9
     )
-    assert "if they are ratings, --at-least 4 learns from those of 4 and more alone" in flat(said.stdout)
+    assert "if they are ratings, at_least=4 or, on the command line, --at-least 4 learns from those" in flat(
+        said.stdout
+    )
 
 
 def test_lists_are_shown_with_their_reasons(home):

@@ -369,7 +369,9 @@ def test_partial_fit_by_time_keeps_the_latest():
 
 def test_partial_fit_of_other_types_of_ids():
     model = ist.Recommender("ease", strength=1.0).fit({1: [10, 20], 2: [20, 30]})
-    model.partial_fit({1: ["late"], 3: [10]})
+    with pytest.warns(DataWarning, match="item ids were whole numbers in the fit, .* texts from now on, such as '10'"):
+        model.partial_fit({1: ["late"], 3: [10]})
+    assert "all are texts from now on" in model.said_[-1]
     assert model.interactions_.users.tolist() == [1, 2, 3]
     assert model.interactions_.items.tolist() == ["10", "20", "30", "late"]
     whole = ist.Recommender("ease", strength=1.0).fit({1: ["10", "20", "late"], 2: ["20", "30"], 3: ["10"]})
@@ -486,7 +488,7 @@ def test_clone_and_parameters():
         ({"strength": 0}, "strength must be a number > 0; got 0"),
         ({"strength": "much"}, "strength must be a number > 0; got 'much'"),
         ({"dropout": 1}, "dropout must be a number >= 0"),
-        ({"method": "ease", "dropout": 0.5}, "dropout is for 'edlae', 'sparse' and 'auto'; method 'ease' has none"),
+        ({"method": "ease", "dropout": 0.5}, "'sparse' and 'auto', .* path of the deep 'mult_dae', .* 'ease' has"),
         ({"neighbours": 0}, "neighbours must be a whole number >= 1"),
         ({"at_least": -1}, "at_least must be a number > 0"),
         ({"at_least": 9}, "at_least=9 leaves no interaction: the largest is 1"),

@@ -59,13 +59,29 @@ class Pairs(NamedTuple):
     said: tuple[str, ...]
 
 
+def pairs_of(X: Any, columns: Columns, argument: str) -> Pairs:
+    """The pairs, whatever they come in."""
+    if isinstance(X, (str, os.PathLike)) or (library_of(X) in ("pandas", "polars") and hasattr(X, "columns")):
+        return table_pairs(X, columns, argument)
+    nested = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
+    if not (isinstance(X, (Mapping, list, tuple)) or nested):
+        shape = f" of shape {tuple(X.shape)}" if hasattr(X, "shape") else ""
+        raise InputError(
+            f"{argument} must be a table with a row per interaction (a frame or a path), histories (lists of item "
+            f"ids), or a scipy sparse matrix; got {type(X).__name__}{shape}. A dense matrix, users by items: "
+            f"scipy.sparse.csr_array({argument})."
+        )
+    check_unnamed(columns, f"{argument} holds histories")
+    return history_pairs(X, argument)
+
+
 def table_pairs(X: Any, columns: Columns, argument: str) -> Pairs:
     """The pairs of a pandas or polars frame, or of a file (.csv, .tsv, .jsonl, also .gz; .parquet)."""
     import pandas as pd
 
     said: tuple[str, ...] = ()
     if isinstance(X, (str, os.PathLike)):
-        X, said = opened_table(Path(X).expanduser())
+        X, said = opened_interactions(X)
     if library_of(X) == "pandas":
         check_single_level(X, argument)
     names = [str(name) for name in X.columns]
@@ -85,6 +101,17 @@ def table_pairs(X: Any, columns: Columns, argument: str) -> Pairs:
     weights = as_weights(cells("weight"), named["weight"]) if "weight" in places else np.ones(len(items))
     times = as_times(cells("time"), named["time"]) if "time" in places else None
     return Pairs(kinds, rows, items, weights, times, row_number, (*said, told, *told_users, *told_items))
+
+
+def opened_interactions(X: str | os.PathLike[str]) -> tuple[Any, tuple[str, ...]]:
+    """The same as `opened_table`; of a text that is no file it may be that it is an item."""
+    path = Path(X).expanduser()
+    if isinstance(X, str) and path.name == X and not path.exists() and ending_of(path) not in TABLES:
+        raise InputError(
+            f"the table {X!r} does not exist.{nearby(path)} Is it an item? Histories are lists, one for each person: "
+            f"[[{X!r}]]"
+        )
+    return opened_table(path)
 
 
 def opened_table(path: Path) -> tuple[Any, tuple[str, ...]]:
@@ -125,6 +152,22 @@ def chosen(names: list[str], columns: Columns, argument: str) -> tuple[dict[str,
     return places, ", ".join(f"{part}s from column {names[place]!r}" for part, place in places.items())
 
 
+def check_unnamed(columns: Columns, but: str) -> None:
+    named = [part for part, name in zip(columns._fields, columns, strict=True) if name is not None]
+    if named:
+        raise InputError(f"{named[0]} names a column of a table, but {but}")
+
+
+def check_any(many: int, argument: str) -> None:
+    if not many:
+        raise InputError(f"{argument} has no interactions: no pair of a user and an item has a weight above 0")
+
+
+def check_duplicates(duplicates: str) -> None:
+    if duplicates not in ("sum", "last"):
+        raise InputError(f"duplicates must be 'sum' or 'last'; got {duplicates!r}")
+
+
 def history_pairs(X: Mapping[Any, Iterable[Any]] | Iterable[Iterable[Any]], argument: str) -> Pairs:
     """The pairs of histories, each a list of item ids: in a dict by user, or in a list, its users numbered from 0."""
     keys = list(X) if isinstance(X, Mapping) else None
@@ -132,6 +175,8 @@ def history_pairs(X: Mapping[Any, Iterable[Any]] | Iterable[Iterable[Any]], argu
     for i, history in enumerate(X.values() if isinstance(X, Mapping) else X):
         if isinstance(history, (str, bytes, Mapping)) or not isinstance(history, Iterable):
             hint = f" For one person: [{argument}]." if keys is None else ""
+            if isinstance(history, str):
+                hint += f" A history is a list of items, even of one: {[[history]] if keys is None else [history]!r}."
             whose = f"history number {i + 1:,}" if keys is None else f"the history of {keys[i]!r}"
             raise InputError(f"{argument} must hold histories, each a list of item ids; {whose} is {history!r}.{hint}")
         # The order of a set differs from run to run, and with it, otherwise, what is said first.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +11,9 @@ import numpy as np
 import scipy.sparse
 
 from isthmus.checks import counted, listed
-from isthmus.data.interaction_cells import as_ids, as_weights
-from isthmus.data.interaction_pairs import Columns, Pairs, history_pairs, table_pairs
-from isthmus.data.tables import library_of
+from isthmus.data.interaction_cells import as_ids
+from isthmus.data.interaction_matrices import checked, is_plain, without_zero_entries, without_zeros
+from isthmus.data.interaction_pairs import Columns, Pairs, check_any, check_duplicates, check_unnamed, pairs_of
 from isthmus.errors import DataWarning, InputError
 
 
@@ -24,7 +23,8 @@ class Interactions:
 
     Attributes
     ----------
-    matrix : (users, items) csr_array of float32 > 0, each pair once, the items of a user in order.
+    matrix : (users, items) csr_array of float32 >= 0, each pair once, the items of a user in order; 0 = seen, and rated
+        0, where such were asked for.
     users, items : (users,) and (items,) ids, int64 or object of str, each once.
     times : (pairs,) float64, when each entry of ``matrix.data`` came last (dates: seconds since 1970); or None.
     said : sentences about what was found and is not the ordinary.
@@ -46,8 +46,10 @@ class Interactions:
             object.__setattr__(self, part, ids)
         if not is_plain(self.matrix):
             if self.times is not None:
-                raise InputError("matrix: with times it must be a csr_array of float32 > 0 in canonical format")
-            object.__setattr__(self, "matrix", checked(self.matrix, "matrix")[0])
+                raise InputError(
+                    "matrix: with times it must be a csr_array of float32 > 0, or 0 = seen, in canonical format"
+                )
+            object.__setattr__(self, "matrix", checked(self.matrix, "matrix", zeros=True)[0])
 
     def __repr__(self) -> str:
         users, items = self.matrix.shape
@@ -62,6 +64,7 @@ def interactions(
     weight: str | bool | None = None,
     time: str | bool | None = None,
     duplicates: str = "sum",
+    zeros: bool = False,
     argument: str = "interactions",
 ) -> Interactions:
     """Read who did what.
@@ -74,13 +77,14 @@ def interactions(
     user, item, weight, time : of a table, the columns; None = those with a usual name (``user_id``, ``movieId``,
         ``rating``, ``timestamp``); False = none, so that without weights every row counts 1.
     duplicates : of a pair that comes more than once, ``"sum"``: the weights are added up and the latest time counts;
-        ``"last"``: only the latest row counts, without times the last.
+        ``"last"``: only the latest row counts, without times the last, also where its weight is 0.
+    zeros : keep pairs of weight 0, which say that something was seen and rated 0; a sparse matrix may store such.
     argument : what errors call the data.
 
     Returns
     -------
     Interactions
-        Users and items are sorted by id, whatever the order of the rows. Rows of weight 0 are no interactions.
+        Users and items are sorted by id, whatever the order of the rows. Without ``zeros`` what weighs 0 is left out.
 
     Raises
     ------
@@ -98,17 +102,26 @@ def interactions(
     import pandas as pd
 
     check_duplicates(duplicates)
+    told = Columns(user, item, weight, time)
+    if isinstance(X, Interactions) or scipy.sparse.issparse(X):
+        check_unnamed(told, f"{argument} is a matrix, which has none")
     if isinstance(X, Interactions):
-        return X
+        check_any(X.matrix.nnz, argument)
+        return X if zeros else above_zero(X)
     if scipy.sparse.issparse(X):
-        matrix, said = checked(X, argument)
+        matrix, said = checked(X, argument, zeros)
+        check_any(matrix.nnz, argument)
         return Interactions(matrix, np.arange(matrix.shape[0]), np.arange(matrix.shape[1]), None, said)
-    pairs, dropped = without_zeros(pairs_of(X, Columns(user, item, weight, time), argument))
+    pairs, dropped = pairs_of(X, told, argument), tuple[str, ...]()
+    if not zeros and duplicates == "sum":
+        pairs, dropped = without_zeros(pairs)
     users, order = np.unique(pairs.users, return_inverse=True)
     columns, items = pd.factorize(pairs.items, sort=True)
-    if not len(items):
-        raise InputError(f"{argument} has no interactions: no pair of a user and an item has a weight above 0")
+    check_any(len(items), argument)
     made = joined(pairs._replace(rows=order[pairs.rows]), columns, users, items, duplicates)
+    if not zeros:
+        made = above_zero(made, items[:0])
+        check_any(made.matrix.nnz, argument)
     return replace(made, said=(*dropped, *made.said))
 
 
@@ -121,6 +134,7 @@ def histories(
     weight: str | bool | None = None,
     time: str | bool | None = None,
     duplicates: str = "sum",
+    zeros: bool = False,
     argument: str = "histories",
     told: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Interactions:
@@ -130,7 +144,7 @@ def histories(
     ----------
     X : as `interactions` takes it; a sparse matrix must have a column for every known item.
     items : (items,) the ids of the known items: the ``items`` of `interactions`.
-    user, item, weight, time, duplicates, argument : as for `interactions`.
+    user, item, weight, time, duplicates, zeros, argument : as for `interactions`.
     told : of the ids of users, whether something is known of them beside their histories, so that these may be empty.
 
     Returns
@@ -158,7 +172,7 @@ def histories(
     if isinstance(X, Interactions):
         made = known_only(entries(X), items, "last", argument)
     elif scipy.sparse.issparse(X):
-        matrix, said = checked(X, argument)
+        matrix, said = checked(X, argument, zeros)
         if matrix.shape[1] != len(items):
             raise InputError(
                 f"{argument} must have a column for each of the {counted(len(items), 'item')} of the fit, in that "
@@ -166,9 +180,12 @@ def histories(
             )
         made = Interactions(matrix, np.arange(matrix.shape[0]), items, None, said)
     else:
-        pairs, dropped = without_zeros(pairs_of(X, Columns(user, item, weight, time), argument))
+        pairs, dropped = pairs_of(X, Columns(user, item, weight, time), argument), tuple[str, ...]()
+        if not zeros and duplicates == "sum":
+            pairs, dropped = without_zeros(pairs)
         made = known_only(pairs, items, duplicates, argument)
         made = replace(made, said=(*dropped, *made.said))
+    made = made if zeros else above_zero(made)
     empty = np.flatnonzero(np.diff(made.matrix.indptr) == 0)
     if told is not None and len(empty):
         empty = empty[~told(made.users[empty])]
@@ -186,58 +203,21 @@ def histories(
 # ---------------------------------------------------------------------- from pairs to a matrix
 
 
-def pairs_of(X: Any, columns: Columns, argument: str) -> Pairs:
-    """The pairs, whatever they come in."""
-    if isinstance(X, (str, os.PathLike)) or (library_of(X) in ("pandas", "polars") and hasattr(X, "columns")):
-        return table_pairs(X, columns, argument)
-    nested = isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1
-    if not (isinstance(X, (Mapping, list, tuple)) or nested):
-        shape = f" of shape {tuple(X.shape)}" if hasattr(X, "shape") else ""
-        raise InputError(
-            f"{argument} must be a table with a row per interaction (a frame or a path), histories (lists of item "
-            f"ids), or a scipy sparse matrix; got {type(X).__name__}{shape}. A dense matrix, users by items: "
-            f"scipy.sparse.csr_array({argument})."
-        )
-    named = [part for part, name in zip(columns._fields, columns, strict=True) if name is not None]
-    if named:
-        raise InputError(f"{named[0]} names a column of a table, but {argument} holds histories")
-    return history_pairs(X, argument)
-
-
-def check_duplicates(duplicates: str) -> None:
-    if duplicates not in ("sum", "last"):
-        raise InputError(f"duplicates must be 'sum' or 'last'; got {duplicates!r}")
-
-
-def is_plain(matrix: Any) -> bool:
-    """Whether a matrix is as `Interactions` has it."""
-    csr = isinstance(matrix, scipy.sparse.csr_array) and matrix.dtype == np.float32
-    return csr and matrix.has_canonical_format and bool((matrix.data > 0).all())
-
-
-def checked(X: Any, argument: str) -> tuple[scipy.sparse.csr_array, tuple[str, ...]]:
-    """A sparse matrix in the form of `Interactions`, a copy where anything has to change, and what was said."""
-    if X.ndim != 2 or X.dtype.kind not in "biuf" or not min(X.shape):
-        raise InputError(f"{argument} must be a sparse matrix of numbers, users by items; got {X.shape} of {X.dtype}")
-    found = scipy.sparse.coo_array(X)
-    weights = as_weights(found.data, "the entry", lambda i: f"(row {found.row[i]:,}, column {found.col[i]:,})")
-    made = scipy.sparse.csr_array((weights, (found.row, found.col)), shape=X.shape)
-    twice = found.nnz - made.nnz
-    made.eliminate_zeros()
-    made.sort_indices()
-    said = (f"{counted(twice, 'pair')} of user and item came again: their weights are added up",) if twice else ()
-    return made.astype(np.float32), said
-
-
-def without_zeros(pairs: Pairs) -> tuple[Pairs, tuple[str, ...]]:
-    """The pairs whose weight is above 0; their users all stay."""
-    kept = pairs.weights.astype(np.float32) > 0
-    lost = int(len(kept) - kept.sum())
+def above_zero(found: Interactions, keep: np.ndarray | None = None) -> Interactions:
+    """Without entries of weight 0. Items that only such were of go too, but for those of ``keep``; None = all stay."""
+    matrix, times = without_zero_entries(found.matrix, found.times)
+    lost, items, said = found.matrix.nnz - matrix.nnz, found.items, found.said
     if not lost:
-        return pairs, ()
-    times = None if pairs.times is None else pairs.times[kept]
-    some = pairs._replace(rows=pairs.rows[kept], items=pairs.items[kept], weights=pairs.weights[kept], times=times)
-    return some, (f"{counted(lost, 'row')} of weight 0 left out",)
+        return found
+    if keep is not None:
+        taken = np.bincount(matrix.indices, minlength=len(items)) > 0
+        left = taken | np.isin(items, keep)
+        indices = (np.cumsum(left) - 1).astype(matrix.indices.dtype)[matrix.indices]
+        items = items[left]
+        matrix = scipy.sparse.csr_array((matrix.data, indices, matrix.indptr), shape=(matrix.shape[0], len(items)))
+    return replace(
+        found, matrix=matrix, items=items, times=times, said=(f"{counted(lost, 'pair')} of weight 0 left out", *said)
+    )
 
 
 def entries(X: Interactions) -> Pairs:

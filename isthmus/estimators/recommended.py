@@ -34,6 +34,26 @@ class Recommended:
         users, k = self.items.shape
         return f"Recommended(users={users}, k={k})"
 
+    def frame(self) -> Any:
+        """A pandas frame, a row for each user and item: ``user``, ``rank``, ``item``, ``score``, and, where they were
+        asked for, the reasons in columns of their own, ``because 1`` and so on."""
+        import pandas as pd
+
+        users, k = self.items.shape
+        filled = ~np.isnan(self.scores.ravel())
+        columns: dict[str, Any] = {
+            "user": np.repeat(self.users, k)[filled],
+            "rank": np.tile(np.arange(1, k + 1), users)[filled],
+            "item": self.items.ravel()[filled].tolist(),
+            "score": self.scores.ravel()[filled],
+        }
+        if self.reasons is not None:
+            every = [reasons for one in self.reasons for reasons in one]
+            kept = [reasons for reasons, there in zip(every, filled, strict=True) if there]
+            for place in range(max(map(len, kept), default=0)):
+                columns[f"because {place + 1}"] = [str(one[place][0]) if len(one) > place else None for one in kept]
+        return pd.DataFrame(columns)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Similar:

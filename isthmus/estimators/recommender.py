@@ -20,7 +20,18 @@ from isthmus.data.side_information import described
 from isthmus.errors import InputError
 from isthmus.estimators.recommended import Recommended, Similar
 from isthmus.estimators.recommender_choice import check_settings, learnt_knobs
-from isthmus.estimators.recommender_data import alike, gram_with, liked, merged, places_of, read_histories, read_more
+from isthmus.estimators.recommender_data import (
+    alike,
+    gram_with,
+    liked,
+    merged,
+    new_types,
+    places_of,
+    ratings_hint,
+    read_histories,
+    read_more,
+    warn_known,
+)
 from isthmus.estimators.recommender_deep import DeepWeights
 from isthmus.estimators.recommender_given import Beside, ranked_in, widened
 from isthmus.estimators.recommender_judging import Judged, judged, known_group
@@ -42,6 +53,9 @@ from isthmus.recommending.linear import check_exact
 from isthmus.recommending.popularity import popularity
 from isthmus.recommending.splits import Group
 
+USUAL_LENGTH = 10
+"""Of lists, where there are so many items."""
+
 
 class Recommender(BaseEstimator):
     """Recommends items to anyone with a history, by what items say of one another.
@@ -61,7 +75,7 @@ class Recommender(BaseEstimator):
     strength : lambda > 0, which holds weights back; ``"auto"``: the best for users that are held out.
     dropout : from 0 to below 1, of EDLAE and the sparse method; ``"auto"``: as the strength, and none for the sparse.
     neighbours : weights for each item of the sparse method, at most.
-    at_least : with ratings: only those of at least so much are learnt from, and count 1 each. Others are not
+    at_least : with ratings: only those of at least so much are learnt from, and count 1 each. Others, 0 too, are not
         recommended again either. What comes without weights counts wholly. None = all count, with their weights.
     code_size, hidden : of a deep method, numbers in the code, and widths of the encoder's hidden layers.
     epochs : of a deep method, times through the histories, at most; how many are best is found by users that are held
@@ -165,8 +179,8 @@ class Recommender(BaseEstimator):
             or several (``Comedy|Crime``), and so are few different numbers; of more numbers ranges are made. Missing
             cells and missing rows say nothing. Items that nobody took yet join.
         user, item, weight, time : of a table, the columns; None = those with a usual name; False = no weights or times.
-        duplicates : of a pair that comes more than once, ``"sum"``: weights are added up; ``"last"``: the last counts.
-            None = the sum, but with ``at_least`` the last: ratings are not added up.
+        duplicates : of a pair that comes more than once, ``"sum"``: weights are added up; ``"last"``: the last counts,
+            also where it is 0. None = the sum, but with ``at_least`` the last: ratings are not added up.
 
         Returns
         -------
@@ -179,10 +193,11 @@ class Recommender(BaseEstimator):
         check_settings(**self.get_params())
         duplicates = duplicates or ("sum" if self.at_least is None else "last")
         columns = Columns(user, item, weight, time)
-        found = interactions(X, **columns._asdict(), duplicates=duplicates, argument="X")
+        zeros = self.at_least is not None
+        found = interactions(X, **columns._asdict(), duplicates=duplicates, zeros=zeros, argument="X")
         of_users, said = told_of_users(given, found.users, columns)
         of_items, found, more = told_of_items(item_given, found, columns)
-        said = (*found.said, *said, *more)
+        said = (*found.said, *(() if zeros else ratings_hint(found, X)), *said, *more)
         for sentence in said:
             self._say(sentence)
         x, _ = self._liked(found)
@@ -215,6 +230,9 @@ class Recommender(BaseEstimator):
         made anew. A network is not trained anew: it goes on from its weights, for a quarter of its epochs over all
         interactions, and new items get weights of their own, so that it is near a refit, but not equal to it.
 
+        Where the last of a pair counts, a weight of 0 takes it back. Interactions without times join those with times
+        as if they came at the latest moment of the fit; that is said.
+
         Parameters
         ----------
         X, user, item, weight, time : as for `fit`; columns that the fit was told of need not be named again.
@@ -224,6 +242,10 @@ class Recommender(BaseEstimator):
         Returns
         -------
         self
+
+        Warns
+        -----
+        DataWarning : ids that were whole numbers are texts from now on; the fit had times, and ``X`` has none.
         """
         if not hasattr(self, "model_"):
             return self.fit(X, given, item_given, user=user, item=item, weight=weight, time=time)
@@ -231,7 +253,10 @@ class Recommender(BaseEstimator):
         new = read_more(X, old, Columns(user, item, weight, time), self.columns_, self.duplicates_, self.at_least)
         for sentence in new.said:
             self._say(sentence)
-        found = merged(old, new, self.duplicates_)
+        told = new_types(old, new)
+        for sentence in told:
+            self._say(sentence)
+        found = merged(old, new, self.duplicates_, self.at_least is not None)
         if item_given is not None:
             found, _ = with_items(found, described(item_given, "item", named[1], "item_given"))
         of_users = told_more(self.given_, given, old.users, found.users, "user", named[0], "given")
@@ -250,7 +275,7 @@ class Recommender(BaseEstimator):
         else:
             model = fitted(wide, self.knobs_, g)
         self._set(found, x, self.knobs_, g, model, of_users, of_items)
-        self.said_ = (*self.said_, *new.said)
+        self.said_ = (*self.said_, *new.said, *told)
         return self
 
     # ------------------------------------------------------------------ recommending
@@ -258,7 +283,7 @@ class Recommender(BaseEstimator):
     def recommend(
         self,
         histories: Any,
-        k: int = 10,
+        k: int | None = None,
         given: Any = None,
         *,
         exclude_seen: bool = True,
@@ -277,7 +302,7 @@ class Recommender(BaseEstimator):
         ----------
         histories : of anyone: as ``X`` of `fit`. For one person: ``[["item", "another"]]``. None: of nobody who is in
             ``given`` anything is known beside.
-        k : 1 to the number of items.
+        k : 1 to the number of items; None = 10, or all where there are fewer.
         given : what is known of these people, as of `fit`; histories without names are numbered from 0. Of others, and
             of all where it is left out, nothing is known: not even of users that the fit was told of.
         exclude_seen : False: items of the history may be recommended again.
@@ -294,7 +319,7 @@ class Recommender(BaseEstimator):
             has values that the fit did not learn.
         """
         check_is_fitted(self, "model_")
-        self._check_k(k)
+        open_k, k = k is None, self._checked_k(k)
         check_whole("recommend", 0, reasons=reasons)
         told, columns = self._asked(given, user), Columns(user, item, weight, time)
         if histories is None and told.table is not None:
@@ -306,7 +331,8 @@ class Recommender(BaseEstimator):
         short = np.isneginf(scores)
         items = self.interactions_.items[numbers]
         if short.any():
-            warn_short(found.users[short.any(axis=1)], k, len(self.popular_))
+            if not open_k or k == USUAL_LENGTH:
+                warn_short(found.users[short.any(axis=1)], k, len(self.popular_))
             items = np.where(short, None, items.astype(object))
         why = None
         if reasons:
@@ -316,7 +342,7 @@ class Recommender(BaseEstimator):
             ]
         return Recommended(found.users, items, np.where(short, np.nan, scores), why)
 
-    def similar_items(self, items: Any, k: int = 10) -> Similar:
+    def similar_items(self, items: Any, k: int | None = None) -> Similar:
         """The ``k`` items most like each of these.
 
         Two items are alike as far as they are taken together beyond what all other items explain: their partial
@@ -326,7 +352,7 @@ class Recommender(BaseEstimator):
         Parameters
         ----------
         items : an id, or several.
-        k : 1 to the number of items less 1.
+        k : 1 to the number of items less 1; None = 10, or all others where there are fewer.
 
         Raises
         ------
@@ -334,7 +360,7 @@ class Recommender(BaseEstimator):
         """
         check_is_fitted(self, "model_")
         places = places_of(items, self.interactions_.items, "items")
-        self._check_k(k, 1)
+        k = self._checked_k(k, 1)
         likeness = np.stack([self.model_.alike(int(item)) for item in places])[:, : len(self.popular_)]
         likeness[np.arange(len(places)), places] = -np.inf
         order = self._by_popularity()
@@ -358,7 +384,8 @@ class Recommender(BaseEstimator):
         Returns
         -------
         list of (id, share)
-            The strongest first; none that speaks against the item.
+            The strongest first; none that speaks against the item, none below a millionth of the strongest, and of
+            linear models none for an item whose score is not above 0.
 
         Raises
         ------
@@ -387,6 +414,10 @@ class Recommender(BaseEstimator):
         Raises
         ------
         InputError : no history has 5 items that are known.
+
+        Warns
+        -----
+        DataWarning : users were in the fit, by their ids.
         """
         check_is_fitted(self, "model_")
         return ranked_in(self.model_.scores, self._group(histories, given), at=[100]).mean("ndcg@100")
@@ -397,7 +428,7 @@ class Recommender(BaseEstimator):
         given: Any = None,
         *,
         protocol: str = "users",
-        at: Sequence[int] = (20, 100),
+        at: Sequence[int] | int = (20, 100),
         seed: int = 0,
     ) -> Judged:
         """How good the lists are, beside those of popularity and of EASE.
@@ -410,7 +441,7 @@ class Recommender(BaseEstimator):
         protocol : without ``X``. ``"users"``: of a fifth of the users, at most 1,000, that nothing is learnt from, a
             fifth of the items is looked for (strong generalisation); ``"items"``: a fifth of everyone's items (weak);
             ``"time"``: the latest fifth of all, from what came before one moment.
-        at : lengths of the lists.
+        at : lengths of the lists, or one.
         seed : who or what is held out.
 
         Returns
@@ -418,6 +449,14 @@ class Recommender(BaseEstimator):
         Judged
             A row for popularity, EASE (its strength chosen by other held-out users) and this model. Where EASE does
             not fit the memory its row is missing, and that is said.
+
+        Raises
+        ------
+        InputError : nobody has anything to be found; ``protocol`` comes with ``X``; by time, the fit had no times.
+
+        Warns
+        -----
+        DataWarning : users of ``X`` were in the fit, by their ids.
         """
         check_is_fitted(self, "model_")
         return judged(self, X, given, protocol, at, seed)
@@ -462,6 +501,8 @@ class Recommender(BaseEstimator):
 
     def _liked(self, found: Interactions) -> tuple[scipy.sparse.csr_array, np.ndarray]:
         x, kept = liked(found, self.at_least)
+        if not x.nnz and self.at_least is None:
+            raise InputError("X leaves no interactions: no pair of a user and an item has a weight above 0")
         if not x.nnz:
             raise InputError(f"at_least={self.at_least:g} leaves no interaction: the largest is {found.matrix.max():g}")
         return x, kept
@@ -481,6 +522,7 @@ class Recommender(BaseEstimator):
         """Histories with a fifth of each hidden, and what is known of their users beside what is left."""
         told = self._asked(given, None)
         found = self._read(X, beside=told)
+        warn_known(found, X, self.interactions_)
         group = known_group(self._liked_rows(found))
         wide = widened(group.given, told.beside(found.users), self.knobs_, further=False)
         return Group(group.users, wide, group.wanted)
@@ -496,11 +538,19 @@ class Recommender(BaseEstimator):
         names = () if self.given_ is None else self.given_.properties.names
         return reasons_of(self.model_, history, item, most, self.interactions_.items, names)
 
-    def _check_k(self, k: int, less: int = 0) -> None:
+    def _checked_k(self, k: int | None, less: int = 0) -> int:
+        """A length of lists that so many items less ``less`` fill."""
+        items = len(self.popular_)
+        most = items - less
+        if most < 1:
+            raise InputError(f"items: there is but {counted(items, 'item')}, so that no other is like it")
+        if k is None:
+            return min(USUAL_LENGTH, most)
         check_whole(type(self).__name__, k=k)
-        most = len(self.popular_) - less
         if k > most:
-            raise InputError(f"k must be at most {most:,}: there are {counted(len(self.popular_), 'item')}; got {k:,}")
+            are = "is" if items == 1 else "are"
+            raise InputError(f"k must be at most {most:,}: there {are} {counted(items, 'item')}; got {k:,}")
+        return k
 
     def _say(self, sentence: str) -> None:
         if self.verbose:

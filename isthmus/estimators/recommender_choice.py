@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from isthmus.checks import check_whole, counted, did_you_mean, is_whole
+from isthmus.checks import check_whole, counted, did_you_mean, is_whole, listed
 from isthmus.errors import InputError
 from isthmus.estimators.recommender_deep_choice import (
     FIRST,
@@ -51,7 +51,10 @@ def check_settings(
     if dropout != "auto":
         number("dropout", dropout, 0.0, 0.999)
         if method in ("ease", POPULARITY) and dropout:
-            raise InputError(f"dropout is for 'edlae', 'sparse' and 'auto'; method {method!r} has none")
+            raise InputError(
+                f"dropout is for 'edlae', 'sparse' and 'auto', and for the linear path of the deep {listed(DEEP)}; "
+                f"method {method!r} has none"
+            )
     check_whole("Recommender", neighbours=neighbours, code_size=others["code_size"], epochs=others["epochs"])
     widths = hidden if isinstance(hidden, (tuple, list, np.ndarray)) else (hidden,)
     if not all(is_whole(width) and width > 0 for width in widths):

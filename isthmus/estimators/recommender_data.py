@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 
-from isthmus.checks import did_you_mean
-from isthmus.data.interaction_pairs import Columns, Pairs, chosen, opened_table, row_number
-from isthmus.data.interactions import Interactions, entries, histories, interactions, joined
+from isthmus.checks import counted, did_you_mean
+from isthmus.data.interaction_pairs import Columns, Pairs, check_unnamed, chosen, opened_interactions, row_number
+from isthmus.data.interactions import Interactions, above_zero, entries, histories, interactions, joined
 from isthmus.data.tables import library_of
-from isthmus.errors import InputError
+from isthmus.errors import DataWarning, InputError
 from isthmus.recommending.gram import gram, updated
 from isthmus.recommending.splits import parted
 
 MANY = 20
 """Where more than one of so many interactions are of users that changed, the Gram matrix is made anew: it is faster."""
+
+SOME = 10_000
+"""Weights that are looked at to tell whether they differ."""
 
 
 def liked(found: Interactions, at_least: float | None) -> tuple[scipy.sparse.csr_array, np.ndarray]:
@@ -46,7 +49,7 @@ def remembered(X: Any, told: Columns, before: Columns) -> tuple[Any, Columns]:
     if not is_table(X) or isinstance(X, Interactions):
         return X, told
     if isinstance(X, (str, os.PathLike)):
-        X = opened_table(Path(X).expanduser())[0]
+        X = opened_interactions(X)[0]
     names = {str(name) for name in X.columns}
     usable: dict[str, Any] = {part: was for part, was in before._asdict().items() if was is False or was in names}
     return X, Columns(**(usable | {part: now for part, now in told._asdict().items() if now is not None}))
@@ -63,7 +66,8 @@ def read_histories(
 ) -> Interactions:
     """Histories of anyone over the known items; ``beside``: of which users something else is known."""
     table, columns = remembered(X, told, before)
-    found = histories(table, items, **columns._asdict(), duplicates=duplicates, told=beside)
+    zeros = at_least is not None
+    found = histories(table, items, **columns._asdict(), duplicates=duplicates, zeros=zeros, told=beside)
     return raised(found, table, columns, at_least)
 
 
@@ -81,15 +85,86 @@ def raised(found: Interactions, X: Any, columns: Columns, at_least: float | None
 def read_more(
     X: Any, known: Interactions, told: Columns, before: Columns, duplicates: str, at_least: float | None
 ) -> Interactions:
-    """New interactions with ids of the types that are known; users without names are new ones."""
+    """New interactions with ids of the types that are known; users without names are new ones.
+
+    Of weight 0 are those that take back, or that ratings count as seen.
+    """
     table, columns = remembered(X, told, before)
+    zeros = at_least is not None or duplicates == "last"
     if scipy.sparse.issparse(X) and not np.array_equal(known.items, np.arange(len(known.items))):
-        found = histories(X, known.items, argument="X")
+        check_unnamed(told, "X is a matrix, which has none")
+        found = histories(X, known.items, zeros=zeros, argument="X")
     else:
-        found = interactions(table, **columns._asdict(), duplicates=duplicates, argument="X")
+        found = interactions(table, **columns._asdict(), duplicates=duplicates, zeros=zeros, argument="X")
         found = raised(found, table, columns, at_least)
-    unnamed = not (is_table(X) or isinstance(X, (Mapping, Interactions)))
-    return dataclasses.replace(found, users=new_numbers(known.users, len(found.users))) if unnamed else found
+    found = found if has_names(X) else dataclasses.replace(found, users=new_numbers(known.users, len(found.users)))
+    return timed_like(known, found)
+
+
+def ratings_hint(found: Interactions, X: Any) -> tuple[str, ...]:
+    """A sentence on weights that may be ratings: those of a column or of a matrix, where they differ."""
+    given = isinstance(X, Interactions) or scipy.sparse.issparse(X)
+    given = given or any("weights from column" in sentence for sentence in found.said)
+    if not given or len(np.unique(found.matrix.data[:SOME])) < 2:
+        return ()
+    return (
+        "weights count as they are; if they are ratings, at_least=4 or, on the command line, --at-least 4 learns from "
+        "those of 4 and more alone",
+    )
+
+
+def has_names(X: Any) -> bool:
+    """Whether users have ids in ``X``."""
+    return is_table(X) or isinstance(X, (Mapping, Interactions))
+
+
+def timed_like(known: Interactions, new: Interactions) -> Interactions:
+    """New interactions with times where there were such: without, they come at the latest moment that is known."""
+    if known.times is None or new.times is not None or not len(known.times):
+        lost = known.times is None and new.times is not None
+        return dataclasses.replace(new, said=(*new.said, "times are not kept: the fit had none")) if lost else new
+    pairs = counted(new.matrix.nnz, "interaction")
+    said = (
+        f"X has no times, but the fit had: its {pairs} are taken to come at the latest moment of the fit, and "
+        f"protocol='time' of judge looks for them as such; time= names a column"
+    )
+    warnings.warn(said, DataWarning, stacklevel=4)
+    times = np.full(new.matrix.nnz, known.times.max())
+    return dataclasses.replace(new, times=times, said=(*new.said, said))
+
+
+def new_types(old: Interactions, new: Interactions) -> tuple[str, ...]:
+    """A sentence where ids that were whole numbers become texts, of which a warning tells too."""
+    parts = [
+        part for part in ("user", "item")
+        if getattr(old, f"{part}s").dtype == np.int64 and getattr(new, f"{part}s").dtype != np.int64
+    ]  # fmt: skip
+    said = tuple(
+        f"{part} ids were whole numbers in the fit, but X has texts: all are texts from now on, such as "
+        f"{str(getattr(old, f'{part}s')[0])!r}"
+        for part in parts
+    )
+    for sentence in said:
+        warnings.warn(sentence, DataWarning, stacklevel=3)
+    return said
+
+
+def warn_known(found: Interactions, X: Any, fit: Interactions) -> None:
+    """Say how many of the users that are to be judged were in the fit: by ids; without, where all is as it was."""
+    if has_names(X):
+        users, known = alike(found.users, fit.users)
+        many = int(np.isin(users, known).sum())
+    else:
+        same = found.matrix.shape == fit.matrix.shape and not (found.matrix != fit.matrix).nnz
+        many = len(found.users) if same else 0
+    if many:
+        warnings.warn(
+            f"histories: {many:,} of {counted(len(found.users), 'user')} {'was' if many == 1 else 'were'} in the fit, "
+            f"which knows what is hidden of them: the figures are too good. Judging without histories holds out a part "
+            f"of the fit's own interactions, and is honest",
+            DataWarning,
+            stacklevel=4,
+        )
 
 
 def new_numbers(users: np.ndarray, many: int) -> np.ndarray:
@@ -105,10 +180,11 @@ def new_numbers(users: np.ndarray, many: int) -> np.ndarray:
     return free
 
 
-def merged(old: Interactions, new: Interactions, duplicates: str) -> Interactions:
+def merged(old: Interactions, new: Interactions, duplicates: str, zeros: bool = False) -> Interactions:
     """All interactions, users and items sorted by id: as if they had been read from one table.
 
     Of a pair in both, weights are added up; or the new one counts, unless both have times, by which the later counts.
+    Pairs of weight 0 stay where ``zeros``; items that only such are of join in no other case.
     """
     both = [alike(getattr(old, part), getattr(new, part)) for part in ("users", "items")]
     (users, rows), (items, columns) = (np.unique(np.concatenate(pair), return_inverse=True) for pair in both)
@@ -117,7 +193,8 @@ def merged(old: Interactions, new: Interactions, duplicates: str) -> Interaction
     columns = columns[np.concatenate([old.matrix.indices, new.matrix.indices + len(old.items)])]
     weights = np.concatenate([first.weights, second.weights])
     times = None if old.times is None or new.times is None else np.concatenate([old.times, new.times])
-    return joined(Pairs(users, rows, items, weights, times, row_number, ()), columns, users, items, duplicates)
+    made = joined(Pairs(users, rows, items, weights, times, row_number, ()), columns, users, items, duplicates)
+    return made if zeros else above_zero(made, both[1][0])
 
 
 def gram_with(

@@ -20,6 +20,7 @@ from isthmus.estimators.recommender_models import POPULARITY, Knobs, Model, fitt
 from isthmus.estimators.recommender_search import choose
 from isthmus.estimators.recommender_told import beside_of
 from isthmus.estimators.settings import seed_of
+from isthmus.ranking import lengths
 from isthmus.recommending.linear import check_exact
 from isthmus.recommending.popularity import popularity
 from isthmus.recommending.splits import FEWEST, Group, Split, folded, held_out_users, hidden_entries, later_entries
@@ -92,9 +93,15 @@ class Judged:
         return pd.DataFrame(cells, index=pd.Index([row.name for row in self.rows], name="model"))
 
 
-def judged(recommender: Recommender, X: Any, given: Any, protocol: str, at: Sequence[int], seed: int) -> Judged:
+def judged(recommender: Recommender, X: Any, given: Any, protocol: str, at: Sequence[int] | int, seed: int) -> Judged:
     """See `Recommender.judge`."""
-    found = recommender.interactions_
+    check_protocol(protocol)
+    if X is not None and protocol != "users":
+        raise InputError(
+            f"protocol={protocol!r} parts the fit's own interactions, and X comes instead of them: leave one of the "
+            f"two out"
+        )
+    found, at = recommender.interactions_, lengths(at)
     x, kept = liked(found, recommender.at_least)
     said: tuple[str, ...] = ()
     choosing = seed_of(seed)
@@ -151,8 +158,6 @@ def row_of(
 
 def parts_of(x: scipy.sparse.csr_array, times: np.ndarray | None, protocol: str, seed: int) -> tuple[Split, str]:
     """What is learnt from and who is judged, and how in words."""
-    if protocol not in PROTOCOLS:
-        raise InputError(f"protocol must be one of {', '.join(map(repr, PROTOCOLS))}; got {protocol!r}")
     if protocol == "users":
         if x.shape[0] < 2:
             raise InputError("protocol: of a single user none can be held out")
@@ -166,8 +171,14 @@ def parts_of(x: scipy.sparse.csr_array, times: np.ndarray | None, protocol: str,
             raise InputError("protocol='time' needs times; fit with time= the column that holds them")
         split = later_entries(x, times, HIDDEN)
         how = f"the latest {HIDDEN:.0%} of all interactions were not learnt from, and are looked for"
-    check_wanted(split.test)
+    learnt = int(np.count_nonzero(np.diff(split.train.indptr)))
+    check_wanted(split.test, f"; {counted(learnt, 'user')} {'was' if learnt == 1 else 'were'} learnt from")
     return split, how
+
+
+def check_protocol(protocol: str) -> None:
+    if protocol not in PROTOCOLS:
+        raise InputError(f"protocol must be one of {', '.join(map(repr, PROTOCOLS))}; got {protocol!r}")
 
 
 def known_group(rows: scipy.sparse.csr_array) -> Group:
@@ -177,9 +188,9 @@ def known_group(rows: scipy.sparse.csr_array) -> Group:
     return group
 
 
-def check_wanted(group: Group) -> None:
+def check_wanted(group: Group, more: str = "") -> None:
     if not group.wanted.nnz:
         raise InputError(
             f"there is nobody to judge by: of {counted(group.wanted.shape[0], 'user')} none has anything to be found; "
-            f"nothing is hidden of histories with fewer than {FEWEST} items that are known"
+            f"nothing is hidden of histories with fewer than {FEWEST} items that are known{more}"
         )

@@ -11,8 +11,11 @@ import scipy.sparse
 
 from isthmus.checks import counted, did_you_mean, listed
 from isthmus.errors import DataWarning, InputError
-from isthmus.estimators.recommender_models import Model
+from isthmus.estimators.recommender_models import ItemWeights, Model
 from isthmus.ranking import entries_of, top
+
+FAINTEST = 1e-6
+"""Of the strongest reason: what is fainter is rounding, no reason."""
 
 CELLS_AT_ONCE = 2**22
 """Scores that are held at once."""
@@ -64,11 +67,15 @@ def reasons_of(
 ) -> list[tuple[Any, float]]:
     """Ids of a (1, items and more) history, or names of properties, and what they add to an item's score."""
     numbers, shares = model.reasons(history, item)
+    # The shares of a linear model add up to the score; the scores of a network have no zero.
+    if not len(shares) or (isinstance(model, ItemWeights) and shares.sum() <= 0):
+        return []
+    least = max(0.0, FAINTEST * float(shares[0]))
     found = [
         items[[number]].tolist()[0] if number < len(items) else properties[number - len(items)]
         for number in numbers[:most].tolist()
     ]
-    return [(one, float(share)) for one, share in zip(found, shares, strict=False) if share > 0]
+    return [(one, float(share)) for one, share in zip(found, shares, strict=False) if share > least]
 
 
 def one_row(given: Mapping[str, Any] | None, columns: Sequence[str]) -> Any:
