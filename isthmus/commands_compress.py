@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from isthmus.commands_data import with_article
+from isthmus.commands_data import model_at
 from isthmus.commands_info import say_compressor
 from isthmus.commands_lines import line, say_next, size_in_words, size_of
 from isthmus.errors import InputError
 from isthmus.estimators.compressor import Compressor
-from isthmus.estimators.files import load
 
 
 @contextmanager
@@ -34,11 +33,7 @@ def by_option(data: str) -> Iterator[None]:
 
 def compressor_at(path: str) -> Compressor:
     """The compressor of a file."""
-    model = load(path)
-    if not isinstance(model, Compressor):
-        name = with_article(type(model).__name__)
-        raise InputError(f"{path!r} holds {name}; isthmus compress fit makes a Compressor")
-    return model
+    return cast(Compressor, model_at(path, (Compressor,), "isthmus compress fit makes a Compressor"))
 
 
 def fit(data: str, output: str, settings: dict[str, Any], quiet: bool) -> None:

@@ -40,6 +40,14 @@ OWN = {
 """The commands that use a task's model."""
 
 
+def model_at(path: str, known: tuple[type, ...], makes: str) -> Any:
+    """The model of a file, if it is of a known sort."""
+    model = load(path)
+    if not isinstance(model, known):
+        raise InputError(f"{path!r} holds {with_article(type(model).__name__)}; {makes}")
+    return model
+
+
 def with_article(name: str) -> str:
     return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from isthmus.assignments import kind_of
 from isthmus.checks import counted
-from isthmus.commands_data import column_of, labels_for, labels_of, matching, with_article
+from isthmus.commands_data import column_of, labels_for, labels_of, matching, model_at
 from isthmus.commands_info import all_of
 from isthmus.commands_learnt import Tuned, say_learner, say_selector, say_tuned
 from isthmus.commands_lines import line, say_next, say_written, size_of
@@ -22,7 +22,6 @@ from isthmus.data.images import image_files
 from isthmus.data.table_form import TableForm
 from isthmus.errors import InputError
 from isthmus.estimators.features import FeatureLearner
-from isthmus.estimators.files import load
 from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
 from isthmus.estimators.selecting import Selector, selected
 
@@ -54,14 +53,6 @@ def by_option() -> Iterator[None]:
             if sentence.startswith(argument):
                 raise InputError(option + sentence.removeprefix(argument)) from error
         raise
-
-
-def model_at(path: str, known: tuple[type, ...], makes: str) -> Any:
-    """The model of a file, if it is of a known sort."""
-    model = load(path)
-    if not isinstance(model, known):
-        raise InputError(f"{path!r} holds {with_article(type(model).__name__)}; {makes}")
-    return model
 
 
 def opened_without(

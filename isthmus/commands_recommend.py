@@ -7,18 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from isthmus.checks import counted
-from isthmus.commands_data import with_article
+from isthmus.commands_data import model_at
 from isthmus.commands_found import printable
 from isthmus.commands_info import say_recommender
 from isthmus.commands_lines import line, say_next, size_of
 from isthmus.data import write_table
 from isthmus.errors import InputError
-from isthmus.estimators.files import load
 from isthmus.estimators.recommended import Recommended
 from isthmus.estimators.recommender import Recommender
 
@@ -55,11 +54,7 @@ def by_option(data: str) -> Iterator[None]:
 
 def recommender_at(path: str) -> Recommender:
     """The recommender of a file."""
-    model = load(path)
-    if not isinstance(model, Recommender):
-        name = with_article(type(model).__name__)
-        raise InputError(f"{path!r} holds {name}; isthmus recommend fit makes a Recommender")
-    return model
+    return cast(Recommender, model_at(path, (Recommender,), "isthmus recommend fit makes a Recommender"))
 
 
 def fit(data: str, output: str, settings: dict[str, Any], columns: dict[str, Any], told: dict[str, str | None]) -> None:

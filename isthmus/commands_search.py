@@ -10,10 +10,10 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from isthmus.checks import counted
-from isthmus.commands_data import with_article
+from isthmus.commands_data import model_at
 from isthmus.commands_found import frame_of, say_found, say_how
 from isthmus.commands_info import all_of, codes_in_words, index_in_words
 from isthmus.commands_items import Asked, Items, by_option, items_like, items_to_learn, whole_numbers
@@ -23,7 +23,6 @@ from isthmus.data import Source, write_table
 from isthmus.data.messages import decoded
 from isthmus.data.table_form import TableForm
 from isthmus.errors import DataWarning, FileFormatError, InputError
-from isthmus.estimators.files import load
 from isthmus.estimators.retrieved import Found, Within
 from isthmus.estimators.retriever import Retriever
 from isthmus.estimators.retriever_files import index_of
@@ -50,10 +49,7 @@ class Search:
 
 def retriever_at(path: str) -> Retriever:
     """The retriever of a file, with the index beside it."""
-    model = load(path)
-    if not isinstance(model, Retriever):
-        raise InputError(f"{path!r} holds {with_article(type(model).__name__)}; isthmus search fit makes a Retriever")
-    return model
+    return cast(Retriever, model_at(path, (Retriever,), "isthmus search fit makes a Retriever"))
 
 
 # ------------------------------------------------------------------ the index

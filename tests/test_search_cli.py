@@ -14,7 +14,7 @@ import pytest
 from test_cli import run
 
 import isthmus as ist
-from isthmus import commands_search
+from isthmus import commands_data
 from isthmus.commands_folders import holds_text, kind_of
 from isthmus.commands_found import cut, frame_of, printable, proof_in_words, say_found, say_how, title_and_snippet
 from isthmus.commands_items import by_option
@@ -594,7 +594,7 @@ def make_bad(home: Path) -> None:
 
 
 def test_other_models_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands_search, "load", lambda path: ist.Autoencoder())
+    monkeypatch.setattr(commands_data, "load", lambda path: ist.Autoencoder())
     said = run("search", "query", "m.safetensors", "moon", code=2).stderr
     assert "'m.safetensors' holds an Autoencoder; isthmus search fit makes a Retriever" in flat(said)
 
