@@ -5,23 +5,30 @@ again from its bytes; the model is apart, its bytes are printed. PSNR and bits p
 "BD-rate" is the mean difference of the rate at equal PSNR over the range that both curves share, by cubic polynomials
 of the logarithm of the rate (Bjontegaard 2001): below 0, ours takes fewer bits.
 
-``--full`` is the recipe for a day of a larger machine; colour photographs to learn from are not here: not run.
+``--model`` keeps what was learnt in a file, or takes it from there. ``--full`` is the recipe for a day of a larger
+machine; colour photographs to learn from are not here: not run.
 
-    python benchmarks/bench_compress_photographs.py [--minutes 25] [--pictures 24] [--full]
+    python benchmarks/bench_compress_photographs.py [--minutes 30] [--hidden 64 64]
+        [--model FILE] [--pictures 24] [--full]
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from bench_photographs import photographs
 from common import row
 from PIL import Image, features
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from isthmus.coding.container import Block, BlockReader, packed
 from isthmus.coding.entropy import Reader, Writer
@@ -34,6 +41,7 @@ FULL: dict[str, Any] = {
     "filters": (64, 64, 64, 64),
     "codes": 4000,
     "seconds": 24 * 3600.0,
+    "device": "cuda" if torch.cuda.is_available() else "cpu",
 }
 
 QUALITIES = (7, 11, 15, 20, 25)
@@ -118,21 +126,36 @@ def bd_rate(curve: Curve, other: Curve) -> float:
     return 100 * float(np.expm1((areas[0] - areas[1]) / (high - low)))
 
 
+def learnt(chosen: argparse.Namespace) -> LossyModel:
+    """What ``--model`` holds, or what training gives."""
+    if chosen.model and chosen.model.exists():
+        with safe_open(chosen.model, "numpy") as file:
+            return LossyModel.from_spec(
+                json.loads(file.metadata()["spec"]),
+                {name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
+            )
+    start = time.perf_counter()
+    how = FULL if chosen.full else {"seconds": 60 * chosen.minutes, "hidden": tuple(chosen.hidden)}
+    model = fit_lossy(photographs("bsd-train400"), **how)
+    print(f"learnt in {time.perf_counter() - start:.0f} s", flush=True)
+    if chosen.model:
+        save_file(model.tensors(), chosen.model, {"spec": json.dumps(model.spec())})
+    return model
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--minutes", type=float, default=25.0)
+    arguments.add_argument("--minutes", type=float, default=30.0)
+    arguments.add_argument("--hidden", type=int, nargs="+", default=[64, 64])
+    arguments.add_argument("--model", type=Path)
     arguments.add_argument("--pictures", type=int, default=24)
     arguments.add_argument("--full", action="store_true")
     chosen = arguments.parse_args()
-    train = photographs("bsd-train400")
     test = [grey(picture) for picture in photographs("kodak24")]
     test = test[:: max(1, len(test) // chosen.pictures)][: chosen.pictures]
-    start = time.perf_counter()
-    model = fit_lossy(train, **(FULL if chosen.full else {"seconds": 60 * chosen.minutes}))
+    model = learnt(chosen)
     size = sum(array.nbytes for array in model.tensors().values())
-    print(
-        f"{len(test)} pictures; learnt in {time.perf_counter() - start:.0f} s; the model has {size:,} bytes", flush=True
-    )
+    print(f"{len(test)} pictures; the model has {size:,} bytes", flush=True)
     row("coder", "quality", "bits/pixel", "PSNR, dB", "MB/s pack", "MB/s unpack")
     curve = [point("isthmus", quality, test, *ours(model, quality)) for quality in QUALITIES]
     for kind, (qualities, _) in RIVALS.items():

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import multiprocessing
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from isthmus.errors import TrainingError
 from isthmus.parts.networks.modules import Unaware
 from isthmus.progress import Progress
 from isthmus.records import Batch, Pass
+from isthmus.threads import one_thread
 
 CACHE_BYTES = 256 * 2**20
 """Scaled rows up to this size are kept in memory; above, every batch is scaled on its way."""
@@ -476,21 +475,17 @@ def not_a_number(state: State, terms: dict[str, Tensor], batch: Batch) -> str:
 def settings(composition: Composition, plan: Plan) -> Iterator[None]:
     """Threads chosen for the size of the work, and a forked global generator for users' modules.
 
-    Both are as before afterwards. In a worker process or a thread other than the main one, thread counts are
-    somebody else's choice and are left alone.
+    Both are as before afterwards.
     """
     weights = sum(p.numel() for p in composition.parameters())
     # Of convolutions and recurrent layers every weight works many times per row.
     often = any(isinstance(module, (nn.modules.conv._ConvNd, nn.RNNBase)) for module in composition.modules())
     small = 6.0 * weights * plan.batch_size < SMALL_STEP and not often
-    threads = torch.get_num_threads()
-    ours = threading.current_thread() is threading.main_thread() and multiprocessing.parent_process() is None
     foreign = any(isinstance(module, Unaware) for module in composition.modules())
     with contextlib.ExitStack() as stack:
         if foreign:
             stack.enter_context(torch.random.fork_rng(devices=[]))
             torch.manual_seed(plan.seed)
-        if small and ours and threads > 1:
-            torch.set_num_threads(1)
-            stack.callback(torch.set_num_threads, threads)
+        if small:
+            stack.enter_context(one_thread())
         yield

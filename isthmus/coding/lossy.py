@@ -24,6 +24,9 @@ QUALITIES = 51
 
 LEVEL_BITS = 6
 
+TOGETHER = 2**14
+"""Cells that are coded together, if they are of several pictures. Files depend on it."""
+
 PRICE = 0.15
 """Squared steps that a bit is worth when the code is chosen: fine quantisation has 0.12, and zeros help others."""
 
@@ -83,10 +86,10 @@ class LossyModel:
         InputError : they are not that.
         """
         check_quality(quality)
-        for picture in self._checked(pictures):
+        pictures = self._checked(pictures)
+        for some in together(pictures.shape):
             writer.bits(np.array([quality]), LEVEL_BITS)
-            if picture.size:
-                self.maps.write(writer, self.code(picture, quality), quality)
+            self.code(pictures[some], quality, writer)
 
     def read(self, reader: Reader, shape: tuple[int, ...]) -> np.ndarray:
         """The pictures (n, height, width[, colours]) uint8 that `write` coded, with what was lost.
@@ -98,25 +101,31 @@ class LossyModel:
         """
         count, height, width, _ = self._shape(shape)
         pictures = np.zeros((count, height, width, self.colours), dtype=np.uint8)
-        for picture in pictures:
+        for some in together(pictures.shape):
             quality = int(reader.bits(1, LEVEL_BITS)[0])
             if quality >= QUALITIES:
                 raise FileFormatError(f"a picture claims the quality {quality}")
-            if picture.size:
-                cells = -(-height // BLOCK), -(-width // BLOCK)
-                picture[...] = self.decoded(self.maps.read(reader, cells, quality), quality)[:height, :width]
+            room = pictures[some]
+            cells = len(room), -(-height // BLOCK), -(-width // BLOCK)
+            room[...] = self.decoded(self.maps.read(reader, cells, quality), quality)[:, :height, :width]
         return pictures.reshape(shape)
 
-    def code(self, picture: np.ndarray, quality: int) -> np.ndarray:
-        """The whole numbers that are chosen for a picture (height, width, colours): (h, w, size) int64."""
-        steps = self.steps[quality] / 64
-        return self.maps.chosen(encoded(picture, self.analysis) / steps, quality, PRICE)
+    def code(self, pictures: np.ndarray, quality: int, writer: Tally | None = None) -> np.ndarray:
+        """The whole numbers that are chosen for pictures (n, height, width, colours), and coded if there is a writer.
+
+        Returns
+        -------
+        ndarray of shape (n, h, w, size), int64
+        """
+        codes = np.stack([encoded(picture, self.analysis) for picture in pictures])
+        return self.maps.chosen(codes / (self.steps[quality] / 64), quality, PRICE, writer)
 
     def decoded(self, ints: np.ndarray, quality: int) -> np.ndarray:
-        """The picture of a code: (8 h, 8 w, colours) uint8."""
+        """The pictures of codes: (n, 8 h, 8 w, colours) uint8."""
         # Far beyond what any picture needs, so that no product leaves int64; the decoder clips much closer.
-        code = np.clip(ints, -(2**32), 2**32) * self.steps[quality]
-        return self.decoder(code, Level(int(self.nominal[quality]), quality))
+        codes = np.clip(ints, -(2**32), 2**32) * self.steps[quality]
+        level = Level(int(self.nominal[quality]), quality)
+        return np.stack([self.decoder(code, level) for code in codes])
 
     def quality_for(
         self, pictures: np.ndarray, *, bits_per_pixel: float | None = None, psnr: float | None = None
@@ -156,11 +165,10 @@ class LossyModel:
         """Peak signal-to-noise ratio of what comes back, in dB, at most `CLOSEST`."""
         check_quality(quality)
         total, checked = 0.0, self._checked(pictures)
-        for picture in checked:
-            height, width, _ = picture.shape
-            if picture.size:
-                out = self.decoded(self.code(picture, quality), quality)[:height, :width]
-                total += float(np.square(out.astype(np.float64) - picture).sum())
+        _, height, width, _ = checked.shape
+        for some in together(checked.shape):
+            out = self.decoded(self.code(checked[some], quality), quality)[:, :height, :width]
+            total += float(np.square(out.astype(np.float64) - checked[some]).sum())
         mean = total / max(checked.size, 1)
         return CLOSEST if mean <= 0 else min(CLOSEST, 10 * float(np.log10(255**2 / mean)))
 
@@ -210,6 +218,18 @@ class LossyModel:
             )
         except (InputError, KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"this is no lossy model of pictures: {error}") from error
+
+
+def together(shape: tuple[int, ...]) -> list[slice]:
+    """Pictures (n, height, width, colours) that are coded together: one that is large, or several; none without pixels.
+
+    >>> together((5, 800, 600, 1)), together((5, 0, 600, 1))
+    ([slice(0, 2, None), slice(2, 4, None), slice(4, 6, None)], [])
+    """
+    count, height, width, _ = shape
+    cells = -(-height // BLOCK) * -(-width // BLOCK)
+    step = max(1, TOGETHER // max(cells, 1))
+    return [slice(start, start + step) for start in range(0, count if cells else 0, step)]
 
 
 def encoded(picture: np.ndarray, analysis: np.ndarray) -> np.ndarray:

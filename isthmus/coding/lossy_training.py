@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from threading import Event
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,6 +41,7 @@ from isthmus.coding.whole_convolution import (
 )
 from isthmus.coding.whole_layer import WholeLayer
 from isthmus.errors import InputError
+from isthmus.threads import one_thread
 
 SIDE, CROPS = 96, 8
 
@@ -51,9 +54,6 @@ ROUNDED = 0.4
 USUAL = (3, 38)
 """Qualities that are learnt from; the others are alike."""
 
-SHARES = {"maps": 0.5, "decoder": 0.5}
-"""Of the time, once the transform is learnt."""
-
 BITS = 15
 
 
@@ -64,9 +64,10 @@ def fit_lossy(
     transform_steps: int = 0,
     hidden: Sequence[int] = (48, 48),
     filters: Sequence[int] = (16, 16),
-    codes: int = 120,
+    codes: int = 300,
     steps: int = 10**9,
     random_state: int = 0,
+    device: str = "cpu",
 ) -> LossyModel:
     """Learn to code pictures that are like these, at all qualities.
 
@@ -81,6 +82,8 @@ def fit_lossy(
     codes : pictures whose code is learnt from, each at a quality of its own.
     steps : of the optimiser, at most, for what foretells the code and for the decoder.
     random_state : seed.
+    device : of PyTorch, on which the transform and the decoder are trained, and the network for all channels but the
+        first; a GPU pays for wide ``filters`` and many ``transform_steps``.
 
     Returns
     -------
@@ -103,19 +106,32 @@ def fit_lossy(
     pictures = checked(pictures, seconds, transform_steps, codes, steps, hidden, filters)
     colours, generator = pictures[0].shape[2], np.random.default_rng(random_state)
     begin = monotonic()
-    draw = crops(pictures, SIDE, CROPS, generator)
-    transform = fit_transform(draw, colours, steps=transform_steps, seconds=seconds / 2, seed=random_state)
+    drawn = crops(pictures, SIDE, CROPS, generator)
+
+    def draw() -> Tensor:
+        return drawn().to(device)
+
+    transform = fit_transform(
+        draw, colours, steps=transform_steps, seconds=seconds / 2, seed=random_state, device=device
+    )
     left = max(seconds - (monotonic() - begin), seconds / 2)
     analysis = kernel(transform.analysis)
     nominal = nominal_steps()
     with torch.no_grad():
-        widths = transform.steps(torch.from_numpy(nominal).float()).double().numpy()
+        widths = transform.steps(torch.from_numpy(nominal).float().to(device)).double().cpu().numpy()
     whole_steps = np.clip(np.rint(widths * 2**CODE_POINT), 1, 2**16).astype(np.int64)
     coded = simulated(pictures, analysis, widths, codes, generator)
-    share = {name: left * part for name, part in SHARES.items()}
-    maps = fit_maps(coded, colours, hidden=hidden, seconds=share["maps"], steps=steps, random_state=random_state)
-    decoder = Decoder(transform, tuple(filters), torch.Generator().manual_seed(random_state))
-    fit_decoder(decoder, transform, draw, seconds=share["decoder"], steps=steps, seed=random_state)
+    stop = Event()
+    decoder = Decoder(transform, tuple(filters), torch.Generator().manual_seed(random_state)).to(device)
+    with one_thread(), ThreadPoolExecutor(1) as other:
+        # Side by side, on a core each: neither learns from the other.
+        decoding = other.submit(fit_decoder, decoder, transform, draw, left, steps, random_state, stop)
+        try:
+            how: dict[str, Any] = {"steps": steps, "random_state": random_state, "device": device}
+            maps = fit_maps(coded, colours, hidden=hidden, seconds=left, **how)
+            decoding.result()
+        finally:
+            stop.set()
     whole_nominal = np.rint(nominal * 2**CODE_POINT).astype(np.int64)
     return LossyModel(analysis, whole_nominal, whole_steps, maps, decoder.whole())
 
@@ -157,7 +173,7 @@ def checked(
 
 def kernel(weights: Tensor) -> np.ndarray:
     """(out, in, 3, 3) -> (9 * in, out) float64, for windows."""
-    return weights.detach().double().permute(2, 3, 1, 0).reshape(-1, weights.shape[0]).numpy()
+    return weights.detach().double().cpu().permute(2, 3, 1, 0).reshape(-1, weights.shape[0]).numpy()
 
 
 def simulated(
@@ -181,9 +197,11 @@ def simulated(
 class Decoder(nn.Module):
     """The decoder as it is trained: `isthmus.coding.whole_convolution.WholeDecoder` in floats."""
 
+    signs: Tensor
+
     def __init__(self, transform: Transform, widths: tuple[int, ...], generator: torch.Generator) -> None:
         super().__init__()
-        self.signs = transform.signs
+        self.register_buffer("signs", transform.signs)
         self.synthesis = nn.Parameter(transform.synthesis.detach().clone())
         cell = transform.colours * FINE**2
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
@@ -216,14 +234,16 @@ class Decoder(nn.Module):
         for number, (weights, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
             last = number == len(self.weights)
             layer, point = made_whole(
-                kernel(weights), bias.detach().double().numpy(), np.tile(most, 9), point, BITS, last=last
+                kernel(weights), bias.detach().double().cpu().numpy(), np.tile(most, 9), point, BITS, last=last
             )
             most = np.full(len(bias), layer.cap)
             layers.append(layer)
-        return WholeDecoder(outputs // BLOCK**2, self.signs.numpy().astype(np.int64), made, tuple(layers))
+        return WholeDecoder(outputs // BLOCK**2, self.signs.cpu().numpy().astype(np.int64), made, tuple(layers))
 
 
-def fit_decoder(decoder: Decoder, transform: Transform, draw: Draw, *, seconds: float, steps: int, seed: int) -> None:
+def fit_decoder(
+    decoder: Decoder, transform: Transform, draw: Draw, seconds: float, steps: int, seed: int, stop: Event
+) -> None:
     """Train a decoder on rounded codes of crops, with the encoder as it is; what does not become better stays."""
     generator, begin = torch.Generator().manual_seed(seed), monotonic()
     groups = [
@@ -235,7 +255,7 @@ def fit_decoder(decoder: Decoder, transform: Transform, draw: Draw, *, seconds: 
     held = [rounded(transform, draw(), generator) for _ in range(HELD_OUT)]
     before, start = held_error(decoder, held), {name: value.clone() for name, value in decoder.state_dict().items()}
     step, done = 0, 0.0
-    while done < 1:
+    while done < 1 and not stop.is_set():
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
             group["lr"] = rate * min(1.0, 0.01 + 1.5 * (1 - done))
         optimiser.zero_grad()
@@ -259,12 +279,12 @@ class Rounded(NamedTuple):
 def rounded(transform: Transform, x: Tensor, generator: torch.Generator) -> Rounded:
     """Crops at qualities at random."""
     quality = torch.randint(*USUAL, (len(x),), generator=generator)
-    nominal = torch.from_numpy(nominal_steps()).float()[quality]
+    nominal = torch.from_numpy(nominal_steps()).float()[quality].to(x.device)
     with torch.no_grad():
         steps = transform.steps(nominal)[:, :, None, None]
         code = transform.encode(x) / steps
         code = torch.sign(code) * torch.floor(code.abs() + ROUNDED) * steps
-    return Rounded(x, code, nominal, quality.float())
+    return Rounded(x, code, nominal, quality.float().to(x.device))
 
 
 def weighted_error(decoder: Decoder, part: Rounded) -> Tensor:

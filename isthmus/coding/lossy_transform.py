@@ -133,7 +133,7 @@ class Transform(nn.Module):
         """(n,) nominal steps -> (n, size) those of the channels."""
         place = torch.log(nominal / FINEST) / np.log(COARSEST / FINEST) * (ANCHORS - 1)
         place = place.clamp(0, ANCHORS - 1)
-        near = (1 - (place[:, None] - torch.arange(ANCHORS)).abs()).clamp(min=0)
+        near = (1 - (place[:, None] - torch.arange(ANCHORS, device=place.device)).abs()).clamp(min=0)
         return nominal[:, None] * torch.exp(near.to(self.log_steps) @ self.log_steps)
 
     def cost(self, code: Tensor, steps: Tensor) -> Tensor:
@@ -214,15 +214,16 @@ def lapped(colours: int) -> tuple[np.ndarray, np.ndarray]:
     return analysis.reshape(len(kept), -1, 3, 3), synthesis.reshape(-1, len(kept), 3, 3)
 
 
-def fit_transform(draw: Draw, colours: int, *, steps: int, seconds: float, seed: int) -> Transform:
+def fit_transform(draw: Draw, colours: int, *, steps: int, seconds: float, seed: int, device: str = "cpu") -> Transform:
     """Learn a `Transform` from crops, from a lapped cosine transform on.
 
     Parameters
     ----------
     steps : of the optimiser, at most.
     seconds : that it may take.
+    device : that ``draw`` gives crops on, and the transform will be.
     """
-    transform, generator = Transform(colours), torch.Generator().manual_seed(seed)
+    transform, generator = Transform(colours).to(device), torch.Generator().manual_seed(seed)
     if not steps:
         return transform
     kernels = [transform.analysis, transform.synthesis]
@@ -238,6 +239,7 @@ def fit_transform(draw: Draw, colours: int, *, steps: int, seconds: float, seed:
             group["lr"] = rate * min(1.0, 0.02 + 1.6 * (1 - done))
         x = draw()
         nominal = torch.exp(torch.rand(len(x), generator=generator) * np.log(SEEN[1] / SEEN[0])) * SEEN[0]
+        nominal = nominal.to(device)
         optimiser.zero_grad()
         objective(transform, x, nominal, generator).backward()
         optimiser.step()
@@ -248,7 +250,7 @@ def objective(transform: Transform, x: Tensor, nominal: Tensor, generator: torch
     """Nats and weighted error of a pixel, the mean over crops."""
     code = transform.encode(x)
     steps = transform.steps(nominal)[:, :, None, None]
-    noisy = code + (torch.rand(code.shape, generator=generator) - 0.5) * steps
+    noisy = code + (torch.rand(code.shape, generator=generator).to(code.device) - 0.5) * steps
     nats = transform.cost(noisy, steps).sum((1, 2, 3))
     error = (transform.decode(noisy) - (x - MIDDLE)).square().sum((1, 2, 3))
     return ((nats + 6 * error / nominal.square()) / x[0].numel()).mean()

@@ -139,24 +139,26 @@ class MapContext:
 
 
 class Known:
-    """What is known of one picture's code so far, with a border of zeros.
+    """What is known so far of the codes of ``n`` pictures of one size, with a border of zeros.
 
     Attributes
     ----------
-    values : (h + 2, w + 2, size + 1) int64, clipped; the last channel is 0.
-    sums : (h + 2, w + 2) magnitudes of all finished channels but the first ones.
+    values : (size + 1, n, h + 2, w + 2) int64, clipped; the last channel is 0.
+    sums : (n, h + 2, w + 2) magnitudes of all finished channels but the first ones.
     """
 
-    def __init__(self, height: int, width: int, context: MapContext) -> None:
-        self.shape, self.context = (height, width), context
-        self.values = np.zeros((context.size + 1, height + 2, width + 2), dtype=np.int64)
-        self.sums = np.zeros((height + 2, width + 2), dtype=np.int64)
+    def __init__(self, shape: tuple[int, int, int], context: MapContext) -> None:
+        (count, height, width), self.context = shape, context
+        self.size = height, width
+        self.values = np.zeros((context.size + 1, count, height + 2, width + 2), dtype=np.int64)
+        self.sums = np.zeros((count, height + 2, width + 2), dtype=np.int64)
 
-    def cells(self, phase: int, offset: tuple[int, int] = (0, 0)) -> tuple[slice, slice]:
+    def cells(self, phase: int, offset: tuple[int, int] = (0, 0)) -> tuple[slice, slice, slice]:
         """The places of a phase's cells, or of their neighbours at an offset."""
         (top, left), (down, right) = PHASES[phase], offset
-        height, width = self.shape
-        return slice(1 + top + down, 1 + height + down, 2), slice(1 + left + right, 1 + width + right, 2)
+        height, width = self.size
+        rows, columns = slice(1 + top + down, 1 + height + down, 2), slice(1 + left + right, 1 + width + right, 2)
+        return slice(None), rows, columns
 
     def put(self, channel: int, phase: int, ints: np.ndarray) -> None:
         """Make elements of a phase known, flat."""

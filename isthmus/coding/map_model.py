@@ -1,4 +1,4 @@
-"""Lossless coding of a picture's quantised code, channel by channel, and the choice of a code that is cheap."""
+"""Lossless coding of pictures' quantised codes, channel by channel, and the choice of codes that are cheap."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Take = Callable[[int, int, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class MapModel:
-    """A model of codes (h, w, size), learnt by `isthmus.coding.map_training.fit_maps`.
+    """A model of codes (n, h, w, size) of pictures of one size, learnt by `isthmus.coding.map_training.fit_maps`.
 
     Parameters
     ----------
     context : what the network reads.
-    first : codes the first channels, (1, h, w[, firsts]).
+    first : codes the first channels, (n, h, w[, firsts]).
     buckets : of all other elements.
     network : reads the context, then which channel it is, and which phase.
 
@@ -51,36 +51,44 @@ class MapModel:
             raise InputError(f"first: it must be a model of grids of 2 axes and {channels} channels")
 
     def write(self, writer: Tally, ints: np.ndarray, level: int) -> None:
-        """Code one picture's code.
+        """Code the codes of pictures of one size.
 
         Parameters
         ----------
         writer : a `isthmus.coding.entropy.Writer`, or a `Tally` that only counts.
-        ints : shape (h, w, size), int64.
+        ints : shape (n, h, w, size), int64.
         level : of the quantisation, 0..`MOST_LEVEL`; reading needs the same.
         """
-        used = np.any(ints != 0, axis=(0, 1))
-        writer.bits(used.astype(np.uint64), 1)
-        self.first.write(writer, self._firsts(ints))
+        used = np.any(ints != 0, axis=(0, 1, 2))
+        self._begin(writer, used, ints)
 
         def take(channel: int, phase: int, tables: np.ndarray) -> np.ndarray:
-            there = ints[PHASES[phase][0] :: 2, PHASES[phase][1] :: 2, channel].reshape(-1)
-            symbols, remainders, widths = self.buckets.split(there)
-            writer.put(symbols, tables)
-            kept = np.flatnonzero(widths)
-            if len(kept):
-                writer.bits(remainders[kept], widths[kept])
+            there = of_phase(ints, channel, phase).reshape(-1)
+            self._put(writer, there, tables)
             return there
 
         self._run(ints.copy(), used, level, take)
 
-    def read(self, reader: Reader, shape: tuple[int, int], level: int) -> np.ndarray:
-        """The code of a picture of (h, w) cells that `write` coded: (h, w, size) int64."""
+    def _begin(self, writer: Tally, used: np.ndarray, ints: np.ndarray) -> None:
+        """Code which channels are used at all, and the first ones."""
+        writer.bits(used.astype(np.uint64), 1)
+        firsts = self.context.firsts
+        self.first.write(writer, ints[..., :firsts] if firsts > 1 else ints[..., 0])
+
+    def _put(self, writer: Tally, there: np.ndarray, tables: np.ndarray) -> None:
+        symbols, remainders, widths = self.buckets.split(there)
+        writer.put(symbols, tables)
+        kept = np.flatnonzero(widths)
+        if len(kept):
+            writer.bits(remainders[kept], widths[kept])
+
+    def read(self, reader: Reader, shape: tuple[int, int, int], level: int) -> np.ndarray:
+        """The codes of n pictures of (h, w) cells that `write` coded: ``shape`` (n, h, w) -> (n, h, w, size) int64."""
         used = reader.bits(self.context.size, 1) != 0
         ints = np.zeros((*shape, self.context.size), dtype=np.int64)
         firsts = self.context.firsts
-        first = self.first.read(reader, (1, *shape, firsts) if firsts > 1 else (1, *shape))
-        ints[:, :, :firsts] = first.reshape(*shape, firsts)
+        first = self.first.read(reader, (*shape, firsts) if firsts > 1 else shape)
+        ints[..., :firsts] = first.reshape(*shape, firsts)
 
         def take(channel: int, phase: int, tables: np.ndarray) -> np.ndarray:
             symbols = reader.get(len(tables), tables)
@@ -93,16 +101,19 @@ class MapModel:
 
         return self._run(ints, used, level, take)
 
-    def chosen(self, code: np.ndarray, level: int, price: float) -> np.ndarray:
-        """Whole numbers for a code in steps (h, w, size): those with the least squared error plus price x bits.
+    def chosen(self, code: np.ndarray, level: int, price: float, writer: Tally | None = None) -> np.ndarray:
+        """Whole numbers for codes in steps (n, h, w, size): those with the least squared error plus price x bits.
 
-        What a choice costs the elements after it is left out.
+        What a choice costs the elements after it is left out. With a writer they are coded as they are chosen, which
+        saves foretelling them twice.
         """
         ints = np.rint(code).astype(np.int64)
-        used = np.any(np.abs(code) > 0.5, axis=(0, 1))
+        used = np.any(np.abs(code) > 0.5, axis=(0, 1, 2))
+        if writer is not None:
+            self._begin(writer, used, ints)
 
         def take(channel: int, phase: int, tables: np.ndarray) -> np.ndarray:
-            there = code[PHASES[phase][0] :: 2, PHASES[phase][1] :: 2, channel].reshape(-1)
+            there = of_phase(code, channel, phase).reshape(-1)
             lower = np.floor(np.abs(there))
             sign = np.where(there < 0, -1.0, 1.0)
             best, least = np.zeros(len(there), dtype=np.int64), np.full(len(there), np.inf)
@@ -112,22 +123,23 @@ class MapModel:
                 bits = np.log2(TOTAL) - np.log2(tables[np.arange(len(symbols)), symbols]) + widths
                 cost = (there - candidate) ** 2 + price * bits
                 best, least = np.where(cost < least, some, best), np.minimum(cost, least)
+            if writer is not None:
+                self._put(writer, best, tables)
             return best
 
         return self._run(ints, used, level, take)
 
     def _run(self, ints: np.ndarray, used: np.ndarray, level: int, take: Take) -> np.ndarray:
         """Go through all elements but those of the first channels; ``ints`` is filled and returned."""
-        height, width, size = ints.shape
-        known = Known(height, width, self.context)
-        for channel in range(size):
+        known = Known(ints.shape[:3], self.context)
+        for channel in range(ints.shape[3]):
             if channel < self.context.firsts:
-                for phase, (top, left) in enumerate(PHASES):
-                    known.put(channel, phase, ints[top::2, left::2, channel])
+                for phase in range(len(PHASES)):
+                    known.put(channel, phase, of_phase(ints, channel, phase))
             else:
-                ints[:, :, channel] = 0
-                for phase, (top, left) in enumerate(PHASES if used[channel] else ()):
-                    room = ints[top::2, left::2, channel]
+                ints[..., channel] = 0
+                for phase in range(len(PHASES) if used[channel] else 0):
+                    room = of_phase(ints, channel, phase)
                     if room.size:
                         found = take(channel, phase, self._tables(known, channel, phase, level))
                         room[...] = found.reshape(room.shape)
@@ -150,10 +162,6 @@ class MapModel:
             first = replace(layer, weights=layer.weights[:INPUTS], exponents=layer.exponents[:INPUTS], bias=bias)
             self._kept[channel, phase] = WholeNetwork(self.network.limits[:INPUTS], (first, *self.network.layers[1:]))
         return self._kept[channel, phase]
-
-    def _firsts(self, ints: np.ndarray) -> np.ndarray:
-        firsts = self.context.firsts
-        return ints[None, :, :, :firsts] if firsts > 1 else ints[None, :, :, 0]
 
     def spec(self) -> dict[str, Any]:
         """What JSON can hold of it; `tensors` is the rest."""
@@ -186,6 +194,12 @@ class MapModel:
             )
         except (InputError, KeyError, TypeError) as error:
             raise FileFormatError(f"this is no model of a picture's code: {error}") from error
+
+
+def of_phase(codes: np.ndarray, channel: int, phase: int) -> np.ndarray:
+    """A view of the cells (n, rows, columns) of codes (n, h, w, size) that are coded together."""
+    top, left = PHASES[phase]
+    return codes[:, top::2, left::2, channel]
 
 
 def limits(size: int) -> tuple[np.ndarray, np.ndarray]:

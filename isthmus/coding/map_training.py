@@ -22,7 +22,7 @@ from isthmus.coding.map_context import (
     Known,
     MapContext,
 )
-from isthmus.coding.map_model import MapModel, limits
+from isthmus.coding.map_model import MapModel, limits, of_phase
 from isthmus.coding.passes import Order
 from isthmus.coding.tokens import Residuals
 from isthmus.coding.whole import WholeNetwork, whole_network
@@ -33,7 +33,7 @@ RATE, DECAY = 4e-3, 1e-3
 QUIET = 0.15
 """The share of elements with nothing around them that is learnt from, each counted so much more."""
 
-MOST_EXAMPLES = 600_000
+MOST_EXAMPLES = 1_500_000
 
 FIRST_SHARE = 0.25
 """Of the time, for the first channels."""
@@ -64,6 +64,7 @@ def fit_maps(
     seconds: float,
     steps: int = 10**9,
     random_state: int = 0,
+    device: str = "cpu",
 ) -> MapModel:
     """Learn to code codes that are like these.
 
@@ -74,6 +75,7 @@ def fit_maps(
     hidden : one or more, units of the network's hidden layers.
     seconds : that its networks may be trained for.
     steps : of the network's optimiser, at most.
+    device : of PyTorch, on which the network of all channels but the first is trained.
     """
     generator = np.random.default_rng(random_state)
     size = coded[0].ints.shape[2]
@@ -88,7 +90,9 @@ def fit_maps(
     context = expecting(examples, none)
     buckets = Residuals.of(exact=10, reach=2**12)
     first = first_model(coded, firsts, seconds * FIRST_SHARE, random_state)
-    network = trained(examples, context, buckets, tuple(hidden), seconds * (1 - FIRST_SHARE), steps, random_state)
+    network = trained(
+        examples, context, buckets, tuple(hidden), seconds * (1 - FIRST_SHARE), steps, random_state, device
+    )
     return MapModel(context, first, buckets, network)
 
 
@@ -114,12 +118,12 @@ def gathered(coded: Sequence[Coded], context: MapContext, generator: np.random.G
 
 def examples_of(coded: Coded, context: MapContext, generator: np.random.Generator, share: float) -> Examples:
     """Elements of one code: a share of those with something around them, and fewer of the others."""
-    height, width, size = coded.ints.shape
-    known = Known(height, width, context)
+    size = coded.ints.shape[2]
+    known = Known((1, *coded.ints.shape[:2]), context)
     found: list[tuple[np.ndarray, ...]] = []
     for channel in range(size):
-        for phase, (top, left) in enumerate(PHASES):
-            there = coded.ints[top::2, left::2, channel].reshape(-1)
+        for phase in range(len(PHASES)):
+            there = of_phase(coded.ints[None], channel, phase).reshape(-1)
             if channel >= context.firsts and coded.ints[:, :, channel].any():
                 signed, sums = known.around(channel, phase)
                 loud = np.any(signed[:, : SIGNED - 4] != 0, axis=1)
@@ -181,18 +185,20 @@ def trained(
     seconds: float,
     steps: int,
     seed: int,
+    device: str,
 ) -> WholeNetwork:
     """The network, in whole numbers."""
     largest, scale = limits(context.size)
-    features = all_features(examples, context)
-    symbols = torch.from_numpy(buckets.split(examples.there)[0])
-    told = torch.from_numpy(examples.told[:, :2].astype(np.int64))
+    features = all_features(examples, context).to(device)
+    symbols = torch.from_numpy(buckets.split(examples.there)[0]).to(device)
+    told = torch.from_numpy(examples.told[:, :2].astype(np.int64)).to(device)
     told[:, 0] += INPUTS
     told[:, 1] += INPUTS + context.size
-    weight = torch.from_numpy(examples.weight)
-    sizes = torch.from_numpy(scale[:INPUTS]).float()
+    weight = torch.from_numpy(examples.weight).to(device)
+    sizes = torch.from_numpy(scale[:INPUTS]).float().to(device)
     generator = torch.Generator().manual_seed(seed)
     layers = started((len(largest), *hidden, buckets.size), generator)
+    layers = [layer.detach().to(device).requires_grad_() for layer in layers]
     with torch.no_grad():
         layers[0][INPUTS:] *= 0.1
     optimiser = torch.optim.AdamW(layers, lr=RATE, weight_decay=DECAY, fused=True)
@@ -200,7 +206,7 @@ def trained(
     batches: Iterator[torch.Tensor] = iter(())
     while done < 1:
         if (batch := next(batches, None)) is None:
-            batches = iter(torch.randperm(len(symbols), generator=generator).split(BATCH))
+            batches = iter(torch.randperm(len(symbols), generator=generator).to(device).split(BATCH))
             continue
         optimiser.param_groups[0]["lr"] = RATE * max(1 - done, 0.003)
         optimiser.zero_grad()
@@ -213,7 +219,7 @@ def trained(
         step += 1
         done = max(step / steps, (monotonic() - begin) / seconds)
     pairs = [
-        (w.detach().double().numpy(), b.detach().double().numpy())
+        (w.detach().double().cpu().numpy(), b.detach().double().cpu().numpy())
         for w, b in zip(layers[::2], layers[1::2], strict=True)
     ]
     return whole_network(pairs, largest, scale)

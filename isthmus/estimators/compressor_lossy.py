@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ NETWORK = (48, 48)
 SECONDS = 600.0
 """That a fit may take if nothing is said."""
 
-CODES, CODES_A_SECOND = 120, 8
+CODES, CODES_A_SECOND = 300, 8
 """Pictures whose code is learnt from, at most, and in a short fit."""
 
 HELD_OUT, FEWEST = 10, 20
@@ -137,15 +138,16 @@ class Target:
 
 
 def some_of(sample: Any, most: int, count: int = 2**31) -> list[np.ndarray]:
-    """Pictures from all over a sample, each (1, height, width[, colours])."""
+    """Pictures from all over a sample, as they are coded: together (n, height, width[, colours]), or each by itself."""
     size = sum(picture.size for picture in sample)
     step = max(1, -(-len(sample) // count), -(-size // most))
-    return [picture[None] for picture in sample[::step] if picture.size]
+    some = [picture for picture in sample[::step] if picture.size]
+    return [np.stack(some)] if len({picture.shape for picture in some}) == 1 else [picture[None] for picture in some]
 
 
 def pixels(groups: Sequence[np.ndarray]) -> int:
     """How many there are."""
-    return sum(group.shape[1] * group.shape[2] for group in groups)
+    return sum(math.prod(group.shape[:3]) for group in groups)
 
 
 def bits_of(model: LossyModel, groups: Sequence[np.ndarray], quality: int) -> float:
