@@ -196,7 +196,7 @@ class LossyModel:
         parts = {"maps": self.maps.tensors(), "decoder": self.decoder.tensors()}
         found = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.items()}
         plain = {"nominal": narrowest(self.nominal), "steps": narrowest(self.steps)}
-        return {"analysis": self.analysis.astype(np.float32), **plain, **found}
+        return {"analysis": self.analysis.astype(np.float16), **plain, **found}
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> LossyModel:

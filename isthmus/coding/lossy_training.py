@@ -114,14 +114,13 @@ def fit_lossy(
     transform = fit_transform(
         draw, colours, steps=transform_steps, seconds=seconds / 2, seed=random_state, device=device
     )
-    left = max(seconds - (monotonic() - begin), seconds / 2)
     analysis = kernel(transform.analysis)
     nominal = nominal_steps()
     with torch.no_grad():
         widths = transform.steps(torch.from_numpy(nominal).float().to(device)).double().cpu().numpy()
     whole_steps = np.clip(np.rint(widths * 2**CODE_POINT), 1, 2**16).astype(np.int64)
     coded = simulated(pictures, analysis, widths, codes, generator)
-    stop = Event()
+    left, stop = max(seconds - (monotonic() - begin), seconds / 4), Event()
     decoder = Decoder(transform, tuple(filters), torch.Generator().manual_seed(random_state)).to(device)
     with one_thread(), ThreadPoolExecutor(1) as other:
         # Side by side, on a core each: neither learns from the other.

@@ -37,9 +37,6 @@ COARSEST, FINEST = 128.0, 1.0
 SEEN = (4.0, 64.0)
 """Those that are learnt from; coarser and finer ones are rarely asked for."""
 
-CHROMA = 16
-"""Channels of the code for each colour beyond the first."""
-
 STRETCH = 1.5
 
 TINTS = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]])
@@ -188,7 +185,7 @@ def second_kind(size: int) -> np.ndarray:
 
 def channels(colours: int) -> list[tuple[int, int]]:
     """(place in `PAIRS`, tint) of each channel of the code."""
-    return sorted((place, tint) for tint in range(colours) for place in range(len(PAIRS) if tint == 0 else CHROMA))
+    return sorted(product(range(len(PAIRS)), range(colours)))
 
 
 def mirror_signs(colours: int) -> np.ndarray:
@@ -199,8 +196,7 @@ def mirror_signs(colours: int) -> np.ndarray:
 def lapped(colours: int) -> tuple[np.ndarray, np.ndarray]:
     """Kernels of analysis (size, 64 colours, 3, 3) and synthesis (64 colours, size, 3, 3), low frequencies first.
 
-    Of three colours the first channel of each comes first, then lightness and two differences in turn; the differences
-    have only their `CHROMA` lowest frequencies.
+    Of three colours each frequency has three channels: of lightness, and of two differences.
     """
     into, onward = lines()
     # Windows of 3 x 3 cells of 8 x 8 pixels, as [cell, pixel] along both axes.

@@ -35,8 +35,11 @@ QUIET = 0.15
 
 MOST_EXAMPLES = 1_500_000
 
-FIRST_SHARE = 0.25
-"""Of the time, for the first channels."""
+GATHERING, FIRST_SHARE, LAST_SHARE = 0.25, 0.25, 0.25
+"""Of the time: for looking at codes, at most; for the first channels; for the network of the others, at least."""
+
+FEWEST = 4
+"""Codes that are looked at, however long it takes."""
 
 
 class Coded(NamedTuple):
@@ -77,7 +80,7 @@ def fit_maps(
     steps : of the network's optimiser, at most.
     device : of PyTorch, on which the network of all channels but the first is trained.
     """
-    generator = np.random.default_rng(random_state)
+    generator, begin = np.random.default_rng(random_state), monotonic()
     size = coded[0].ints.shape[2]
     related = related_channels(coded, firsts)
     none = MapContext(
@@ -86,13 +89,12 @@ def fit_maps(
         np.zeros((size, len(PHASES), MAGNITUDES), dtype=np.int64),
         np.zeros((size, len(PHASES), SIGNED), dtype=np.int64),
     )
-    examples = gathered(coded, none, generator)
+    examples = gathered(coded, none, generator, seconds * GATHERING)
     context = expecting(examples, none)
     buckets = Residuals.of(exact=10, reach=2**12)
     first = first_model(coded, firsts, seconds * FIRST_SHARE, random_state)
-    network = trained(
-        examples, context, buckets, tuple(hidden), seconds * (1 - FIRST_SHARE), steps, random_state, device
-    )
+    left = max(seconds - (monotonic() - begin), seconds * LAST_SHARE)
+    network = trained(examples, context, buckets, tuple(hidden), left, steps, random_state, device)
     return MapModel(context, first, buckets, network)
 
 
@@ -108,11 +110,15 @@ def related_channels(coded: Sequence[Coded], firsts: int) -> np.ndarray:
     return found
 
 
-def gathered(coded: Sequence[Coded], context: MapContext, generator: np.random.Generator) -> Examples:
-    """Elements of all codes, or as many as are enough."""
-    elements = sum(part.ints.size for part in coded)
+def gathered(coded: Sequence[Coded], context: MapContext, generator: np.random.Generator, seconds: float) -> Examples:
+    """Elements of all codes, or as many as are enough, or as many as there is time for."""
+    elements, begin = sum(part.ints.size for part in coded), monotonic()
     share = min(1.0, MOST_EXAMPLES / (0.5 * elements))
-    parts = [examples_of(part, context, generator, share) for part in coded]
+    parts: list[Examples] = []
+    for part in coded:
+        if len(parts) >= FEWEST and monotonic() - begin > seconds:
+            break
+        parts.append(examples_of(part, context, generator, share))
     return Examples(*(np.concatenate(fields) for fields in zip(*parts, strict=True)))
 
 
