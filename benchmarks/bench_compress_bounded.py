@@ -25,14 +25,18 @@ from compress_plain import checked, cubic, holds, trivial
 from compress_rivals import Result, Results, bounded, lossless, measured, show, total
 
 from isthmus.coding.columns_training import fit_columns
-from isthmus.coding.entropy import Reader, Writer
+from isthmus.coding.entropy import Reader, Tally, Writer
 from isthmus.coding.grid import GridModel
 from isthmus.coding.grid_training import fit_grid
 from isthmus.coding.numbers import Exceptions, Numbers, numbers_for
 from isthmus.coding.passes import Order
+from isthmus.coding.rounding import OPEN
 
 Compared = tuple[np.ndarray, float, Results]
 """An array, its bound and what became of it."""
+
+FRESH = (100, 101, 102, 103)
+"""Seeds of fields by which nothing was chosen."""
 
 SHOWN = ("machine_temperature", "nyc_taxi", "cpu_utilization_asg", "art_daily_small_noise", "Twitter_volume_AAPL")
 
@@ -53,15 +57,16 @@ def field(seed: int, side: int = 512) -> np.ndarray:
 
 def coded(x: np.ndarray, numbers: Numbers, model: GridModel) -> Result:
     """By a model of grids: its own bytes are not in it."""
-    aside = numbers.forward(x)[1].packed(x.itemsize)
+    moved = model.write(Tally(), numbers.forward(x)[0][None], (numbers,))[0]
+    aside = numbers.missed(x, moved).packed(x.itemsize)
 
     def pack(a: np.ndarray) -> bytes:
         writer = Writer()
-        model.write(writer, numbers.forward(a)[0][None])
+        model.write(writer, numbers.forward(a)[0][None], (numbers,))
         return writer.done()
 
     def unpack(payload: bytes) -> np.ndarray:
-        ints = model.read(Reader(payload), (1, *x.shape))[0]
+        ints = model.read(Reader(payload), (1, *x.shape), (numbers,))[0]
         return numbers.backward(ints, Exceptions.unpacked(aside, x.size, x.itemsize))
 
     return checked(x, numbers, pack, unpack, len(aside))
@@ -100,24 +105,26 @@ def told(tensors: Mapping[str, np.ndarray], start: float) -> None:
     print(f"\nmodel of {size:,} bytes, beside, learnt in {time.perf_counter() - start:.0f} s", flush=True)
 
 
-def grid_model(ints: np.ndarray, seconds: float) -> GridModel:
+def grid_model(ints: np.ndarray, seconds: float, numbers: Sequence[Numbers] = OPEN) -> GridModel:
     start = time.perf_counter()
     axes = ints.ndim - 1
     order = Order("interlaced", axes=axes, neighbours=12 if axes == 2 else 16)
-    model = fit_grid(ints, order, context="residuals", hidden=(32, 32), max_time=seconds)
+    model = fit_grid(ints, order, context="residuals", numbers=numbers, hidden=(32, 32), max_time=seconds)
     told(model.tensors(), start)
     return model
 
 
-def compared(known: np.ndarray, x: np.ndarray, part: float, model: GridModel | None = None) -> Compared:
-    """Numbers are learnt from ``known``."""
+def compared(
+    known: np.ndarray, x: np.ndarray, part: float, model: GridModel | None = None, predicted: bool = False
+) -> Compared:
+    """Numbers are learnt from ``known``; ``predicted``: elements are rounded once they are foretold."""
     bound = part * float(np.ptp(known.astype(np.float64)))
     results = {f"exact {name}": one for name, one in lossless(x).items() if name in ("lzma -9e", "planes+lzma")}
     results |= bounded(x, bound)
     results["ints+lzma"] = trivial(x, numbers_for(known, bound))
     results["cubic+lzma"] = cubic(x, numbers_for(known, bound, predicted=True))
     if model is not None:
-        results["isthmus"] = coded(x, numbers_for(known, bound), model)
+        results["isthmus"] = coded(x, numbers_for(known, bound, predicted=predicted), model)
     return x, bound, results
 
 
@@ -151,8 +158,11 @@ def show_all(title: str, parts: Sequence[Compared], **more: Result) -> None:
 
 def of_fields(part: float, seconds: float) -> None:
     learnt = np.stack([field(seed) for seed in range(1, 5)])
-    model = grid_model(numbers_for(learnt, part, "range").forward(learnt)[0], seconds)
-    show_all(f"field 512 x 512 float32, bound {part:g} of the range", [compared(learnt, field(0), part, model)])
+    numbers = numbers_for(learnt, part, "range", predicted=True)
+    model = grid_model(numbers.forward(learnt)[0], seconds, (numbers,))
+    for seeds in ((0,), FRESH):
+        parts = [compared(learnt, field(seed), part, model, predicted=True) for seed in seeds]
+        show_all(f"{len(seeds)} field(s) 512 x 512 float32, bound {part:g} of the range of those learnt", parts)
 
 
 def of_series(part: float, seconds: float, most: int) -> None:

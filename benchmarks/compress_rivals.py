@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.estimators.compressor_rivals import BOUNDED
+
 Pack = Callable[[Any], bytes]
 Unpack = Callable[[bytes], Any]
 
@@ -170,36 +172,14 @@ def bounded(x: np.ndarray, max_error: float) -> Results:
     if peers and peers not in sys.path:
         # Last, so that its NumPy does not stand before ours.
         sys.path.append(peers)
-    return {"SZ3": sz3(x, max_error), "ZFP": zfp(x, max_error)}
+    return {name: within(name, x, max_error) for name in BOUNDED}
 
 
-def sz3(x: np.ndarray, max_error: float) -> Result | str:
-    try:
-        from pysz import sz, szAlgorithm, szConfig, szErrorBoundMode
-    except ImportError:
-        return "not run: pip install pysz"
-    tries = []
-    for predictor in (szAlgorithm.INTERP_LORENZO, szAlgorithm.INTERP, szAlgorithm.LORENZO_REG, szAlgorithm.NOPRED):
-        config = szConfig()
-        config.errorBoundMode, config.absErrorBound, config.cmprAlgo = szErrorBoundMode.ABS, max_error, predictor
-        tries.append(
-            measured(
-                x,
-                lambda a, config=config: np.asarray(sz.compress(np.ascontiguousarray(a), config)[0]).tobytes(),
-                lambda payload: sz.decompress(np.frombuffer(payload, dtype=np.uint8), x.dtype.type, x.shape)[0],
-            )
-        )
-    return min(tries, key=lambda result: result.size)
-
-
-def zfp(x: np.ndarray, max_error: float) -> Result | str:
-    try:
-        import zfpy
-    except ImportError:
-        return "not run: pip install zfpy"
-    return measured(
-        x, lambda a: zfpy.compress_numpy(np.ascontiguousarray(a), tolerance=max_error), zfpy.decompress_numpy
-    )
+def within(name: str, x: np.ndarray, max_error: float) -> Result | str:
+    """The smallest that a coder makes in any of its ways."""
+    package, coders = BOUNDED[name]
+    tries = [measured(x, pack, unpack) for pack, unpack in coders(max_error, x)]
+    return min(tries, key=lambda result: result.size) if tries else f"not run: pip install {package}"
 
 
 def of_frame(frame: Any) -> Results:

@@ -18,6 +18,8 @@ compress = typer.Typer(
     rich_markup_mode="rich",
 )
 
+PAGES = (".html", ".htm")
+
 WRITTEN = (".npy", ".csv", ".tsv", ".parquet", ".xlsx")
 
 Data = Annotated[
@@ -176,16 +178,26 @@ def unpack(
 
 
 @compress.command("judge")
-def judge(model: ModelFile, data: Data) -> None:
-    """How small and how fast, beside lzma, bz2 and zlib, and PNG and WebP or Parquet with zstd; of lossy
-    pictures beside JPEG, WebP and AVIF.
+def judge(
+    model: ModelFile,
+    data: Data,
+    report: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Also write a report, an .html file: verdicts, sizes, speeds, and curves."),
+    ] = None,
+) -> None:
+    """How small and how fast, beside lzma, bz2, zlib and zstd, and PNG and WebP, Parquet, or SZ3 and ZFP;
+    of lossy pictures beside JPEG, WebP and AVIF.
 
     \b
     isthmus compress judge model.safetensors new.csv
+    isthmus compress judge model.safetensors photos/ --report compression.html
     """
+    if report is not None:
+        check_output("--report", report, PAGES, data, model)
     from isthmus import commands_compress
 
-    commands_compress.judge(model, data)
+    commands_compress.judge(model, data, report)
 
 
 def bounds(texts: list[str] | None) -> float | dict[str, float] | None:

@@ -10,6 +10,7 @@ import numpy as np
 from isthmus.checks import counted, listed
 from isthmus.commands_lines import line, short
 from isthmus.estimators.compressor import Compressor
+from isthmus.estimators.compressor_arrays import ArrayForm
 from isthmus.estimators.features import FeatureLearner
 from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
 from isthmus.estimators.recommender import Recommender
@@ -103,9 +104,12 @@ def say_recommender(recommender: Recommender) -> None:
 
 def say_compressor(compressor: Compressor) -> None:
     """What is packed, how well, and what may be lost."""
-    form, kind = compressor.form_, "a cell" if compressor.form_.kind == "table" else "an element"
+    form = compressor.form_
     line("compressor", f"of {'; '.join(compressor.said_)}")
-    line("takes", f"{compressor.bits_per_element_:.3f} bits {kind} of data like those of the fit")
+    if form.kind != "pictures":
+        raw = f" (of {8 * np.dtype(form.dtype).itemsize} in memory)" if isinstance(form, ArrayForm) else ""
+        kind = "an element" if isinstance(form, ArrayForm) else "a cell"
+        line("takes", f"{compressor.bits_per_element_:.3f} bits {kind} of data like those of the fit{raw}")
     line("loses", losses(form))
     line("model digest", compressor.digest_)
 

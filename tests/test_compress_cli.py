@@ -47,12 +47,16 @@ def test_fit_says_what_it_learnt(home):
     assert "bits a cell of data like those of the fit" in said
     assert "loses nothing" in said
     assert "isthmus compress pack" in said
+    assert "data.isz -o unpacked.csv" in said
+    assert "learnt in" in said
 
 
 def test_a_table_and_back(home, tmp_path):
     packed, again = tmp_path / "p.isz", tmp_path / "p.csv"
     said = run("compress", "pack", home / "people.safetensors", home / "people.csv", "-o", packed).stdout
     assert f"{packed}: " in said
+    assert "times smaller" in said
+    assert "bits a cell; data like those of the fit take" in said
     assert packed.stat().st_size < (home / "people.csv").stat().st_size / 3
     run("compress", "unpack", home / "people.safetensors", packed, "-o", again)
     assert again.read_text() == (home / "people.csv").read_text()
@@ -91,6 +95,7 @@ def test_judge_and_info(home):
     said = run("compress", "judge", home / "people.safetensors", home / "people.csv").stdout
     assert "Parquet with zstd" in said
     assert "this model" in said
+    assert "  with the model" in said
     said = flat(run("info", home / "series.safetensors").stdout)
     assert "compressor of a series, float64" in said
     assert "loses at most" in said

@@ -502,7 +502,7 @@ def test_other_dtypes_and_shapes_than_in_the_fit(pictures, table):
 
 def test_judge_beside_the_usual_coders(pictures, table):
     found = pictures.judge(blobs(50, seed=1))
-    assert {row.name for row in found.rows} == {"lzma", "bz2", "zlib", "PNG", "WebP, lossless", "this model"}
+    assert {row.name for row in found.rows} == {"lzma", "bz2", "zlib", "zstd", "PNG", "WebP, lossless", "this model"}
     assert [row.bytes for row in found.rows] == sorted(row.bytes for row in found.rows)
     assert found.raw_bytes == 50 * 63
     assert found.model_bytes == len(in_one_piece(pictures))

@@ -274,7 +274,7 @@ def test_the_command_line(tmp_path: Path):
     for asked in (["--quality", 20], ["--psnr", 34], ["--bits", 2.5]):
         run("compress", "pack", file, tmp_path / "photos", "-o", tmp_path / "x.isz", "-q", *asked)
     run("compress", "unpack", file, tmp_path / "x.isz", "-o", tmp_path / "back", "-q")
-    with Image.open(tmp_path / "back" / "000001.png") as image:
+    with Image.open(tmp_path / "back" / "1.png") as image:
         assert image.size == (16, 24)
     run("compress", "pack", file, tmp_path / "photos" / "0.png", "-o", tmp_path / "y.isz", "-q")
     assert "JPEG" in run("compress", "judge", file, tmp_path / "photos" / "0.png").stdout

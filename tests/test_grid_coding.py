@@ -176,7 +176,7 @@ def test_blocks_of_rows_and_elements_come_back(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_of_very_many_elements_some_are_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("isthmus.coding.grid_training.LEARNT", 100)
+    monkeypatch.setattr("isthmus.coding.grid_samples.LEARNT", 100)
     generator = np.random.default_rng(0)
     assert fewer(walks(30, 5, 4), generator, fixed=True).shape == (5, 5, 4)
     assert fewer(walks(1, 50, 4), generator, fixed=False).shape == (1, 25, 4)

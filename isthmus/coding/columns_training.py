@@ -7,11 +7,7 @@ more than the columns alone, which tell each other all that it tells.
 from __future__ import annotations
 
 import math
-import multiprocessing
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -25,6 +21,7 @@ from isthmus.coding.column_tokens import ColumnTokens
 from isthmus.coding.columns import ColumnsModel
 from isthmus.coding.whole import UNIT
 from isthmus.errors import InputError
+from isthmus.threads import one_thread
 
 SIZES = (8, 16, 32, 64)
 """Hidden units that are tried, the fewest first, until more of them no longer pay."""
@@ -88,7 +85,7 @@ def fit_columns(
         left = None if max_time is None else max_time - (time.monotonic() - start)
         if left is not None and left <= 0:
             break
-        with _one_thread():
+        with one_thread():
             # Half of what is left, so that a larger one has its turn.
             net = _train(columns, ints, hidden, epochs, None if left is None else left / 2, generator)
         if not all(bool(parameter.isfinite().all()) for parameter in net.parameters()):
@@ -217,20 +214,6 @@ def _train(
         loss.backward()
         optimizer.step()
     return net
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Steps this small are slower on several threads; in a worker, thread counts are somebody else's choice."""
-    threads = torch.get_num_threads()
-    if threading.current_thread() is not threading.main_thread() or multiprocessing.parent_process() is not None:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _smallest(

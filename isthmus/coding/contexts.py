@@ -167,15 +167,26 @@ class ResidualContext:
         """The prediction (e,) where blank."""
         return around[:, 0].copy()
 
-    def read(self, around: np.ndarray, network: int, level: int) -> tuple[np.ndarray, np.ndarray]:
-        """Features (e, F), all 0 where blank, and the prediction (e,), from which elements are counted."""
+    def predicted(self, around: np.ndarray, network: int, level: int) -> tuple[np.ndarray, np.ndarray]:
+        """The prediction (e,), blank or not, and the bits of the neighbours' spread (e,)."""
         differences, shift = differences_of(around)
-        weights = self.weights[network, level, : around.shape[1]].astype(np.float64)
+        moved = self._moved(differences, network, level)[0]
+        bits = np.frexp(np.abs(differences[:, :SPREAD]).sum(1))[1]
+        return around[:, 0] + (moved.astype(np.int64) << shift), bits + shift
+
+    def _moved(self, differences: np.ndarray, network: int, level: int) -> tuple[np.ndarray, np.ndarray]:
+        """How far the prediction is from the first neighbour, (e,), and the part of 1 that rounding it left."""
+        weights = self.weights[network, level, : differences.shape[1]].astype(np.float64)
         sums = differences @ weights + 2.0 ** (POINT - 1)
         moved = np.floor(np.ldexp(sums, -POINT))
         rest = np.floor(np.ldexp(sums - np.ldexp(moved, POINT), 8 - POINT)) - 128
         # Differences have `FAR` bits or, beyond 2**61, two more.
-        np.clip(moved, -(2.0**31), 2.0**31, out=moved)
+        return np.clip(moved, -(2.0**31), 2.0**31, out=moved), rest
+
+    def read(self, around: np.ndarray, network: int, level: int) -> tuple[np.ndarray, np.ndarray]:
+        """Features (e, F), all 0 where blank, and the prediction (e,), from which elements are counted."""
+        differences, shift = differences_of(around)
+        moved, rest = self._moved(differences, network, level)
         spread, bits = np.frexp(np.abs(differences[:, :SPREAD]).sum(1))
         distances = np.ldexp(differences - moved[:, None], (FINE - bits)[:, None])
         found = np.empty((len(around), around.shape[1] + len(SCALES) + 2), dtype=np.int64)

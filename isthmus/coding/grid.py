@@ -10,7 +10,7 @@ on MNIST, 8 numbers of 22 bits an image together saved 4 of 850.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -20,7 +20,9 @@ import numpy as np
 from isthmus.checks import counted, is_whole
 from isthmus.coding.contexts import ResidualContext, ValueContext
 from isthmus.coding.entropy import Reader, Tally, whole
+from isthmus.coding.number_kinds import Numbers
 from isthmus.coding.passes import LEVELS, Order, Plan, Step, plan_of
+from isthmus.coding.rounding import OPEN, by_network
 from isthmus.coding.tokens import Buckets
 from isthmus.coding.whole import WholeNetwork, frequencies
 from isthmus.errors import FileFormatError, InputError
@@ -91,42 +93,52 @@ class GridModel:
                     f"{len(network.limits)} and {network.size}"
                 )
 
-    def write(self, writer: Tally, ints: np.ndarray) -> None:
+    def write(self, writer: Tally, ints: np.ndarray, numbers: Sequence[Numbers] = OPEN) -> np.ndarray:
         """Code grids.
 
         Parameters
         ----------
         writer : a `isthmus.coding.entropy.Writer`, or a `Tally` that only counts.
         ints : shape (n, *grid), int64; rows know nothing of each other.
+        numbers : what rounds them, of all or of each channel.
+
+        Returns
+        -------
+        ndarray
+            What `read` gives: ``ints``, but for those that were rounded.
 
         Raises
         ------
         InputError : not int64, or of a shape that the model is not for.
         """
         ints = whole("ints", ints, self.order.axes + bool(self.order.channels) + 1).astype(np.int64, copy=False)
-        plan = self._plan(ints.shape)
+        plan, rounding, found = self._plan(ints.shape), by_network(numbers, self.order), np.empty_like(ints)
         for rows in groups(len(ints), plan.size):
-            known = self._known(plan, len(ints[rows]))
-            known[:-1] = ints[rows].reshape(len(ints[rows]), plan.size).T
+            known = unknown(plan, len(ints[rows]), self.context.fill)
+            true = ints[rows].reshape(known.shape[1], plan.size).T
             for part in self._parts(plan, known.shape[1]):
                 tables, expected = self._predicted(part, known)
-                symbols, remainders, widths = self.buckets.split(known[part.flat].ravel() - expected)
+                left, there = rounding[part.step.network].rounded(true[part.flat].ravel(), expected)
+                known[part.flat] = there.reshape(len(part.flat), -1)
+                symbols, remainders, widths = self.buckets.split(left)
                 writer.put(symbols, tables)
                 kept = np.flatnonzero(widths)
                 if len(kept):
                     writer.bits(remainders[kept], widths[kept])
+            found[rows] = known[:-1].T.reshape(found[rows].shape)
+        return found
 
-    def read(self, reader: Reader, shape: tuple[int, ...]) -> np.ndarray:
-        """The grids that `write` coded: ``shape`` (n, *grid), int64.
+    def read(self, reader: Reader, shape: tuple[int, ...], numbers: Sequence[Numbers] = OPEN) -> np.ndarray:
+        """The grids that `write` coded with the same numbers: ``shape`` (n, *grid), int64.
 
         Raises
         ------
         InputError : a shape that the model is not for.
         FileFormatError : they are not in what is read.
         """
-        plan, ints = self._plan(shape), np.empty(shape, dtype=np.int64)
+        plan, rounding, ints = self._plan(shape), by_network(numbers, self.order), np.empty(shape, dtype=np.int64)
         for rows in groups(len(ints), plan.size):
-            known = self._known(plan, len(ints[rows]))
+            known = unknown(plan, len(ints[rows]), self.context.fill)
             for part in self._parts(plan, known.shape[1]):
                 tables, expected = self._predicted(part, known)
                 symbols = reader.get(len(tables), tables)
@@ -135,15 +147,15 @@ class GridModel:
                 kept = np.flatnonzero(widths)
                 if len(kept):
                     remainders[kept] = reader.bits(len(kept), widths[kept])
-                there = self.buckets.joined(symbols, remainders) + expected
+                there = rounding[part.step.network].restored(self.buckets.joined(symbols, remainders), expected)
                 known[part.flat] = there.reshape(len(part.flat), -1)
             ints[rows] = known[:-1].T.reshape(ints[rows].shape)
         return ints
 
-    def bits(self, ints: np.ndarray) -> float:
+    def bits(self, ints: np.ndarray, numbers: Sequence[Numbers] = OPEN) -> float:
         """What coding them takes, without doing it."""
         tally = Tally()
-        self.write(tally, ints)
+        self.write(tally, ints, numbers)
         return tally.ideal_bits
 
     def _plan(self, shape: tuple[int, ...]) -> Plan:
@@ -151,17 +163,10 @@ class GridModel:
             raise InputError(f"ints: the grid must have the shape {self.shape} of those learnt; got {tuple(shape[1:])}")
         return plan_of(self.order, tuple(int(size) for size in shape[1:]))
 
-    def _known(self, plan: Plan, rows: int) -> np.ndarray:
-        """Room for all elements of some rows, and one more for what lies beyond the edge: (size + 1, rows)."""
-        return np.full((plan.size + 1, rows), self.context.fill, dtype=np.int64)
-
     def _parts(self, plan: Plan, rows: int) -> Iterator[Part]:
-        most = max(1, BLOCK // max(rows, 1))
-        for number, step in enumerate(plan.steps):
-            for start in range(0, step.elements, most):
-                stop = min(start + most, step.elements)
-                neighbours = plan.neighbours(number, start, stop, nearest=self.context.nearest)
-                yield Part(step, step.flat(start, stop), neighbours, self._where(plan, step, start, stop))
+        for number, start, stop in blocks(plan, rows):
+            step, neighbours = plan.steps[number], plan.neighbours(number, start, stop, nearest=self.context.nearest)
+            yield Part(step, step.flat(start, stop), neighbours, self._where(plan, step, start, stop))
 
     def _where(self, plan: Plan, step: Step, start: int, stop: int) -> np.ndarray:
         """What the networks read beside the neighbours: (m, F), or (1, F) where it is the same for all."""
@@ -177,7 +182,7 @@ class GridModel:
     def _predicted(self, part: Part, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Tables (e, K) and predictions (e,) of the elements of a part, the rows of one after those of the other."""
         count, rows = len(part.flat), known.shape[1]
-        around = np.take(known, part.neighbours, axis=0).transpose(0, 2, 1).reshape(count * rows, -1)
+        around = around_of(known, part.neighbours)
         busy = np.flatnonzero(~self.context.blank(around))
         features, moved = self.context.read(around[busy], part.step.network, part.step.level)
         expected = self.context.expected(around)
@@ -187,8 +192,7 @@ class GridModel:
         which = np.repeat(np.arange(count) % places, rows)
         inputs = np.zeros((places + len(busy), width + part.where.shape[1]), dtype=np.int64)
         inputs[:places, width:] = part.where
-        inputs[places:, :width] = features
-        inputs[places:, width:] = part.where[which[busy]]
+        inputs[places:] = np.concatenate([features, part.where[which[busy]]], axis=1)
         which[busy] = np.arange(places, len(inputs))
         tables = frequencies(self.networks[part.step.network](inputs))
         return np.take(tables, which, axis=0), expected
@@ -235,6 +239,24 @@ def groups(rows: int, size: int) -> list[slice]:
     """Rows of ``size`` elements that are coded before the next ones begin."""
     step = max(1, min(ROWS, KNOWN // max(size, 1)))
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def unknown(plan: Plan, rows: int, fill: int) -> np.ndarray:
+    """Room for all elements of some rows, and one more for what lies beyond the edge: (size + 1, rows)."""
+    return np.full((plan.size + 1, rows), fill, dtype=np.int64)
+
+
+def blocks(plan: Plan, rows: int) -> Iterator[tuple[int, int, int]]:
+    """(step, start, stop) of the elements that are predicted together, in so many rows at once."""
+    most = max(1, BLOCK // max(rows, 1))
+    for number, step in enumerate(plan.steps):
+        for start in range(0, step.elements, most):
+            yield number, start, min(start + most, step.elements)
+
+
+def around_of(known: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """What is known at places (m, P), the rows of one after those of the other: (m x rows, P)."""
+    return np.take(known, neighbours, axis=0).transpose(0, 2, 1).reshape(-1, neighbours.shape[1])
 
 
 def named(tensors: Mapping[str, np.ndarray], part: str) -> dict[str, np.ndarray]:

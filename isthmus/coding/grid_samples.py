@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from isthmus.coding.contexts import ResidualContext, ValueContext
 from isthmus.coding.grid import level_features, position_features
-from isthmus.coding.passes import LEVELS, Plan
+from isthmus.coding.number_kinds import Numbers
+from isthmus.coding.passes import LEVELS, Plan, plan_of
+from isthmus.coding.rounding import OPEN, by_network, closed
 from isthmus.coding.tokens import Buckets
+
+LEARNT = 2**26
+"""Elements that are kept to learn from, 8 bytes each; of more, some."""
 
 BLOCK = 2**17
 """Elements whose neighbours are looked up at a time."""
@@ -53,16 +59,34 @@ class Source:
 
     Attributes
     ----------
-    known : (n, size + 1), as in `GridModel`; the last column is what stands for nothing.
+    true : (n, size), the elements.
+    known : (n, size + 1), what is made of them and others are predicted from; the last column stands for nothing.
+    numbers : what rounds the elements of each network.
     neighbours : (networks,) how many there are.
     """
 
-    def __init__(self, ints: np.ndarray, plan: Plan, fixed: bool, generator: np.random.Generator) -> None:
-        self.plan, self.generator = plan, generator
+    def __init__(
+        self,
+        ints: np.ndarray,
+        plan: Plan,
+        fixed: bool,
+        generator: np.random.Generator,
+        numbers: Sequence[Numbers] = OPEN,
+    ) -> None:
+        self.plan, self.generator, self.numbers = plan, generator, by_network(numbers, plan.order)
+        self.true = ints.reshape(len(ints), -1)
         self.known = np.zeros((len(ints), plan.size + 1), dtype=np.int64)
-        self.known[:, :-1] = ints.reshape(len(ints), -1)
+        self.known[:, :-1] = self.true
         self.neighbours = np.array([len(around) for around in plan.order.offsets])
         self.where = position_features(plan.spatial) if fixed else None
+
+    def part(self, most: int) -> Source:
+        """Itself, or where there are many more elements about so many of them."""
+        ints = fewer(self.true.reshape(-1, *self.plan.shape), self.generator, self.where is not None, most)
+        if ints.size == self.true.size:
+            return self
+        numbers = self.numbers[: self.plan.channels]
+        return Source(ints, plan_of(self.plan.order, ints.shape[1:]), self.where is not None, self.generator, numbers)
 
     def population(self, network: int, level: int | None = None) -> int:
         """How many elements a network is for, of one level or all."""
@@ -105,11 +129,24 @@ class Source:
             where = np.broadcast_to(level_features(self.plan.order, step.level), (len(chosen), LEVELS - 1))
         else:
             where = self.where[spot][back]
-        return around, self.known[row, flat[back]], where, np.full(len(chosen), step.level)
+        return around, self.true[row, flat[back]], where, np.full(len(chosen), step.level)
+
+    def _rougher(self, drawn: Drawn) -> Drawn:
+        """The same, and those of wide spacings once more as if they were of narrower ones.
+
+        So a network has seen what data look like that are half as smooth; else it trusts in smoothness it cannot know.
+        """
+        wide = np.flatnonzero(drawn.levels)
+        levels = drawn.levels[wide] - 1
+        where = np.stack([level_features(self.plan.order, level) for level in range(LEVELS)])[levels]
+        pairs = [(drawn.around, drawn.around[wide]), (drawn.there, drawn.there[wide]), (drawn.where, where)]
+        return Drawn(*map(np.concatenate, [*pairs, (drawn.levels, levels)]))
 
     def examples(self, context: ValueContext | ResidualContext, buckets: Buckets, network: int, count: int) -> Examples:
         """About ``count`` elements, fewer where they are thinned, as the network reads them but for the scale."""
         drawn = self.draw(context, network, count)
+        if closed(self.numbers) and self.where is None:
+            drawn = self._rougher(drawn)
         blank = context.blank(drawn.around)
         kept = np.flatnonzero(~blank | (self.generator.random(len(blank)) < 1 / THINNED))
         around, there = drawn.around[kept], drawn.there[kept]
@@ -122,4 +159,19 @@ class Source:
             rows = np.flatnonzero(levels == level)
             features[rows, :width], expected[rows] = context.read(around[rows], network, int(level))
         weights = np.where(blank[kept], THINNED, 1).astype(np.float32)
-        return Examples(features, buckets.split(there - expected)[0], weights)
+        left = self.numbers[network].rounded(there, expected)[0]
+        return Examples(features, buckets.split(left)[0], weights)
+
+
+def fewer(ints: np.ndarray, generator: np.random.Generator, fixed: bool, most: int | None = None) -> np.ndarray:
+    """Some rows where there are very many elements, or a stretch of a single grid."""
+    ints, most = np.asarray(ints), LEARNT if most is None else min(most, LEARNT)
+    if ints.size <= most or ints.ndim < 2:
+        return ints
+    rows = max(1, most // max(1, int(np.prod(ints.shape[1:]))))
+    some = ints[np.sort(generator.choice(len(ints), min(rows, len(ints)), replace=False))]
+    length = max(1, most // int(np.prod(some.shape[2:])))
+    if fixed or some.shape[1] <= length:
+        return some
+    start = (some.shape[1] - length) // 2
+    return some[:, start : start + length]

@@ -10,24 +10,26 @@ import numpy as np
 import torch
 
 from isthmus.checks import check_whole, is_real, listed
+from isthmus.coding.closed_loop import fit_loop
 from isthmus.coding.contexts import ResidualContext, ValueContext
 from isthmus.coding.entropy import whole
 from isthmus.coding.grid import GridModel, extra_limits
-from isthmus.coding.grid_samples import Source
+from isthmus.coding.grid_samples import Source, fewer
+from isthmus.coding.number_kinds import Numbers
 from isthmus.coding.passes import Order, plan_of
 from isthmus.coding.predictors import predictors, residual_buckets
+from isthmus.coding.rounding import OPEN, closed
 from isthmus.coding.tokens import Buckets, Values
 from isthmus.coding.whole import WholeNetwork, whole_network
 from isthmus.errors import InputError
 
 Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
-BATCH = 2048
+BATCH, SMALL_BATCH = 2048, 512
+"""Elements of a step, where very many are drawn anew, and where they are drawn once."""
+
 ROUND = 2**17
 """Elements that are drawn at a time; where there are no more than twice as many, they are drawn once."""
-
-LEARNT = 2**26
-"""Elements that are kept to learn from, 8 bytes each; of more, some."""
 
 SAMPLED = 2**21
 """Elements that tell the buckets of values."""
@@ -35,7 +37,13 @@ SAMPLED = 2**21
 HELD_OUT = 2**15
 """Elements that tell which round was the best."""
 
-FEWEST_STEPS = 600
+FEWEST, A_SECOND = 2**17, 2**20
+"""Elements that are learnt from even in a short time, and for each second of it."""
+
+LEFT = 0.5
+"""Of the time, at least, for the networks."""
+
+FEWEST_STEPS = 1200
 RATE = 4e-3
 DECAY = 1e-3
 
@@ -44,6 +52,7 @@ def fit_grid(
     ints: np.ndarray,
     order: Order,
     *,
+    numbers: Sequence[Numbers] = OPEN,
     context: str = "auto",
     position: bool | None = None,
     hidden: Sequence[int] = (64, 64),
@@ -58,8 +67,9 @@ def fit_grid(
     ----------
     ints : shape (n, *grid), int64; rows know nothing of each other.
     order : of the elements: a wave for many small pictures, interlaced for fields and series.
+    numbers : what rounds the elements when they are coded, of all or of each channel.
     context : "values", where values mean something by themselves (few of them, or one that is frequent),
-        "residuals" for quantities, "auto" to tell by the data.
+        "residuals" for quantities and for what is rounded, "auto" to tell by the data.
     position : whether the place in the grid tells something; the model is then for this shape alone. None = for waves.
     hidden : units of the networks' hidden layers.
     buckets : of values, at most; those of residuals follow from how far they reach.
@@ -84,23 +94,24 @@ def fit_grid(
     True
     """
     fixed = order.kind == "wave" if position is None else position
-    generator = np.random.default_rng(random_state)
-    ints = checked(fewer(ints, generator, fixed), order, context, hidden, epochs, max_time, buckets)
-    source = Source(ints, plan_of(order, ints.shape[1:]), fixed, generator)
+    generator, begin = np.random.default_rng(random_state), monotonic()
+    ints = checked(np.asarray(ints), order, context, hidden, epochs, max_time, buckets)
+    ints = fewer(ints, generator, fixed, most=int(max(FEWEST, min(max_time, 2.0**32) * A_SECOND)))
+    source = Source(ints, plan_of(order, ints.shape[1:]), fixed, generator, numbers)
     read: ValueContext | ResidualContext
-    if context == "values" or (context == "auto" and means_values(ints)):
+    if context == "values" or (context == "auto" and not closed(numbers) and means_values(ints)):
         some = sample(ints, generator)
         read = ValueContext.fit(some, source.neighbours)
         found: Buckets = Values.fit(some, most=buckets)
     else:
-        read = ResidualContext(predictors(source), source.neighbours)
+        read = fit_loop(source) if closed(numbers) else ResidualContext(predictors(source), source.neighbours)
         found = residual_buckets(source, read)
-    networks, begin = [], monotonic()
+    networks = []
     total = sum(source.population(number) for number in range(len(order.offsets)))
     done = 0
     for number in range(len(order.offsets)):
         population = source.population(number)
-        left = max_time - (monotonic() - begin)
+        left = max(max_time - (monotonic() - begin), LEFT * max_time * (total - done) / max(total, 1))
         seconds = left * population / max(total - done, 1)
         networks.append(made(*learnt(source, read, found, number, tuple(hidden), epochs, seconds, random_state)))
         done += population
@@ -131,20 +142,6 @@ def checked(
     if context == "values" and int(ints.max()) - int(ints.min()) >= 2**31:
         raise InputError("context: 'values' needs whole numbers less than 2**31 apart; use 'residuals'")
     return ints
-
-
-def fewer(ints: np.ndarray, generator: np.random.Generator, fixed: bool) -> np.ndarray:
-    """Some rows where there are very many elements, or a stretch of a single grid."""
-    ints = np.asarray(ints)
-    if ints.size <= LEARNT or ints.ndim < 2:
-        return ints
-    rows = max(1, LEARNT // max(1, int(np.prod(ints.shape[1:]))))
-    some = ints[np.sort(generator.choice(len(ints), min(rows, len(ints)), replace=False))]
-    most = max(1, LEARNT // int(np.prod(some.shape[2:])))
-    if fixed or some.shape[1] <= most:
-        return some
-    start = (some.shape[1] - most) // 2
-    return some[:, start : start + most]
 
 
 def sample(ints: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -201,7 +198,7 @@ def learnt(
     kept, turn = [layer.detach().clone() for layer in layers], 0
     while turn < rounds and (monotonic() < end or turn == 0):
         every = draw(ROUND) if pool is None else pool
-        batches = torch.randperm(len(every[1]), generator=generator).split(BATCH)
+        batches = torch.randperm(len(every[1]), generator=generator).split(SMALL_BATCH if few else BATCH)
         rounds = max(rounds, FEWEST_STEPS // len(batches))
         for number_of_batch, batch in enumerate(batches):
             done = (turn + number_of_batch / len(batches)) / rounds

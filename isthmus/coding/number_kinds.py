@@ -146,6 +146,8 @@ class Numbers:
         >>> numbers.rounded(np.array([10, 11, 12, 13]), np.array([10, 10, 10, 10]))
         (array([0, 0, 1, 1]), array([10, 10, 13, 13]))
         """
+        if self.width == 1:
+            return ints - predicted, ints
         centre = self._centre(predicted)
         left = (ints - centre + (self.width - self.grain) // 2) // self.width
         return left, centre + left * self.width

@@ -12,6 +12,9 @@ from isthmus.coding.tokens import Residuals
 ENOUGH = 20_000
 """Elements that a predictor is learnt from, for each turn and spacing."""
 
+NOISE = 0.03
+"""The square of a neighbour's rounding error, about, in squares of a width."""
+
 REACH = 8
 """Residuals may be so many times as large as those seen before they escape."""
 
@@ -27,7 +30,8 @@ def predictors(source: Source) -> np.ndarray:
         for level in range(LEVELS):
             if source.population(network, level) >= 8 * count:
                 drawn = source.draw(ResidualContext, network, ENOUGH, level)
-                found[network, level, :count] = predictor(drawn.around, drawn.there)
+                width = source.numbers[network].width
+                found[network, level, :count] = predictor(drawn.around, drawn.there, width)
         # Coarse levels with few elements take the weights of the next finer one.
         for level in range(1, LEVELS):
             if source.population(network, level) < 8 * count:
@@ -35,18 +39,23 @@ def predictors(source: Source) -> np.ndarray:
     return found
 
 
-def predictor(around: np.ndarray, there: np.ndarray, rounds: int = 8) -> np.ndarray:
-    """Weights of the neighbours' differences (e, P) for one turn and level: (P,) int64."""
+def predictor(around: np.ndarray, there: np.ndarray, width: int = 1, rounds: int = 8) -> np.ndarray:
+    """Weights of the neighbours' differences (e, P) for one turn and level: (P,) int64.
+
+    Where elements are rounded by up to half a ``width``, weights that would add up such errors are held back.
+    """
     differences, shift = differences_of(around)
-    target = np.ldexp((there - around[:, 0]).astype(np.float64), -shift)
+    target = np.ldexp((there - around[:, 0]).astype(np.float64), -shift) / width
+    differences /= width
     spread = np.abs(differences).mean(1)
     weight = 1 / (1 + spread) ** 2
-    ridge = 1e-6 * np.eye(differences.shape[1])
+    every, few = np.eye(differences.shape[1]), 1e-6 if width == 1 else 1e-9
     solved = np.zeros(differences.shape[1])
     for _ in range(rounds):
         weighted = differences * weight[:, None]
         gram = weighted.T @ differences
-        solved = np.linalg.solve(gram + ridge * (1e-9 + np.trace(gram)), weighted.T @ target)
+        ridge = few * (1e-9 + np.trace(gram)) + (NOISE * weight.sum() if width > 1 else 0)
+        solved = np.linalg.solve(gram + ridge * every, weighted.T @ target)
         # A few neighbours that happen to fit exactly must not decide.
         weight = 1 / ((target - differences @ solved) ** 2 + 0.3 + (0.02 * spread) ** 2)
     solved[0] = 0
@@ -61,7 +70,8 @@ def residual_buckets(source: Source, context: ResidualContext) -> Residuals:
         for level in range(LEVELS):
             if source.population(network, level):
                 drawn = source.draw(context, network, ENOUGH, level)
-                left = drawn.there - context.read(drawn.around, network, level)[1]
+                expected = context.predicted(drawn.around, network, level)[0]
+                left = source.numbers[network].rounded(drawn.there, expected)[0]
                 most = max(most, int(np.quantile(np.abs(np.clip(left, -(2**60), 2**60)), 0.9999, method="higher")))
     reach = min(REACH * most, 2**60)
     return Residuals.of(min(8, max(reach, 1)), max(reach, 1), halvings=1)

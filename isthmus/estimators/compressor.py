@@ -15,12 +15,12 @@ from isthmus.coding.container import BlockWriter, written
 from isthmus.coding.entropy import library
 from isthmus.estimators.compressor_blocks import bits_of, elements, for_model, usual_rows
 from isthmus.estimators.compressor_forms import Form, checked_settings, held_apart, in_words, learnt_form
-from isthmus.estimators.compressor_lossy import Target, fit_pictures, opened_pictures
+from isthmus.estimators.compressor_lossy import Target, fit_pictures
 from isthmus.estimators.compressor_models import digest_of, fitted_model
-from isthmus.estimators.compressor_packing import Loss, add_blocks, begun
+from isthmus.estimators.compressor_packing import Loss, add_blocks, begun, opened_for, tell
 from isthmus.estimators.compressor_pictures import PictureForm
 from isthmus.estimators.compressor_reading import Packed
-from isthmus.estimators.compressor_stream import Rows, opened_rows
+from isthmus.estimators.compressor_stream import opened_rows
 from isthmus.estimators.compressor_written import writer_of
 from isthmus.estimators.settings import seed_of
 
@@ -54,7 +54,7 @@ class Compressor(BaseEstimator):
     block_rows : rows that are coded together, and can be decoded alone. None = about two million elements, or 65,536
         rows of a table.
     random_state : int, NumPy generator or None.
-    verbose : 0 = silent; 1 = tell what was found.
+    verbose : 0 = silent; 1 = tell what was found, and how small it was packed; with loss, the quality and the PSNR.
 
     Attributes
     ----------
@@ -111,9 +111,9 @@ class Compressor(BaseEstimator):
 
         Parameters
         ----------
-        X : an array of numbers of up to 64 bits, a pandas frame, or the path of a .npy, .csv, .parquet or other file or
-            of a folder of pictures; where ``lossy=True`` also a list of pictures of any sizes. Of large data, stretches
-            all over them are learnt from.
+        X : an array of numbers of up to 64 bits, a frame of pandas or polars, an Arrow table, or the path of a .npy,
+            .csv, .parquet or other file or of a folder of pictures; where ``lossy=True`` also a list of pictures of any
+            sizes. Of large data, stretches all over them are learnt from.
         y : ignored.
 
         Returns
@@ -178,11 +178,12 @@ class Compressor(BaseEstimator):
         """
         check_is_fitted(self, "model_")
         file = io.BytesIO()
-        rows = self._opened(X)
+        rows = opened_for(self, X)
         about, form = begun(self, rows, Loss(max_error, relative, Target(quality, bits, psnr)), include_model)
         writer = BlockWriter(file, about)
-        add_blocks(self, writer, rows, form, include_model)
+        summary = add_blocks(self, writer, rows, form, include_model)
         writer.end()
+        tell(self, rows, form, summary)
         return file.getvalue()
 
     def pack(
@@ -199,16 +200,19 @@ class Compressor(BaseEstimator):
         max_error, relative, quality, bits, psnr, include_model : as for `compress`.
         """
         check_is_fitted(self, "model_")
-        rows = self._opened(X)
+        rows = opened_for(self, X)
         about, form = begun(self, rows, Loss(max_error, relative, Target(quality, bits, psnr)), include_model)
         with written(path, about) as writer:
-            add_blocks(self, writer, rows, form, include_model)
+            summary = add_blocks(self, writer, rows, form, include_model)
+        tell(self, rows, form, summary)
         return Path(path)
 
     # ------------------------------------------------------------------ unpacking
 
     def decompress(self, data: bytes, *, rows: slice | None = None) -> Any:
-        """The data again: same shape, dtypes and columns, to the bit or within the bound. Frames have numbered rows.
+        """The data again: same shape, dtypes and columns, to the bit or within the bound.
+
+        Frames are of the library that was packed, with their index; a part keeps the names of its rows.
 
         Parameters
         ----------
@@ -231,10 +235,11 @@ class Compressor(BaseEstimator):
         Parameters
         ----------
         path : the .isz file.
-        output : of arrays a .npy file, of tables a .csv, .tsv, .parquet or .xlsx file, of pictures also a folder.
+        output : of arrays a .npy file, of tables a .csv, .tsv, .parquet or .xlsx file, of pictures also a
+            folder, where they get the names of their files again, those of JPEG as .png.
         rows : as for `decompress`.
         """
-        with Packed.opened(path, self) as packed, writer_of(Path(output), packed.form) as add:
+        with Packed.opened(path, self) as packed, writer_of(Path(output), packed.form, packed.names(rows)) as add:
             for block in packed.rows(rows):
                 add(block)
         return Path(output)
@@ -251,9 +256,10 @@ class Compressor(BaseEstimator):
         Returns
         -------
         Judged
-            A row for this model and each rival: lzma, bz2 and zlib; of pictures PNG and lossless WebP; of tables
-            Parquet with zstd. With bytes, seconds of both ways, and the largest error. Where ``lossy=True``, this
-            model at three qualities, and JPEG, WebP and AVIF at no more bytes, with their PSNR.
+            A row for this model and each rival: lzma, bz2, zlib and zstd; of pictures PNG and lossless WebP; of tables
+            Parquet with zstd; of floats within a bound SZ3 and ZFP, if pysz and zfpy are installed. With bytes, seconds
+            of both ways, and the largest error. Where ``lossy=True``, this model at three qualities, and JPEG, WebP
+            and AVIF at no more bytes, with their PSNR.
         """
         check_is_fitted(self, "model_")
         if isinstance(self.form_, PictureForm):
@@ -263,6 +269,21 @@ class Compressor(BaseEstimator):
         from isthmus.estimators.compressor_judging import judged
 
         return judged(self, X)
+
+    def report(self, X: Any, path: str | os.PathLike[str] = "compression.html") -> Path:
+        """Write one self-contained HTML page: the figures of `judge` with bars of sizes and speeds, verdicts (whether
+        it is worth its model, and what was kept), and what loss buys: rates against the bound, or against the PSNR.
+
+        Parameters
+        ----------
+        X : as for `judge`, of which it takes the time several times over.
+        path : the .html file.
+        """
+        from isthmus.estimators.compressor_report import write_report
+
+        check_is_fitted(self, "model_")
+        write_report(self, path, X)
+        return Path(path)
 
     # ------------------------------------------------------------------ files
 
@@ -275,9 +296,6 @@ class Compressor(BaseEstimator):
         return Path(path)
 
     # ------------------------------------------------------------------ within
-
-    def _opened(self, X: Any) -> Rows:
-        return opened_pictures(X) if isinstance(self.form_, PictureForm) else opened_rows(X)
 
     def _say(self, sentence: str) -> None:
         if self.verbose:

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from isthmus.coding.closed_loop import foretold
 from isthmus.coding.exceptions import Exceptions
+from isthmus.coding.grid_training import means_values
 from isthmus.coding.numbers import Numbers, numbers_for
+from isthmus.coding.passes import Order
+from isthmus.coding.rounding import can_round, closed
 from isthmus.errors import FileFormatError, InputError
 from isthmus.estimators.compressor_data import KINDS, WIDEST, Bounds, is_frame
 from isthmus.estimators.compressor_levels import joined_parts, parted
+
+WAVE = 4096
+"""Pictures of at most so many elements are gone through line by line, larger ones from coarse to fine."""
+
+CHANNELS, COLOURS = 8, 4
+"""So many elements at most along a last axis are channels, of series and of what has more axes."""
+
+MOST_AXES = 4
+
+FAR, CLOSE = 24, 12
+"""Neighbours that foretell an element, and so many where a closed loop rounds, as their errors add up."""
+
+JUDGED = 2**17
+"""Elements, at most, by which it is told where to round; half of them teach."""
+
+BETTER = 0.98
+"""A closed loop must take at most so much of the bits of an open one."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +70,7 @@ class ArrayForm:
 
     def bounded(self, X: Any, bounds: Bounds) -> ArrayForm:
         """The same data with another bound."""
-        return replace(self, numbers=array_numbers(X, self.kind, bounds))
+        return replace(self, numbers=array_numbers(X, self.kind, bounds, closed(self.numbers)))
 
     def forward(self, block: np.ndarray) -> tuple[np.ndarray, bytes]:
         """(n, *shape) int64, and what they cannot stand for."""
@@ -59,6 +81,14 @@ class ArrayForm:
         return np.stack([ints for ints, _ in pairs], axis=1), joined_parts(
             [exceptions.packed(block.dtype.itemsize) for _, exceptions in pairs]
         )
+
+    def missed(self, block: np.ndarray, ints: np.ndarray) -> bytes:
+        """What whole numbers of `forward` cannot stand for, after a coder has rounded them."""
+        width = block.dtype.itemsize
+        if len(self.numbers) == 1:
+            return self.numbers[0].missed(block, ints).packed(width)
+        every = enumerate(self.numbers)
+        return joined_parts([one.missed(block[:, place], ints[:, place]).packed(width) for place, one in every])
 
     def backward(self, ints: np.ndarray, beside: bytes, rows: int) -> np.ndarray:
         """The block again."""
@@ -108,11 +138,71 @@ class ArrayForm:
         return type(self).from_spec({**self.spec(), **changes})
 
 
-def array_numbers(X: np.ndarray, kind: str, bounds: Bounds) -> tuple[Numbers, ...]:
-    """How the elements of an array become whole numbers; those of each channel of a series in their own way."""
+def order_of(form: ArrayForm) -> Order:
+    """In which order the elements of an array are coded."""
+    axes, last = len(form.shape) + (form.kind != "images"), form.shape[-1] if form.shape else 0
+    most = CHANNELS if form.kind == "series" else COLOURS
+    fewest = 1 if form.kind == "series" else 2
+    channels = last if axes > fewest and last <= most else 0
+    axes -= bool(channels)
+    if axes > MOST_AXES:
+        raise InputError(
+            f"X: neighbours along {axes} axes are too many, {MOST_AXES} can be used; reshape X to fewer axes"
+        )
+    small = form.kind == "images" and math.prod(form.shape) <= WAVE
+    kind = "wave" if small else "interlaced"
+    return Order(kind, axes=axes, channels=channels, neighbours=CLOSE if closed(form.numbers) else FAR)
+
+
+def array_numbers(X: np.ndarray, kind: str, bounds: Bounds, predicted: bool | None = None) -> tuple[Numbers, ...]:
+    """How the elements of an array become whole numbers; those of each channel of a series in their own way.
+
+    Parameters
+    ----------
+    predicted : whether the coder rounds what its predictions leave, where it can; None = where that takes fewer bits.
+    """
+    plain = _numbers(X, kind, bounds, False)
+    if predicted is False or not any(one.max_error for one in plain):
+        return plain
+    form = ArrayForm(kind, X.dtype.str, tuple(X.shape[1:]), _numbers(X, kind, bounds, True))
+    order = order_of(form)
+    if not closed(form.numbers) or order.kind != "interlaced" or not can_round(form.numbers, order):
+        return plain
+    if predicted is None:
+        some = _some(X, order)
+        bits, rounded = (_bits(some, replace(form, numbers=numbers)) for numbers in (plain, form.numbers))
+        if not rounded < BETTER * bits:
+            return plain
+    return form.numbers
+
+
+def _numbers(X: np.ndarray, kind: str, bounds: Bounds, predicted: bool) -> tuple[Numbers, ...]:
     if kind == "series" and X.ndim == 2 and 0 < X.shape[1] <= WIDEST:
         bounds.check_names(list(range(X.shape[1])))
-        return tuple(numbers_for(X[:, place], **bounds.of(place)) for place in range(X.shape[1]))
+        every = range(X.shape[1])
+        return tuple(numbers_for(X[:, place], **bounds.of(place), predicted=predicted) for place in every)
     if isinstance(bounds.max_error, Mapping):
         raise InputError(f"max_error: a dict is for the columns of tables and series; X is {kind}")
-    return (numbers_for(X, **bounds.of()),)
+    return (numbers_for(X, **bounds.of(), predicted=predicted),)
+
+
+def _some(X: np.ndarray, order: Order) -> np.ndarray:
+    """A stretch of many rows, and of long ones a part."""
+    axes = X.ndim - bool(order.channels)
+    while X.size > JUDGED:
+        axis = int(np.argmax(X.shape[:axes]))
+        start = X.shape[axis] // 4
+        X = X.take(range(start, start + (X.shape[axis] + 1) // 2), axis)
+    return X
+
+
+def _bits(X: np.ndarray, form: ArrayForm) -> float:
+    """About what the second half of some rows takes when the first teaches it; infinite where values must stay."""
+    half = len(X) // 2
+    learnt, judged = (form.forward(rows)[0] for rows in (X[:half], X[half:]))
+    if form.kind != "images":
+        learnt, judged = learnt[None], judged[None]
+    if closed(form.numbers) and means_values(judged):
+        return np.inf
+    bits, moved = foretold(learnt if half else judged, judged, order_of(form), form.numbers)
+    return bits + 8.0 * len(form.missed(X[half:], moved if form.kind == "images" else moved[0]))

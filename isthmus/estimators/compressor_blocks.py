@@ -12,11 +12,13 @@ from isthmus.coding.container import Block
 from isthmus.coding.entropy import Reader, Tally, Writer
 from isthmus.coding.grid import GridModel
 from isthmus.coding.lossy import LossyModel
+from isthmus.coding.rounding import closed
 from isthmus.errors import FileFormatError, InputError
 from isthmus.estimators.compressor_arrays import ArrayForm
 from isthmus.estimators.compressor_forms import Form
 from isthmus.estimators.compressor_levels import first_part, length_of
 from isthmus.estimators.compressor_pictures import PictureForm, coded_pictures, decoded_pictures
+from isthmus.estimators.compressor_plain import PLAIN, ints_of, smaller, start_of
 from isthmus.estimators.compressor_tables import TableForm
 
 ELEMENTS = 2**21
@@ -58,21 +60,37 @@ def for_model(form: Form, ints: Any) -> np.ndarray:
 def coded(form: Form, model: Model, rows: Any) -> Block:
     """Rows of the data as a block.
 
-    Its check is of the whole numbers and what is beside them, from which the rows are made again; of pictures with
-    loss, of those that come back.
+    What the model does not pay for, as in data unlike those of the fit, is coded by lzma. The check is of the whole
+    numbers and what is beside them, from which the rows are made again; of pictures with loss, of those that come back.
     """
     if isinstance(form, PictureForm):
         assert isinstance(model, LossyModel)
         return coded_pictures(form, model, rows)
     assert not isinstance(model, LossyModel)
+    writer = Writer()
+    given, beside = _written(form, model, rows, writer)
+    payload = writer.done() if given.size else b""
+    head, plain = length_of(beside) + beside, smaller(given, len(payload), isinstance(form, TableForm))
+    found = head + payload if plain is None else PLAIN + head + plain
+    return Block(found, len(rows), check_of(given, beside))
+
+
+def _written(
+    form: ArrayForm | TableForm, model: GridModel | ColumnsModel, rows: Any, writer: Tally
+) -> tuple[np.ndarray, bytes]:
+    """The whole numbers that a reader will have of rows, and what is beside them."""
     ints, beside = form.forward(rows)
     given = for_model(form, ints)
-    payload = b""
-    if given.size:
-        writer = Writer()
+    if not given.size:
+        return given, beside
+    if not isinstance(form, ArrayForm):
         model.write(writer, given)
-        payload = writer.done()
-    return Block(length_of(beside) + beside + payload, len(rows), check_of(given, beside))
+        return given, beside
+    assert isinstance(model, GridModel)
+    given = model.write(writer, given, form.numbers)
+    if closed(form.numbers):
+        beside = form.missed(rows, given if form.kind == "images" else given[0])
+    return given, beside
 
 
 def decoded(form: Form, model: Model, block: Block) -> Any:
@@ -88,8 +106,9 @@ def decoded(form: Form, model: Model, block: Block) -> Any:
         if isinstance(form, PictureForm):
             assert isinstance(model, LossyModel)
             return decoded_pictures(form, model, block)
-        beside, start = first_part(block.payload, 0)
-        given = _read(form, model, block.payload[start:], block.rows)
+        beside, start = first_part(block.payload, start_of(block.payload))
+        plain = block.payload.startswith(PLAIN)
+        given = _read(form, model, block.payload[start:], block.rows, plain)
         if check_of(given, beside) != block.check:
             raise FileFormatError("a block was decoded to other rows than were coded; its model must be another")
         if isinstance(form, ArrayForm):
@@ -101,8 +120,8 @@ def decoded(form: Form, model: Model, block: Block) -> Any:
         raise FileFormatError(f"a block cannot be decoded: {error}") from error
 
 
-def _read(form: ArrayForm | TableForm, model: Model, payload: bytes, rows: int) -> np.ndarray:
-    """The whole numbers as `for_model` gave them."""
+def _read(form: ArrayForm | TableForm, model: Model, payload: bytes, rows: int, plain: bool) -> np.ndarray:
+    """The whole numbers as `for_model` gave them, by the model, or ``plain``: by lzma."""
     if isinstance(form, TableForm):
         shape: tuple[int, ...] = (rows, sum(form.widths)) if sum(form.widths) else (0, 0)
     else:
@@ -111,8 +130,15 @@ def _read(form: ArrayForm | TableForm, model: Model, payload: bytes, rows: int) 
         if payload:
             raise FileFormatError("a block without elements holds some")
         return np.zeros(shape, dtype=np.int64)
+    if plain:
+        return ints_of(payload, shape, isinstance(form, TableForm))
     reader = Reader(payload)
-    found = model.read(reader, rows) if isinstance(model, ColumnsModel) else model.read(reader, shape)
+    if isinstance(form, TableForm):
+        assert isinstance(model, ColumnsModel)
+        found = model.read(reader, rows)
+    else:
+        assert isinstance(model, GridModel)
+        found = model.read(reader, shape, form.numbers)
     reader.end()
     return found
 
@@ -125,8 +151,6 @@ def check_of(given: np.ndarray, beside: bytes) -> int:
 def bits_of(form: ArrayForm | TableForm, model: Model, rows: Any) -> float:
     """What rows take, in bits, without coding them."""
     assert not isinstance(model, LossyModel)
-    ints, beside = form.forward(rows)
-    given, tally = for_model(form, ints), Tally()
-    if given.size:
-        model.write(tally, given)
+    tally = Tally()
+    beside = _written(form, model, rows, tally)[1]
     return tally.ideal_bits + 8.0 * len(beside)

@@ -11,6 +11,7 @@ import numpy as np
 from isthmus.checks import did_you_mean, is_real, listed
 from isthmus.data.tables import check_distinct, check_single_level, library_of
 from isthmus.errors import InputError
+from isthmus.estimators.compressor_frames import is_foreign, to_pandas
 
 KINDS = ("images", "table", "series", "array")
 
@@ -65,8 +66,8 @@ def is_frame(X: Any) -> bool:
 
 def checked_data(X: Any, argument: str = "X") -> Any:
     """A frame with names that can be kept, or an array of numbers with an axis of rows."""
-    if library_of(X) in ("polars", "pyarrow") and hasattr(X, "columns"):
-        raise InputError(f"{argument} is a {library_of(X)} table; give {argument}.to_pandas()")
+    if is_foreign(X):
+        X = to_pandas(X, argument)
     if library_of(X) == "pandas" and not hasattr(X, "columns"):
         X = X.to_frame() if X.name is not None else X.to_numpy()
     if is_frame(X):

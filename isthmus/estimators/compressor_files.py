@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import lzma
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,15 @@ from isthmus.estimators.compressor_models import digest_of, model_of
 from isthmus.estimators.compressor_pictures import PictureForm
 from isthmus.estimators.compressor_tables import TableForm
 from isthmus.records import from_json, to_json
+
+SQUEEZE = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 0, "lp": 1, "pb": 1}]
+"""Of lzma, for whole numbers of 16 bits, which most weights are."""
+
+XZ = b"\xfd7zXZ\x00"
+"""What squeezed bytes begin with; as the length of a safetensors file's head it would be far too much."""
+
+MOST = 2**28
+"""Bytes of a model in a file at most, so that no file makes a reader take more memory."""
 
 
 def state_of(model: Compressor) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -69,20 +79,36 @@ def restored(spec: dict[str, Any], tensors: dict[str, Any], composition: Any = N
 
 
 def in_one_piece(model: Compressor) -> bytes:
-    """The model as bytes, to lie in a compressed file."""
+    """The model as bytes, to lie in a compressed file: as it would be saved, squeezed by lzma."""
     spec, tensors = state_of(model)
-    return save_tensors(
+    saved = save_tensors(
         {name: np.ascontiguousarray(value) for name, value in tensors.items()}, {"isthmus": json.dumps(spec)}
     )
+    return lzma.compress(saved, filters=SQUEEZE)
 
 
 def from_one_piece(packed: bytes) -> Compressor:
-    """The model of `in_one_piece`."""
+    """The model of `in_one_piece`; in the first files it is not squeezed."""
     try:
+        packed = expanded(packed) if packed.startswith(XZ) else packed
         length = int.from_bytes(packed[:8], "little")
         spec = json.loads(json.loads(packed[8 : 8 + length])["__metadata__"]["isthmus"])
         return restored(spec, dict(load_tensors(packed)))
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (lzma.LZMAError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, FileFormatError):
             raise
         raise FileFormatError(f"the model in the file cannot be read: {error}") from error
+
+
+def expanded(squeezed: bytes) -> bytes:
+    """What lzma squeezed, up to `MOST` bytes.
+
+    Raises
+    ------
+    FileFormatError : there is more, or less than all of it.
+    """
+    reader = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST)
+    found = reader.decompress(squeezed, max_length=MOST)
+    if not reader.eof or reader.unused_data:
+        raise FileFormatError("the model in the file is cut off, or too large")
+    return found

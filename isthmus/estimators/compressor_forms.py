@@ -21,6 +21,9 @@ HELD_OUT, MOST_HELD_OUT, FEWEST_ROWS = 0.1, 1000, 50
 STRETCH = 50
 """Of them, at most, that follow one another."""
 
+JUDGED, PARTS = 2**19, 8
+"""Elements of a series or a field, at most, that the rate of the fit is measured on, and in so many stretches."""
+
 Form = ArrayForm | TableForm | PictureForm
 
 
@@ -66,7 +69,9 @@ def checked_settings(settings: dict[str, Any]) -> Bounds:
 
 def held_apart(sample: Any, form: Form, seed: int) -> tuple[Any, Any]:
     """What is learnt from, and what the rate is measured on: other rows where rows are independent and enough."""
-    if form.kind not in ("images", "table") or len(sample) < FEWEST_ROWS:
+    if form.kind not in ("images", "table"):
+        return sample, stretches(sample)
+    if len(sample) < FEWEST_ROWS:
         return sample, sample
     # In stretches, as a table's rows may rise from one to the next.
     step = max(1, int(len(sample) / min(MOST_HELD_OUT, HELD_OUT * len(sample))))
@@ -74,6 +79,15 @@ def held_apart(sample: Any, form: Form, seed: int) -> tuple[Any, Any]:
     place = (np.arange(len(sample)) + np.random.default_rng(seed).integers(step * many)) % (step * many)
     held = place < many
     return sample[~held], sample[held]
+
+
+def stretches(X: np.ndarray) -> np.ndarray:
+    """All of a series or a field, or a few stretches of rows all over it, some `JUDGED` elements in all."""
+    rows = max(1, JUDGED * len(X) // max(X.size, 1) // PARTS)
+    if X.size <= JUDGED or PARTS * rows >= len(X):
+        return X
+    starts = np.linspace(0, len(X) - rows, PARTS).astype(int)
+    return np.concatenate([X[start : start + rows] for start in starts])
 
 
 def in_words(form: Form) -> str:

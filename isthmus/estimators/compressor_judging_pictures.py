@@ -13,7 +13,8 @@ import numpy as np
 from isthmus.coding.lossy import CLOSEST
 from isthmus.errors import InputError
 from isthmus.estimators.compressor_files import in_one_piece
-from isthmus.estimators.compressor_lossy import SEARCHED, opened_pictures
+from isthmus.estimators.compressor_judging import CANNOT, OWN, speeds
+from isthmus.estimators.compressor_lossy import opened_pictures
 
 if TYPE_CHECKING:
     from isthmus.estimators.compressor import Compressor
@@ -21,12 +22,31 @@ if TYPE_CHECKING:
 QUALITIES = (15, 25, 35)
 """At which this model is judged."""
 
-RIVALS: dict[str, tuple[str, int, dict[str, Any]]] = {
-    "JPEG": ("JPEG", 95, {"optimize": True}),
-    "WebP": ("WEBP", 100, {"method": 4}),
-    "AVIF": ("AVIF", 100, {}),
+MOST = 2**20
+"""Values of pixels that are judged, at most: every coder packs them many times over."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """How Pillow writes a format: its name there, the highest quality, options, and those that keep the resolution of
+    colours, which is what fine qualities need."""
+
+    kind: str
+    highest: int
+    options: dict[str, Any]
+    fine: dict[str, Any] | None = None
+
+    def ways(self, groups: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+        """The options to try for such pictures."""
+        coloured = self.fine is not None and groups[0].shape[3:] == (3,)
+        return [self.options, {**self.options, **self.fine}] if coloured and self.fine else [self.options]
+
+
+RIVALS = {
+    "JPEG": Rival("JPEG", 95, {"optimize": True}, {"subsampling": "4:4:4"}),
+    "WebP": Rival("WEBP", 100, {"method": 4}),
+    "AVIF": Rival("AVIF", 100, {}, {"subsampling": "4:4:4"}),
 }
-"""Pillow's name, the highest quality and the options of each."""
 
 
 @dataclass(frozen=True)
@@ -59,74 +79,134 @@ class JudgedPictures:
     ----------
     rows : this model, then the rivals beside it, from few bytes to many.
     pixels : of the pictures.
+    raw_bytes : of the pictures: one for each value of each pixel.
     model_bytes : what the model takes beside the packed data.
     said : which rivals are missing, and why.
     """
 
     rows: tuple[JudgedPicturesRow, ...]
     pixels: int
+    raw_bytes: int
     model_bytes: int
     said: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"{'':22}{'quality':>8}{'bytes':>12}{'bits/pixel':>11}{'PSNR, dB':>10}{'s in':>8}{'s out':>8}"]
+        heads = f"{'':18}{'quality':>8}{'bytes':>12}{'ratio':>8}{'bits/pixel':>11}{'PSNR, dB':>10}"
+        lines = [f"{heads}{'MB/s in':>10}{'MB/s out':>10}"]
         for row in self.rows:
+            there, back = speeds(row, self.raw_bytes)
             lines.append(
-                f"{row.name:22}{row.quality:>8}{row.bytes:>12,}{row.bits:>11.3f}{row.psnr:>10.2f}"
-                f"{row.pack_seconds:>8.2f}{row.unpack_seconds:>8.2f}"
+                f"{row.name:18}{row.quality:>8}{row.bytes:>12,}{self.ratio(row.bytes):>8.2f}{row.bits:>11.3f}"
+                f"{row.psnr:>10.2f}{there:>10.2f}{back:>10.2f}"
             )
-        lines.append(f"There are {self.pixels:,} pixels; the model takes {self.model_bytes:,} bytes beside.")
+            if row.name == OWN:
+                whole = row.bytes + self.model_bytes
+                bits = 8 * whole / max(self.pixels, 1)
+                lines.append(f"{'  with the model':26}{whole:>12,}{self.ratio(whole):>8.2f}{bits:>11.3f}")
+        pixels = f"There are {self.pixels:,} pixels of {self.raw_bytes:,} bytes"
+        lines.append(f"{pixels}; the model takes {self.model_bytes:,} beside what it packs, once.")
         return "\n".join([*lines, *self.said])
+
+    def ratio(self, size: int) -> float:
+        """The bytes of the pictures over these."""
+        return self.raw_bytes / max(size, 1)
 
 
 def judged_pictures(compressor: Compressor, X: Any) -> JudgedPictures:
     """The table of `Compressor.judge` where ``lossy=True``."""
-    sample: Any = opened_pictures(X).sample()
-    sample = [picture for picture in sample if picture.size] if isinstance(sample, list) else sample
-    sample = sample[:: max(1, -(-sum(picture.size for picture in sample) // SEARCHED))]
-    if not len(sample) or not sample[0].size:
-        raise InputError("X has no pictures to judge by")
-    one = isinstance(sample, np.ndarray)
-    groups: list[np.ndarray] = [sample] if one else [picture[None] for picture in sample]
-    pixels = sum(group.shape[0] * group.shape[1] * group.shape[2] for group in groups)
+    return judged_on(compressor, Pictures.of(X))
+
+
+def judged_on(compressor: Compressor, pictures: Pictures) -> JudgedPictures:
+    """The table of some pictures."""
     rows: list[JudgedPicturesRow] = []
     said: dict[Any, str] = {}
     for quality in QUALITIES:
-        own = judged_at(
-            "this model", quality, groups,
-            lambda quality=quality: compressor.compress(sample, quality=quality),  # type: ignore[misc]
-            lambda packed: [compressor.decompress(packed)] if one else compressor.decompress(packed),
-        )  # fmt: skip
+        own = own_at(compressor, quality, pictures)
         rows.append(own)
         for name in RIVALS:
             try:
-                rival = within(name, groups, own.bytes)
-            except (OSError, KeyError, ValueError) as error:  # of a Pillow without that format
+                rival = within(name, pictures.groups, own.bytes)
+            except CANNOT as error:  # of a Pillow without that format
                 said[name] = f"{name} cannot be written here: {error}"
                 continue
             if rival is None:
                 said[name, quality] = f"{name} takes more than {own.bytes:,} bytes at its lowest quality"
             else:
                 rows.append(rival)
-    return JudgedPictures(tuple(rows), pixels, len(in_one_piece(compressor)), tuple(said.values()))
+    sizes = pictures.pixels, pictures.raw_bytes, len(in_one_piece(compressor))
+    return JudgedPictures(tuple(rows), *sizes, tuple(said.values()))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Some pictures from all over those that were given, as they are packed, and as ``groups`` of one size."""
+
+    given: Any
+    groups: list[np.ndarray]
+
+    @classmethod
+    def of(cls, X: Any) -> Pictures:
+        """Those of an array, a list, a file or a folder, or the error that there are none."""
+        sample: Any = opened_pictures(X).sample()
+        sample = [picture for picture in sample if picture.size] if isinstance(sample, list) else sample
+        sample = sample[:: max(1, -(-sum(picture.size for picture in sample) // MOST))]
+        if not len(sample) or not sample[0].size:
+            raise InputError("X has no pictures to judge by")
+        one = isinstance(sample, np.ndarray)
+        return cls(sample, [sample] if one else [picture[None] for picture in sample])
+
+    @property
+    def pixels(self) -> int:
+        return sum(group.shape[0] * group.shape[1] * group.shape[2] for group in self.groups)
+
+    @property
+    def raw_bytes(self) -> int:
+        return sum(group.size for group in self.groups)
+
+
+def own_at(compressor: Compressor, quality: int, pictures: Pictures) -> JudgedPicturesRow:
+    """This model at a quality."""
+    one = isinstance(pictures.given, np.ndarray)
+    return judged_at(
+        OWN, quality, pictures.groups,
+        lambda: compressor.compress(pictures.given, quality=quality),
+        lambda packed: [compressor.decompress(packed)] if one else compressor.decompress(packed),
+    )  # fmt: skip
+
+
+def rivals_at(name: str, quality: int, groups: Sequence[np.ndarray]) -> list[JudgedPicturesRow]:
+    """A rival at a quality, in all ways that there are."""
+    return [rival_at(name, quality, groups, options) for options in RIVALS[name].ways(groups)]
+
+
+def rival_at(name: str, quality: int, groups: Sequence[np.ndarray], options: dict[str, Any]) -> JudgedPicturesRow:
+    """A rival at a quality, in one way."""
+    return judged_at(
+        name, quality, groups,
+        lambda: [as_sheet(group, RIVALS[name].kind, quality=quality, **options) for group in groups],
+        lambda packed: [from_sheet(one, group.shape) for one, group in zip(packed, groups, strict=True)],
+    )  # fmt: skip
 
 
 def within(name: str, groups: Sequence[np.ndarray], most: int) -> JudgedPicturesRow | None:
     """A rival at its best quality that takes no more bytes; None if its lowest takes more."""
-    kind, highest, options = RIVALS[name]
+    found = [finest(name, groups, most, options) for options in RIVALS[name].ways(groups)]
+    return max((row for row in found if row.bytes <= most), key=lambda row: row.psnr, default=None)
 
-    def pack(quality: int) -> list[bytes]:
-        return [as_sheet(group, kind, quality=quality, **options) for group in groups]
 
-    low, high = 0, highest
+def finest(name: str, groups: Sequence[np.ndarray], most: int, options: dict[str, Any]) -> JudgedPicturesRow:
+    """A rival, in one way, at its highest quality that takes no more bytes, or at its lowest."""
+
+    def fits(quality: int) -> bool:
+        sheets = (as_sheet(group, RIVALS[name].kind, quality=quality, **options) for group in groups)
+        return sum(map(len, sheets)) <= most
+
+    low, high = 0, RIVALS[name].highest
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if sum(map(len, pack(middle))) <= most else (low, middle - 1)
-    made = judged_at(
-        name, low, groups, lambda: pack(low),
-        lambda packed: [from_sheet(one, group.shape) for one, group in zip(packed, groups, strict=True)],
-    )  # fmt: skip
-    return made if made.bytes <= most else None
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return rival_at(name, low, groups, options)
 
 
 def judged_at(

@@ -49,8 +49,8 @@ SEARCHED = 2**22
 class OwnSizes:
     """A list of pictures, each of its own size; each is a block."""
 
-    def __init__(self, pictures: list[np.ndarray]) -> None:
-        self.pictures = pictures
+    def __init__(self, pictures: list[np.ndarray], files: Sequence[str] = ()) -> None:
+        self.pictures, self.files = pictures, tuple(files)
 
     def sample(self) -> Any:
         return self.pictures
@@ -65,20 +65,21 @@ class OwnSizes:
 
 def opened_pictures(X: Any) -> Rows:
     """Pictures in a list, in a folder or in one file, of any sizes; or whatever else holds data."""
+    files: list[str] = []
     if isinstance(X, (str, os.PathLike)):
         path = Path(X).expanduser()
         if not path.is_dir() and path.suffix.lower() not in FORMATS:
             return opened_rows(path)
         if not path.exists():
             raise InputError(f"there is no picture {str(path)!r}")
-        X = read_images_of_any_size(path)[0]
+        X, files = read_images_of_any_size(path)
     if not isinstance(X, (list, tuple)):
         return opened_rows(X)
     if not X:
         raise InputError("X has no pictures")
     pictures = [np.asarray(picture) for picture in X]
     form = form_of(pictures)
-    return InMemory(np.stack(pictures)) if form.size else OwnSizes(pictures)
+    return InMemory(np.stack(pictures), files) if form.size else OwnSizes(pictures, files)
 
 
 @dataclass(frozen=True)

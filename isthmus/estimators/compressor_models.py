@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from typing import Any
 
 import numpy as np
@@ -14,23 +13,17 @@ from isthmus.coding.columns_training import SIZES, fit_columns
 from isthmus.coding.grid import GridModel
 from isthmus.coding.grid_training import fit_grid
 from isthmus.coding.lossy import LossyModel
-from isthmus.coding.passes import Order
-from isthmus.errors import FileFormatError, InputError
-from isthmus.estimators.compressor_arrays import ArrayForm
+from isthmus.errors import FileFormatError
+from isthmus.estimators.compressor_arrays import ArrayForm, order_of
 from isthmus.estimators.compressor_blocks import Model
 from isthmus.estimators.compressor_forms import Form
 from isthmus.estimators.compressor_tables import TableForm
 
-WAVE = 4096
-"""Pictures of at most so many elements are gone through line by line, larger ones from coarse to fine."""
+NETWORK, SMALL_NETWORK, FEW = (64, 64), (32, 32), 2**22
+"""Hidden units of the networks that foretell a grid, and of so few elements, which would not pay for larger ones."""
 
-CHANNELS, COLOURS = 8, 4
-"""So many elements at most along a last axis are channels, of series and of what has more axes."""
-
-MOST_AXES = 4
-
-NETWORK = (64, 64)
-"""Hidden units of the networks that foretell a grid."""
+TINY = ((2**15, (4,)), (2**17, (8,)))
+"""Fewer elements than so many have such ones: larger ones would save some percent and take twice as much themselves."""
 
 SECONDS = 120.0
 """That a fit of a grid may take if nothing is said."""
@@ -52,26 +45,22 @@ def fitted_model(
     return fit_grid(
         ints,
         order_of(form),
-        hidden=NETWORK if hidden is None else tuple(hidden),
+        numbers=form.numbers,
+        hidden=network_for(ints.size) if hidden is None else tuple(hidden),
         epochs=3.0 if epochs is None else epochs,
         max_time=SECONDS if max_time is None else max_time,
         random_state=seed,
     )
 
 
-def order_of(form: ArrayForm) -> Order:
-    """In which order the elements of an array are coded."""
-    axes, last = len(form.shape) + (form.kind != "images"), form.shape[-1] if form.shape else 0
-    most = CHANNELS if form.kind == "series" else COLOURS
-    fewest = 1 if form.kind == "series" else 2
-    channels = last if axes > fewest and last <= most else 0
-    axes -= bool(channels)
-    if axes > MOST_AXES:
-        raise InputError(
-            f"X: neighbours along {axes} axes are too many, {MOST_AXES} can be used; reshape X to fewer axes"
-        )
-    small = form.kind == "images" and math.prod(form.shape) <= WAVE
-    return Order("wave" if small else "interlaced", axes=axes, channels=channels)
+def network_for(size: int) -> tuple[int, ...]:
+    """Hidden units for so many elements.
+
+    >>> network_for(4000), network_for(10**6), network_for(10**7)
+    ((4,), (32, 32), (64, 64))
+    """
+    usual = SMALL_NETWORK if size < FEW else NETWORK
+    return next((hidden for most, hidden in TINY if size < most), usual)
 
 
 def model_of(spec: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model:

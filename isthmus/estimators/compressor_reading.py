@@ -17,12 +17,14 @@ from isthmus.errors import FileFormatError, InputError
 from isthmus.estimators.compressor_blocks import MOST_ELEMENTS, decoded, elements
 from isthmus.estimators.compressor_forms import Form
 from isthmus.estimators.compressor_models import check_digest
+from isthmus.estimators.compressor_named import unpacked_files
+from isthmus.estimators.compressor_tables import TableForm
 
 if TYPE_CHECKING:
     from isthmus.estimators.compressor import Compressor
 
 FIELDS = {"model": str, "included": bool, "block_rows": int, "changes": dict}
-"""What a header holds."""
+"""What a header holds; beside it ``files``, the names of pictures, where they have some."""
 
 
 @dataclass
@@ -35,6 +37,7 @@ class Packed:
     compressor, form : what decodes them.
     name : of the file, for messages.
     block_rows : rows of a block at most.
+    files : names of pictures, as many as there are; or none.
     """
 
     blocks: Iterator[Block]
@@ -42,6 +45,7 @@ class Packed:
     form: Form
     name: str
     block_rows: int
+    files: tuple[str, ...] = ()
 
     @classmethod
     @contextmanager
@@ -59,7 +63,9 @@ class Packed:
     def of(cls, reader: BlockReader, compressor: Compressor, name: str) -> Packed:
         """Check the header, and that the model is the right one."""
         about = reader.about
-        if set(about) != set(FIELDS) or any(type(about[field]) is not kind for field, kind in FIELDS.items()):
+        if set(about) - {"files"} != set(FIELDS) or any(
+            type(about[field]) is not kind for field, kind in FIELDS.items()
+        ):
             raise FileFormatError(f"{name} was not packed by a Compressor, or by a newer one")
         blocks = iter(reader)
         if about["included"]:
@@ -73,7 +79,13 @@ class Packed:
             raise FileFormatError(f"{name} describes data that cannot be: {error}") from error
         if not about["block_rows"] >= 1 or elements(form, about["block_rows"]) > MOST_ELEMENTS:
             raise FileFormatError(f"{name} claims blocks of {about['block_rows']:,} rows, more than there can be")
-        return cls(blocks, compressor, form, name, about["block_rows"])
+        files = unpacked_files(about["files"], name) if "files" in about else ()
+        return cls(blocks, compressor, form, name, about["block_rows"], files)
+
+    def names(self, wanted: slice | None = None) -> tuple[str, ...]:
+        """Those of the pictures that `rows` gives."""
+        first, last = bounds_of(wanted)
+        return self.files[first:last]
 
     def rows(self, wanted: slice | None = None) -> Iterator[Any]:
         """The blocks' data, or the part of them that is wanted; other blocks are read but not decoded."""
@@ -86,8 +98,14 @@ class Packed:
             if stop > first and (last is None or start < last):
                 found = decoded(self.form, self.compressor.model_, block)
                 part = slice(max(first - start, 0), None if last is None else last - start)
-                yield found[part] if not hasattr(found, "iloc") else found.iloc[part].reset_index(drop=True)
+                if isinstance(self.form, TableForm) and self.form.frame:
+                    found = self.form.numbered(found, start).iloc[part]
+                else:
+                    found = found[part]
+                yield found
             start = stop
+        if self.files and start != len(self.files):
+            raise FileFormatError(f"{self.name} has {start:,} pictures, and {len(self.files):,} names of them")
 
 
 def included(blocks: Iterator[Block], name: str) -> Compressor:

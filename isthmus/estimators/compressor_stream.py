@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,13 +14,14 @@ from isthmus.data.delimited import first_lines, marked_encoding, read_text
 from isthmus.data.dialect import MISSING, dialect_of
 from isthmus.data.excel import read_excel
 from isthmus.data.idx import is_idx, read_idx
-from isthmus.data.images import read_images
+from isthmus.data.images import image_folder
 from isthmus.data.paths import nearby, read_npy, read_npz, unknown_kind
 from isthmus.errors import InputError
-from isthmus.estimators.compressor_columns import category_type
 from isthmus.estimators.compressor_data import checked_data
 from isthmus.estimators.compressor_forms import Form
+from isthmus.estimators.compressor_frames import MADE, masked
 from isthmus.estimators.compressor_tables import TableForm
+from isthmus.estimators.compressor_types import columns_with_gaps, counted_rows, in_types
 
 SAMPLE = 2**24
 """Elements at most that a fit learns from."""
@@ -36,7 +37,14 @@ TEXT_AT_ONCE = 2**26
 
 
 class Rows(Protocol):
-    """Data as a fit and a compression want them."""
+    """Data as a fit and a compression want them.
+
+    Attributes
+    ----------
+    files : names of pictures below their folder; of other data none.
+    """
+
+    files: tuple[str, ...]
 
     def sample(self) -> Any:
         """All data, or what a fit may learn from in their place."""
@@ -52,24 +60,33 @@ class Rows(Protocol):
 
 
 class InMemory:
-    """An array or a frame."""
+    """An array or a frame; of pictures in a folder also the names of their files."""
 
-    def __init__(self, X: Any) -> None:
-        self.X = X
+    def __init__(self, X: Any, files: Sequence[str] = ()) -> None:
+        self.X, self.files = X, tuple(files)
 
     def sample(self) -> Any:
-        return spread(self.X)
+        return spread(plain_index(self.X))
 
     def head(self, form: Form) -> Any:
-        return self.X[:0] if isinstance(self.X, np.ndarray) else self.X.iloc[:0]
+        return self._part(slice(0, 0), form)
 
     def blocks(self, rows: int, form: Form) -> Iterator[Any]:
         for start in range(0, len(self.X), rows):
-            yield self.X[start : start + rows] if isinstance(self.X, np.ndarray) else self.X.iloc[start : start + rows]
+            yield self._part(slice(start, start + rows), form)
+
+    def _part(self, rows: slice, form: Form) -> Any:
+        if isinstance(self.X, np.ndarray):
+            return self.X[rows]
+        part = self.X.iloc[rows]
+        # Other libraries have one type for numbers with and without missing cells, pandas has two.
+        return in_types(part.copy(deep=False), form, "X") if MADE in part.attrs else part
 
 
 class NpyFile:
     """A .npy file. It is mapped anew for each block, so that no more of it than that stays in memory."""
+
+    files: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -88,12 +105,15 @@ class NpyFile:
 class ParquetFile:
     """A .parquet file."""
 
+    files: tuple[str, ...] = ()
+
     def __init__(self, path: Path) -> None:
         import pyarrow.parquet
 
         self.path = path
-        with damage(path):
-            self.groups = pyarrow.parquet.ParquetFile(path).num_row_groups
+        with damage(path), pyarrow.parquet.ParquetFile(path) as file:
+            self.gaps = columns_with_gaps(file)
+            self.names = counted_rows(file.schema_arrow)
 
     def sample(self) -> Any:
         import pyarrow.parquet
@@ -104,7 +124,7 @@ class ParquetFile:
             count = about.num_row_groups
             wanted = count if about.num_rows <= most else max(1, count * most // about.num_rows)
             groups = np.unique(np.linspace(0, max(count - 1, 0), wanted).astype(int)).tolist()
-            frame = file.read_row_groups(groups).to_pandas()
+            frame = self._frame(file.read_row_groups(groups), 0)
         return plain_index(frame if len(frame) <= most else frame.iloc[:most])
 
     def head(self, form: Form) -> Any:
@@ -114,19 +134,34 @@ class ParquetFile:
         if first is not None:
             return first
         with damage(self.path):
-            empty = pyarrow.parquet.read_schema(self.path).empty_table().to_pandas()
-        return in_types(plain_index(empty), form, str(self.path))
+            empty = self._frame(pyarrow.parquet.read_schema(self.path).empty_table(), 0)
+        return in_types(empty, form, str(self.path))
 
     def blocks(self, rows: int, form: Form) -> Iterator[Any]:
         import pyarrow.parquet
 
         with damage(self.path), pyarrow.parquet.ParquetFile(self.path) as file:
+            start = 0
             for batch in file.iter_batches(batch_size=rows):
-                yield in_types(plain_index(batch.to_pandas()), form, str(self.path))
+                yield in_types(self._frame(batch, start), form, str(self.path))
+                start += len(batch)
+
+    def _frame(self, part: Any, start: int) -> Any:
+        """Rows from number ``start`` on, whole numbers among them exact where cells are missing."""
+        frame = part.to_pandas()
+        for name in self.gaps:
+            if name in frame.columns and isinstance(frame.dtypes[name], np.dtype):
+                column = part.column(name)
+                cells = column.combine_chunks() if hasattr(column, "combine_chunks") else column
+                frame[name] = masked(cells)
+        # What pandas wrote about evenly spaced numbers is of all rows, and fits no part of them.
+        return frame if self.names is None else frame.set_axis(self.names.at(start, len(frame)), axis=0)
 
 
 class TextFile:
     """A large text table: its first part tells how it is written, and the rest is read alike."""
+
+    files: tuple[str, ...] = ()
 
     def __init__(self, path: Path, separator: str | None) -> None:
         self.path, self.separator = path, separator
@@ -139,7 +174,7 @@ class TextFile:
             part = file.read(TEXT_AT_ONCE)
             first = Path(folder) / self.path.name
             first.write_bytes(part[: part.rfind(b"\n") + 1])
-            return spread(read_text(first, self.separator).frame)
+            return spread(plain_index(read_text(first, self.separator).frame))
 
     def head(self, form: Form) -> Any:
         return next(self.blocks(FIRST, form))
@@ -159,7 +194,7 @@ class TextFile:
                 dtype=texts,
             ) as parts:  # fmt: skip
                 for part in parts:
-                    yield in_types(plain_index(part), form, str(self.path))
+                    yield in_types(part, form, str(self.path))
         except (pd.errors.ParserError, UnicodeDecodeError) as error:
             raise InputError(f"{str(self.path)!r} cannot be read: {error}") from error
 
@@ -184,12 +219,13 @@ class damage:
 def opened_rows(X: Any) -> Rows:
     """What the user has, as blocks of rows."""
     if not isinstance(X, (str, os.PathLike)):
-        return InMemory(plain_index(checked_data(X)))
+        return InMemory(checked_data(X))
     path = Path(X).expanduser()
     if not path.exists():
         raise InputError(f"there is no file or folder {str(path)!r}.{nearby(path)}")
     if path.is_dir():
-        return InMemory(read_images(path))
+        folder = image_folder(path)
+        return InMemory(folder.images, folder.files)
     name = path.name.lower()
     ending = Path(name.removesuffix(".gz")).suffix
     if name.endswith(".npy"):
@@ -202,17 +238,21 @@ def opened_rows(X: Any) -> Rows:
         mark = "\t" if ending == ".tsv" else None
         if path.stat().st_size > TEXT_AT_ONCE and not name.endswith(".gz"):
             return TextFile(path, mark)
-        return InMemory(checked_data(plain_index(read_text(path, mark).frame)))
+        return InMemory(checked_data(read_text(path, mark).frame))
     if name.endswith((".xlsx", ".xlsm")):
-        return InMemory(checked_data(plain_index(read_excel(path).frame)))
+        return InMemory(checked_data(read_excel(path).frame))
     if ending in (".idx", "") or "ubyte" in name or is_idx(path):
         return InMemory(checked_data(read_idx(path)))
     raise InputError(unknown_kind(path))
 
 
 def plain_index(X: Any) -> Any:
-    """A frame with numbered rows; arrays as they are."""
-    return X if isinstance(X, np.ndarray) else X.reset_index(drop=True)
+    """A frame of pandas alone, whose rows are counted from 0; arrays as they are."""
+    if isinstance(X, np.ndarray):
+        return X
+    X = X.reset_index(drop=True)
+    X.attrs = {}
+    return X
 
 
 def spread(X: Any) -> Any:
@@ -224,28 +264,3 @@ def spread(X: Any) -> Any:
     starts = np.linspace(0, len(X) - rows, STRETCHES).astype(int)
     places = np.unique(np.concatenate([np.arange(start, start + rows) for start in starts]))
     return X[places] if isinstance(X, np.ndarray) else X.iloc[places].reset_index(drop=True)
-
-
-def in_types(frame: Any, form: Form, name: str) -> Any:
-    """A part of a file's table in the types of the fit, where nothing is lost by that.
-
-    Whether a column holds whole numbers, or which categories it has, another part of the file may tell otherwise.
-    """
-    import pandas as pd
-
-    if not isinstance(form, TableForm) or list(frame.columns) != form.names:
-        return frame
-    for place, column in enumerate(form.columns):
-        cells, kind = frame.iloc[:, place], column.kind
-        if kind["is"] == "plain" and np.dtype(kind["dtype"]).kind == "f" and cells.dtype.kind in "iu":
-            frame.isetitem(place, cells.astype(np.dtype(kind["dtype"])))
-        elif kind["is"] == "category" and isinstance(cells.dtype, pd.CategoricalDtype):
-            now = category_type(kind)
-            if cells.cat.categories.isin(now.categories).all():
-                frame.isetitem(place, cells.astype(now))
-        elif kind["is"] == "time" and cells.dtype.kind not in "mM" and pd.api.types.is_string_dtype(cells.dtype):
-            try:
-                frame.isetitem(place, pd.to_datetime(cells, format="ISO8601").astype(kind["dtype"]))
-            except (ValueError, TypeError) as error:
-                raise InputError(f"{name!r}: column {column.name!r} held dates in the fit: {error}") from error
-    return frame

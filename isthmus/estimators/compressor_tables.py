@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,10 @@ from isthmus.checks import listed
 from isthmus.errors import InputError
 from isthmus.estimators.compressor_columns import Column, kind_of, learnt_column, like
 from isthmus.estimators.compressor_data import Bounds, columns_of, is_frame, plain_names
-from isthmus.estimators.compressor_levels import joined_parts, parted
+from isthmus.estimators.compressor_frames import MADE, as_made, schema_of
+from isthmus.estimators.compressor_index import RowNames
+from isthmus.estimators.compressor_levels import first_part, joined_parts, parted
+from isthmus.estimators.compressor_plain import start_of
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,17 @@ class TableForm:
     columns : of the table.
     frame : whether it is a frame; else an array (n, columns) of one dtype.
     objects : the names are held as Python objects, as pandas does where some are numbers.
+    index : what one file's frame calls its rows; None = they are counted from 0.
+    made : of which library one file's frame was, and its types there; None = pandas.
     """
 
     columns: tuple[Column, ...]
     frame: bool
     objects: bool = False
     kind: str = "table"
+    # Of a file, not of the data that a model is for: parts of one frame differ in where their rows begin.
+    index: RowNames | None = field(default=None, compare=False)
+    made: dict[str, str] | None = field(default=None, compare=False)
 
     @property
     def names(self) -> list[Any]:
@@ -55,7 +63,10 @@ class TableForm:
                 else "they are in another order"
             )
             raise InputError(f"X must have the columns of the fit; {what}. They are: {listed(self.names)}")
-        return replace(self, columns=tuple(map(self._alike, self.columns, columns_of(X))))
+        found = replace(self, columns=tuple(map(self._alike, self.columns, columns_of(X))))
+        if not self.frame:
+            return found
+        return replace(found, index=RowNames.of(X.index), made=X.attrs.get(MADE))
 
     def _alike(self, column: Column, cells: Any) -> Column:
         now = kind_of(cells, column.name)
@@ -80,36 +91,64 @@ class TableForm:
     def forward(self, block: Any) -> tuple[list[np.ndarray], bytes]:
         """The columns' whole numbers, one after the other, and what they cannot stand for."""
         pairs = [column.forward(cells) for column, cells in zip(self.columns, columns_of(block), strict=True)]
-        return [ints for some, _ in pairs for ints in some], joined_parts([beside for _, beside in pairs])
+        names = [self.index.forward(block.index)] if self.index is not None else []
+        return [ints for some, _ in pairs for ints in some], joined_parts([*(beside for _, beside in pairs), *names])
 
     def backward(self, ints: list[np.ndarray], beside: bytes, rows: int) -> Any:
-        """The block again."""
-        parts, found, place = parted(beside, len(self.columns)), [], 0
+        """The block again, a frame of pandas with its index, or rows counted from 0."""
+        import pandas as pd
+
+        kept = self.index is not None and not self.index.counted
+        *parts, names = parted(beside, len(self.columns) + 1) if kept else [*parted(beside, len(self.columns)), b""]
+        found, place = [], 0
         for column, part in zip(self.columns, parts, strict=True):
             found.append(column.backward(ints[place : place + column.width], part, rows))
             place += column.width
-        return self._table(found, rows)
-
-    def _table(self, found: list[Any], rows: int) -> Any:
-        import pandas as pd
-
         if not self.frame:
             return np.stack(found, axis=1) if found else np.empty((rows, 0))
-        made = pd.DataFrame(dict(enumerate(found)), index=pd.RangeIndex(rows), copy=False)
+        index = self.index.backward(names, rows) if kept and self.index is not None else pd.RangeIndex(rows)
+        return self._table(found, index)
+
+    def _table(self, found: list[Any], index: Any) -> Any:
+        import pandas as pd
+
+        made = pd.DataFrame(dict(enumerate(found)), index=pd.RangeIndex(len(index)), copy=False)
+        made.index = index
         if found:
             made.columns = pd.Index(self.names, dtype=object) if self.objects else pd.Index(self.names)
         return made
 
+    def named_bytes(self, payload: bytes) -> int:
+        """How many of a block's bytes are its rows' names, of which the fit knew nothing."""
+        if self.index is None or self.index.counted:
+            return 0
+        return len(parted(first_part(payload, start_of(payload))[0], len(self.columns) + 1)[-1])
+
+    def numbered(self, block: Any, first: int) -> Any:
+        """The block whose first row is number ``first`` of the table, its rows called so where they are counted."""
+        if self.frame and (self.index is None or self.index.counted):
+            block.index = (self.index or RowNames(("n",))).at(first, len(block))
+        return block
+
+    def empty(self) -> Any:
+        """The table without rows, as blocks are."""
+        nothing = replace(self, index=None).backward([np.zeros(0, dtype=np.int64)] * sum(self.widths), b"", 0)
+        return nothing if not self.frame or self.index is None else nothing.set_axis(self.index.empty(), axis=0)
+
     def joined(self, blocks: list[Any]) -> Any:
-        """All blocks together; none are a table without rows."""
+        """All blocks together, of the library they were of; none are a table without rows."""
         import pandas as pd
 
-        if not blocks:
-            parts = [np.zeros(0, dtype=np.int64)] * sum(self.widths)
-            blocks = [self.backward(parts, b"", 0)]
+        blocks = blocks or [self.empty()]
         if not self.frame:
             return np.concatenate(blocks)
-        return blocks[0] if len(blocks) == 1 else pd.concat(blocks, ignore_index=True)
+        found = blocks[0]
+        if len(blocks) > 1:
+            found = pd.concat(blocks, ignore_index=True)
+            found.index = (self.index or RowNames(("n",))).joined([block.index for block in blocks])
+        if self.made is not None:
+            return as_made(found, self.made)
+        return found if self.index is None else self.index.whole(found)
 
     def spec(self) -> dict[str, Any]:
         columns = [column.spec() for column in self.columns]
@@ -131,11 +170,18 @@ class TableForm:
     def changes(self, fitted: TableForm) -> dict[str, Any]:
         """What is not as in the fit, as JSON."""
         pairs = enumerate(zip(self.columns, fitted.columns, strict=True))
-        return {str(place): now.spec() for place, (now, then) in pairs if now != then}
+        found: dict[str, Any] = {str(place): now.spec() for place, (now, then) in pairs if now != then}
+        if self.index is not None:
+            found["index"] = self.index.spec()
+        return found if self.made is None else found | {"made": self.made}
 
     def changed(self, changes: dict[str, Any]) -> TableForm:
         """The inverse of `changes`."""
-        columns = list(self.columns)
+        columns, index, made = list(self.columns), changes.get("index"), changes.get("made")
         for place, spec in changes.items():
-            columns[int(place)] = Column.from_spec(spec, columns[int(place)].levels)
-        return replace(self, columns=tuple(columns))
+            if place not in ("index", "made"):
+                columns[int(place)] = Column.from_spec(spec, columns[int(place)].levels)
+        if made is not None:
+            schema_of(made)
+        names = None if index is None else RowNames.from_spec(index)
+        return replace(self, columns=tuple(columns), index=names, made=made)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from isthmus.data.pictures import write_image
 from isthmus.data.writers import dates_as_text, write_table
 from isthmus.errors import InputError
+from isthmus.estimators.compressor_data import is_frame
 from isthmus.estimators.compressor_forms import Form
+from isthmus.estimators.compressor_frames import as_words, to_arrow
+from isthmus.estimators.compressor_named import Folder
 from isthmus.estimators.compressor_pictures import PictureForm
 from isthmus.estimators.compressor_tables import TableForm
 from isthmus.files import written_whole
@@ -38,21 +40,24 @@ def check_ending(path: Path, form: Form) -> None:
 
 
 @contextmanager
-def writer_of(path: Path, form: Form) -> Iterator[Add]:
+def writer_of(path: Path, form: Form, files: Sequence[str] = ()) -> Iterator[Add]:
     """A function that takes the blocks one after the other.
 
     Parameters
     ----------
     path : a .npy file of arrays, a folder of pictures, or a table's file.
+    files : names of the pictures below the folder; none = 000000.png and so on.
     """
     check_ending(path, form)
     ending = path.suffix.lower()
     if ending == "":
-        yield in_folder(path)
+        yield Folder(path, files).add
     elif ending == ".xlsx":
         kept: list[Any] = []
         yield kept.append
-        write_table(path, form.joined(kept))
+        found: Any = form.joined(kept)
+        counted = isinstance(form, TableForm) and form.index is None and is_frame(found)
+        write_table(path, found.reset_index(drop=True) if counted else found)
     elif ending == ".parquet":
         with written_whole(path) as beside, in_parquet(beside, form) as add:
             yield add
@@ -62,20 +67,6 @@ def writer_of(path: Path, form: Form) -> Iterator[Add]:
     else:
         with written_whole(path) as beside, open(beside, "w", encoding="utf-8", newline="") as text:
             yield in_text(text, form, "\t" if ending == ".tsv" else ",")
-
-
-def in_folder(path: Path) -> Add:
-    """Pictures as 000000.png and so on."""
-    path.mkdir(parents=True, exist_ok=True)
-    place = 0
-
-    def add(block: np.ndarray) -> None:
-        nonlocal place
-        for picture in block:
-            write_image(path / f"{place:06}.png", picture)
-            place += 1
-
-    return add
 
 
 @contextmanager
@@ -106,11 +97,15 @@ def in_parquet(beside: Path, form: Form) -> Iterator[Add]:
     import pyarrow
     import pyarrow.parquet
 
-    def arrow(block: Any) -> Any:
-        block = block.set_axis([str(name) for name in block.columns], axis=1)
-        return pyarrow.Table.from_pandas(block, preserve_index=False)
+    assert isinstance(form, TableForm)
 
-    schema = arrow(form.joined([])).schema
+    def arrow(block: Any) -> Any:
+        if form.made is not None:
+            return to_arrow(block, form.made)
+        block = block.set_axis([str(name) for name in block.columns], axis=1)
+        return pyarrow.Table.from_pandas(block, preserve_index=form.index is not None)
+
+    schema = arrow(form.empty()).schema
     writer: Any = None
 
     def add(block: Any) -> None:
@@ -128,12 +123,22 @@ def in_parquet(beside: Path, form: Form) -> Iterator[Add]:
 
 
 def in_text(text: Any, form: Form, separator: str) -> Add:
-    """Lines of text, the names first; a table whose columns have numbers for names has none in the file either."""
-    named = not isinstance(form, TableForm) or form.names != list(range(len(form.names)))
-    if named:
-        dates_as_text(form.joined([])).to_csv(text, index=False, sep=separator)
+    """Lines of text, the names first, an index before the columns; a table whose columns have numbers for names has
+    none in the file either."""
+    assert isinstance(form, TableForm)
+
+    def plain(block: Any) -> Any:
+        if form.made is not None:
+            block = as_words(block, form.made)
+        elif form.index is not None:
+            names = ["" if name is None else name for name in block.index.names]
+            block = block.reset_index(names=names, allow_duplicates=True)
+        return dates_as_text(block)
+
+    if form.index is not None or form.names != list(range(len(form.names))):
+        plain(form.empty()).to_csv(text, index=False, sep=separator)
 
     def add(block: Any) -> None:
-        dates_as_text(block).to_csv(text, index=False, header=False, sep=separator)
+        plain(block).to_csv(text, index=False, header=False, sep=separator)
 
     return add

@@ -1,0 +1,175 @@
+"""The coders that everyone has, each as a pair of functions: to bytes, and back.
+
+References
+----------
+Liang et al., "SZ3: a modular framework for composing prediction-based error-bounded lossy compressors", IEEE
+Transactions on Big Data 2023. Lindstrom, "Fixed-rate compressed floating-point arrays", TVCG 2014 (ZFP).
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Coder = tuple[Callable[[Any], bytes], Callable[[bytes], Any]]
+
+MOSAIC = 8192
+"""Pixels at most of a side of the sheet that pictures are laid out on, so that each needs no header of its own."""
+
+MOST_AXES = 4
+"""That SZ3 and ZFP know."""
+
+
+# ---------------------------------------------------------------------- of bytes and tables
+
+
+def zstd(size: int) -> Coder | None:
+    """zstd at its strongest, of ``size`` bytes; None where pyarrow, or its zstd, is missing."""
+    try:
+        import pyarrow
+    except ImportError:
+        return None
+    if not pyarrow.Codec.is_available("zstd"):
+        return None
+    codec = pyarrow.Codec("zstd", compression_level=22)
+    return (
+        lambda raw: codec.compress(raw, asbytes=True),
+        lambda packed: codec.decompress(packed, decompressed_size=size, asbytes=True),
+    )
+
+
+def of_bytes(size: int) -> dict[str, Coder | None]:
+    """Coders of any ``size`` bytes, as strong as they go; None = missing."""
+    return {
+        "lzma": (lambda raw: lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME), lzma.decompress),
+        "bz2": (lambda raw: bz2.compress(raw, 9), bz2.decompress),
+        "zlib": (lambda raw: zlib.compress(raw, 9), zlib.decompress),
+        "zstd": zstd(size),
+    }
+
+
+def as_parquet(frame: Any) -> bytes:
+    """A frame as Parquet, squeezed as far as it goes."""
+    file = io.BytesIO()
+    frame.set_axis([str(name) for name in frame.columns], axis=1).to_parquet(
+        file, compression="zstd", compression_level=19, index=False
+    )
+    return file.getvalue()
+
+
+def from_parquet(packed: bytes) -> Any:
+    import pandas as pd
+
+    return pd.read_parquet(io.BytesIO(packed))
+
+
+# ---------------------------------------------------------------------- of pictures
+
+
+def is_picture(X: np.ndarray) -> bool:
+    """Whether Pillow can write such pictures."""
+    grey = X.ndim == 3 and X.dtype in (np.uint8, np.uint16)
+    return X.size > 0 and (grey or (X.ndim == 4 and X.shape[3] in (3, 4) and X.dtype == np.uint8))
+
+
+def of_pictures(X: np.ndarray) -> dict[str, Coder]:
+    """Coders of pictures that lose nothing."""
+    coders: dict[str, Coder] = {"PNG": (lambda X: as_sheets(X, "PNG", optimize=True), from_sheets)}
+    if X.dtype == np.uint8:
+        how: dict[str, Any] = {"lossless": True, "exact": True, "quality": 100, "method": 4}
+        coders["WebP, lossless"] = (lambda X: as_sheets(X, "WEBP", **how), from_sheets)
+    return coders
+
+
+def as_sheets(X: np.ndarray, kind: str, **options: Any) -> bytes:
+    """Pictures side by side on as few sheets as there must be, each behind its length."""
+    from PIL import Image
+
+    height, width = X.shape[1:3]
+    across, down = max(1, MOSAIC // width), max(1, MOSAIC // height)
+    file = io.BytesIO()
+    for start in range(0, len(X), across * down):
+        part = X[start : start + across * down]
+        lines = -(-len(part) // across)
+        sheet = np.zeros((lines * across, *X.shape[1:]), dtype=X.dtype)
+        sheet[: len(part)] = part
+        rows = np.moveaxis(sheet.reshape(lines, across, *X.shape[1:]), 2, 1)
+        one = io.BytesIO()
+        Image.fromarray(rows.reshape(lines * height, across * width, *X.shape[3:])).save(one, format=kind, **options)
+        file.write(len(one.getvalue()).to_bytes(4, "little") + one.getvalue())
+    return file.getvalue()
+
+
+def from_sheets(packed: bytes) -> list[np.ndarray]:
+    """The sheets of `as_sheets`."""
+    from PIL import Image
+
+    sheets, start = [], 0
+    while start < len(packed):
+        length = int.from_bytes(packed[start : start + 4], "little")
+        with Image.open(io.BytesIO(packed[start + 4 : start + 4 + length])) as sheet:
+            sheets.append(np.asarray(sheet))
+        start += 4 + length
+    return sheets
+
+
+# ---------------------------------------------------------------------- of floats within a bound
+
+
+def sz3(max_error: float, like: np.ndarray) -> tuple[Coder, ...]:
+    """SZ3 within a bound, once for each of its predictors; none where pysz is missing."""
+    try:
+        from pysz import sz, szAlgorithm, szConfig, szErrorBoundMode
+    except ImportError:
+        return ()
+
+    def by(predictor: Any) -> Coder:
+        config = szConfig()
+        config.errorBoundMode, config.absErrorBound, config.cmprAlgo = szErrorBoundMode.ABS, max_error, predictor
+
+        def unpack(packed: bytes) -> np.ndarray:
+            shape = few_axes(like).shape
+            found = sz.decompress(np.frombuffer(packed, dtype=np.uint8), like.dtype.type, shape)[0]
+            return found.reshape(like.shape)
+
+        return lambda x: np.asarray(sz.compress(few_axes(x), config)[0]).tobytes(), unpack
+
+    ways = (szAlgorithm.INTERP_LORENZO, szAlgorithm.INTERP, szAlgorithm.LORENZO_REG, szAlgorithm.NOPRED)
+    return tuple(map(by, ways))
+
+
+def zfp(max_error: float, like: np.ndarray) -> tuple[Coder, ...]:
+    """ZFP within a bound; none where zfpy is missing."""
+    try:
+        import zfpy
+    except ImportError:
+        return ()
+    return (
+        (
+            lambda x: zfpy.compress_numpy(few_axes(x), tolerance=max_error),
+            lambda packed: zfpy.decompress_numpy(packed).reshape(like.shape),
+        ),
+    )
+
+
+def few_axes(x: np.ndarray) -> np.ndarray:
+    """The array in the machine's byte order, with the first axes as one where there are too many.
+
+    >>> few_axes(np.zeros((2, 3, 4, 5, 6))).shape
+    (6, 4, 5, 6)
+    """
+    x = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("="))
+    return x if x.ndim <= MOST_AXES else x.reshape(-1, *x.shape[1 - MOST_AXES :])
+
+
+BOUNDED: dict[str, tuple[str, Callable[[float, np.ndarray], tuple[Coder, ...]]]] = {
+    "SZ3": ("pysz", sz3),
+    "ZFP": ("zfpy", zfp),
+}
+"""The package of each, and what makes its coders."""
