@@ -10,9 +10,10 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from isthmus.coding import lossy, whole_convolution
+from isthmus.coding.decoder_training import Decoder, kernel
 from isthmus.coding.entropy import Reader, Tally, Writer
 from isthmus.coding.lossy import QUALITIES, LossyModel, encoded
-from isthmus.coding.lossy_training import Decoder, fit_lossy, kernel
+from isthmus.coding.lossy_training import fit_lossy
 from isthmus.coding.lossy_transform import (
     BLOCK,
     Transform,

@@ -21,7 +21,7 @@ from isthmus.coding.column_tokens import ColumnTokens
 from isthmus.coding.columns import ColumnsModel
 from isthmus.coding.whole import UNIT
 from isthmus.errors import InputError
-from isthmus.threads import one_thread
+from isthmus.threads import load_optimisers, one_thread
 
 SIZES = (8, 16, 32, 64)
 """Hidden units that are tried, the fewest first, until more of them no longer pay."""
@@ -74,6 +74,7 @@ def fit_columns(
     True
     """
     ints = _checked(ints, sizes, epochs, max_time)
+    load_optimisers()
     start = time.monotonic()
     columns = tuple(ColumnTokens.fit(ints[:, place]) for place in range(ints.shape[1]))
     generator = torch.Generator().manual_seed(_seed(random_state))

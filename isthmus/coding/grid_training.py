@@ -22,6 +22,7 @@ from isthmus.coding.rounding import OPEN, closed
 from isthmus.coding.tokens import Buckets, Values
 from isthmus.coding.whole import WholeNetwork, whole_network
 from isthmus.errors import InputError
+from isthmus.threads import load_optimisers
 
 Tensors = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -42,6 +43,9 @@ FEWEST, A_SECOND = 2**17, 2**20
 
 LEFT = 0.5
 """Of the time, at least, for the networks."""
+
+FARTHEST = 2**31
+"""Values that mean something by themselves are less than so much apart."""
 
 FEWEST_STEPS = 1200
 RATE = 4e-3
@@ -94,6 +98,7 @@ def fit_grid(
     True
     """
     fixed = order.kind == "wave" if position is None else position
+    load_optimisers()
     generator, begin = np.random.default_rng(random_state), monotonic()
     ints = checked(np.asarray(ints), order, context, hidden, epochs, max_time, buckets)
     ints = fewer(ints, generator, fixed, most=int(max(FEWEST, min(max_time, 2.0**32) * A_SECOND)))
@@ -139,7 +144,7 @@ def checked(
     for name, value in {"epochs": epochs, "max_time": max_time}.items():
         if not is_real(value) or not value > 0:
             raise InputError(f"{name} must be a number > 0; got {value!r}")
-    if context == "values" and int(ints.max()) - int(ints.min()) >= 2**31:
+    if context == "values" and int(ints.max()) - int(ints.min()) >= FARTHEST:
         raise InputError("context: 'values' needs whole numbers less than 2**31 apart; use 'residuals'")
     return ints
 
@@ -157,10 +162,13 @@ def sample(ints: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 def means_values(ints: np.ndarray) -> bool:
     """Whether values mean something by themselves: there are few, or one of them is frequent and none is far."""
+    reach = int(ints.max()) - int(ints.min())
+    if reach >= FARTHEST:
+        return False
     some = ints.ravel()[:: max(1, ints.size // 2**20)]
     seen, counts = np.unique(some, return_counts=True)
     frequent = counts.max() >= 0.2 * len(some)
-    return bool(len(seen) <= 32 or (frequent and int(ints.max()) - int(ints.min()) < 2**12))
+    return bool(len(seen) <= 32 or (frequent and reach < 2**12))
 
 
 def learnt(

@@ -26,6 +26,7 @@ from isthmus.estimators.settings import held_out_share, seed_of, whole
 from isthmus.pca import principal_components
 from isthmus.recipes import RECIPES, Kind
 from isthmus.records import Batch
+from isthmus.threads import load_optimisers
 from isthmus.training import Feed
 
 RIVALS = ("pca", *reductions.RIVALS)
@@ -140,8 +141,7 @@ def compare(
         one_unit, unit = error_unit(scaling)
         rows = pca_rows(feed, jury, sizes, one_unit)
     pca = {row.code_size: row.error for row in rows}
-    # A process's first optimiser imports much of PyTorch, for seconds that are not the first fit's.
-    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+    load_optimisers()
     shares = Shares(Part(source, train), search_time, search_trials, len(sizes)) if searches else None
     kinds = iter(models)
     for done, (method, size) in enumerate(fits):

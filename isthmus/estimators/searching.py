@@ -26,6 +26,7 @@ from isthmus.estimators.searched import Search, Trial, written
 from isthmus.estimators.settings import held_out_share, number, seed_of, whole
 from isthmus.parts.schedules import at
 from isthmus.records import Pass
+from isthmus.threads import load_optimisers
 
 PARTS = 8
 """A single fit takes at most this part of the time of a search, so that some are compared in any case."""
@@ -137,7 +138,7 @@ def searched(model: Autoencoder, source: Source, seconds: float, trials: int | N
         )
     # What a process imports once, for seconds, is no part of the time; nor is it for the first fit.
     sampler = Sampler(space, seed_of(model.random_state))
-    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+    load_optimisers()
     began = time.monotonic()
     try:
         first, done = judge.tried(space, space.settings(space.usual), quiet, must=True)
