@@ -93,7 +93,8 @@ class Commands(TyperGroup):
                 said = explained(error)
                 if said is None or debug:
                     raise
-                say(said[0])
+                if said[0]:
+                    say(said[0])
                 sys.exit(said[1])
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -421,13 +422,13 @@ def info(
             metavar="MODEL|DATA",
             show_default=False,
             callback=check_data,
-            help="A model file, or data as fit takes it.",
+            help="A model file, an .isz file, or data as fit takes it.",
         ),
     ],
     column: Columns = None,
     every: Annotated[bool, typer.Option("--all", help="Show every column, however many there are.")] = False,
 ) -> None:
-    """Say what a model is and how good; or, for data, what would be decided about it.
+    """Say what a model is and how good; what an .isz file holds; or, for data, what would be decided about it.
 
     \b
     isthmus info cells.safetensors

@@ -28,7 +28,8 @@ Data = Annotated[
         metavar="DATA",
         show_default=False,
         callback=check_data,
-        help="A .csv, .tsv, .xlsx, .parquet, .npy, .npz or idx file, or a folder of images of one size.",
+        help="A .csv, .tsv, .xlsx, .parquet, .npy, .npz or idx file, or a folder of images of one size (of any sizes "
+        "with --lossy).",
     ),
 ]
 MaxError = Annotated[

@@ -57,6 +57,8 @@ IN_THE_SHELL = {
     "Feature names seen at fit time, yet now missing": "Missing columns",
     "save it as CSV, or give pandas.read_excel(...)": "save it as CSV",
     "fit without resume": "leave out --resume",
+    "X is unlike the data of the fit: it took": "these data are unlike those of the fit: they took",
+    "(max_time)": "(--max-time)",
     "give the same for these rows, given=...": "give the same for these rows with --given COLUMN|FILE",
 }
 """What the library says to those who write Python, and what it means on a command line."""
@@ -94,7 +96,8 @@ def to_npy(path: str, key: str) -> str:
 
 
 def explained(error: Exception) -> tuple[str, int] | None:
-    """What to say about an error, and the exit code: 2 for a mistake in the call or the data; None for a bug."""
+    """What to say about an error, and the exit code: 2 for a mistake in the call or the data; None for a bug.
+    Nothing is left to say where help was shown."""
     if isinstance(error, (InputError, FileFormatError, ForeignCheckpointError)):
         return str(error), 2
     if isinstance(error, (TrainingError, MissingExtraError)):
@@ -107,6 +110,8 @@ def explained(error: Exception) -> tuple[str, int] | None:
         return f"{where}{error.strerror or error}", 2 if theirs else 1
     if isinstance(error, typer.Abort):
         return "stopped", 1
+    if type(error).__name__ == "NoArgsIsHelpError":  # whose help was shown already
+        return "", 2
     if hasattr(error, "format_message"):  # an error of the command line's own parser
         context = getattr(error, "ctx", None)
         path = "isthmus" if context is None else " ".join(["isthmus", *context.command_path.split()[1:]])

@@ -16,8 +16,29 @@ from isthmus.commands_lines import line, say_next, size_in_words, size_of
 from isthmus.errors import InputError
 from isthmus.estimators.compressor import Compressor
 from isthmus.estimators.compressor_lossy import Target
-from isthmus.estimators.compressor_packing import Loss, Summary, add_blocks, begun, opened_for, with_psnr
+from isthmus.estimators.compressor_packing import Loss, Summary, add_blocks, begun, opened_for, times, with_psnr
 from isthmus.report.figures import duration
+
+IN_THE_SHELL = {
+    r"for a Compressor with lossy=False; give quality, bits or psnr": (
+        "for models that were fitted without --lossy; give --quality, --bits or --psnr"
+    ),
+    r"^quality, bits and psnr are for Compressor\(lossy=True\); give max_error, or fit such a one": (
+        "--quality, --bits and --psnr are for models that were fitted with --lossy; give --max-error, or fit with it"
+    ),
+    r"^give quality, bits or psnr,": "give --quality, --bits or --psnr,",
+    r"is kept where lossy=False; lossy=True takes quality, bits or psnr when it compresses": (
+        "is kept without --lossy; --lossy takes quality, bits or psnr when it packs"
+    ),
+    r"does not hold its model: load that, .*": "does not hold its model: isthmus compress unpack MODEL FILE -o OUT",
+    r"Resize or convert them first: ist\.data\.image_folder .*": (
+        "--lossy takes pictures of any sizes; or make them alike with another program"
+    ),
+    r" ist\.data\.image_folder\(folder, mode='colour'\) makes them alike": " Make them alike with another program",
+    r" Convert .* in place of lossy=True": " Save them so, or leave --lossy out",
+    r"takes pictures; use max_error= for tables": "takes pictures; use --max-error for tables",
+}
+"""What the library says to those who write Python, and what it means here."""
 
 
 @contextmanager
@@ -26,7 +47,10 @@ def by_option(data: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        sentence = re.sub(r"\bmax_error\b", "--max-error", str(error))
+        sentence = str(error)
+        for pattern, shell in IN_THE_SHELL.items():
+            sentence = re.sub(pattern, shell, sentence)
+        sentence = re.sub(r"\bmax_error\b", "--max-error", sentence)
         sentence = re.sub(r"\blossy=True", "--lossy", sentence)
         sentence = re.sub(r"^(quality|bits|psnr|lossy)\b", r"--\1", sentence)
         sentence = re.sub(r"^rows must", "--rows must", sentence)
@@ -48,7 +72,7 @@ def fit(data: str, output: str, settings: dict[str, Any], quiet: bool) -> None:
     compressor.save(output)
     if quiet:
         return
-    say_compressor(compressor)
+    say_compressor(compressor, Path(output).stat().st_size)
     line("learnt in", duration(time.perf_counter() - start))
     line("written", f"{output} ({size_of(output, existed)}; kept once, for all files of such data)")
     again = written_as(compressor, data)
@@ -101,7 +125,7 @@ def beside(data: str, summary: Summary, output: str) -> str:
     if not before:
         return ""
     what = " of pixels" if Path(data).is_dir() else ""
-    return f" of {size_in_words(before)}{what}, {before / Path(output).stat().st_size:.1f} times smaller"
+    return f" of {size_in_words(before)}{what}, {times(before, Path(output).stat().st_size)}"
 
 
 def told_of(compressor: Compressor, summary: Summary) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from isthmus import storage, verdicts
 from isthmus.checks import counted, listed
-from isthmus.commands_learnt import say_compressor, say_learner, say_recommender, say_selector, say_tuned
+from isthmus.commands_learnt import say_compressor, say_learner, say_packed, say_recommender, say_selector, say_tuned
 from isthmus.commands_lines import column_options, line, say_next, short, size_in_words
 from isthmus.commands_tables import entry_width, opened, say_read_as, say_scales, say_table, table_in_words
 from isthmus.data import Form, Scaling, digest, split
@@ -42,9 +42,11 @@ SHOWN = 20
 
 
 def info(path: str, columns: dict[str | int, str], every: bool) -> None:
-    """What a model is; or what would be decided about data."""
+    """What a model is, or what was packed; or what would be decided about data."""
     if Path(path).suffix.lower() == ".safetensors":
         info_of_model(path, every)
+    elif Path(path).suffix.lower() == ".isz":
+        say_packed(path)
     else:
         info_of_data(path, columns, every)
 
@@ -71,7 +73,7 @@ def info_of_model(path: str, every: bool) -> None:
         say_file(path, about)
         return
     if isinstance(model, Compressor):
-        say_compressor(model)
+        say_compressor(model, about["bytes"])
         say_file(path, about)
         return
     if isinstance(model, Selector):

@@ -1,16 +1,22 @@
-"""What is said of features that were learnt, of what starts from them, of selected columns, of a recommender and of a
-compressor."""
+"""What is said of features that were learnt, of what starts from them, of selected columns, of a recommender of a
+compressor, and of what one packed."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from isthmus.checks import counted, listed
-from isthmus.commands_lines import line, short
+from isthmus.coding.container import opened
+from isthmus.commands_lines import line, short, size_in_words
+from isthmus.errors import FileFormatError
 from isthmus.estimators.compressor import Compressor
 from isthmus.estimators.compressor_arrays import ArrayForm
+from isthmus.estimators.compressor_files import in_one_piece
+from isthmus.estimators.compressor_pictures import PictureForm
+from isthmus.estimators.compressor_reading import FIELDS, Packed
 from isthmus.estimators.features import FeatureLearner
 from isthmus.estimators.fine_tuning import TunedClassifier, TunedRegressor
 from isthmus.estimators.recommender import Recommender
@@ -102,8 +108,8 @@ def say_recommender(recommender: Recommender) -> None:
     line("items", f"such as {listed(found.items[:3].tolist(), 3)}")
 
 
-def say_compressor(compressor: Compressor) -> None:
-    """What is packed, how well, and what may be lost."""
+def say_compressor(compressor: Compressor, size: int) -> None:
+    """What is packed, how well, what may be lost, and what the model takes, whose own file has ``size`` bytes."""
     form = compressor.form_
     line("compressor", f"of {'; '.join(compressor.said_)}")
     if form.kind != "pictures":
@@ -111,7 +117,55 @@ def say_compressor(compressor: Compressor) -> None:
         kind = "an element" if isinstance(form, ArrayForm) else "a cell"
         line("takes", f"{compressor.bits_per_element_:.3f} bits {kind} of data like those of the fit{raw}")
     line("loses", losses(form))
+    inside = size_in_words(len(in_one_piece(compressor)))
+    line("the model takes", f"{inside} inside a packed file, squeezed (its own file has {size_in_words(size)})")
     line("model digest", compressor.digest_)
+
+
+def say_packed(path: str) -> None:
+    """What an .isz file holds, and which model it needs; all its bytes are checked, and no block is decoded.
+
+    Raises
+    ------
+    FileFormatError : it is cut, altered or foreign.
+    """
+    with opened(Path(path)) as reader:
+        about = reader.about
+        if set(about) - {"files"} != set(FIELDS):
+            raise FileFormatError(f"{path!r} was not packed by a Compressor, or by a newer one")
+        packed = Packed.of(reader, Compressor(), repr(path)) if about["included"] is True else None
+        sizes = [(block.rows, len(block.payload)) for block in (reader if packed is None else packed.blocks)]
+    rows, size = sum(rows for rows, _ in sizes), sum(size for _, size in sizes)
+    named = ", with names of files" if "files" in about else ""
+    line("packed", f"{counted(rows, 'picture' if named else 'row')}{named}")
+    line("in", f"{counted(len(sizes), 'block')} of {size_in_words(size)} together, which can be unpacked by rows")
+    form = None if packed is None else packed.form
+    if packed is not None:
+        line("they are", packed.compressor.said_[0])
+    asked = {"quality": form.quality} if isinstance(form, PictureForm) else about["changes"]
+    line("loses", asked_in_words(asked) if form is None or isinstance(form, PictureForm) else losses(form))
+    line("its model", "inside" if packed else f"not inside: isthmus compress unpack MODEL {path} -o OUT")
+    line("model digest", str(about["model"]))
+    line("file", f"{path} ({size_in_words(Path(path).stat().st_size)})")
+
+
+def asked_in_words(changes: dict[str, Any]) -> str:
+    """What a header tells of losses, which is where they are not as in the fit.
+
+    >>> asked_in_words({"quality": 18}), asked_in_words({"2": {"numbers": {"max_error": 0.5}}})
+    ('what is seen least, quality 18', 'up to 0.5 of a number, a bound for this file')
+    >>> asked_in_words({})
+    'what its model says, isthmus info MODEL; nothing else was asked for this file'
+    """
+    if "quality" in changes:
+        return f"what is seen least, quality {changes['quality']}"
+    parts = [changes, *(each for each in changes.values() if isinstance(each, dict))]
+    some = [each.get("numbers") for each in parts]
+    every = [one for numbers in some for one in (numbers if isinstance(numbers, list) else [numbers])]
+    errors = sorted({float(one["max_error"]) for one in every if isinstance(one, dict) and one.get("max_error")})
+    if not errors:
+        return "what its model says, isthmus info MODEL; nothing else was asked for this file"
+    return f"up to {' or '.join(f'{error:g}' for error in errors)} of a number, a bound for this file"
 
 
 def losses(form: Any) -> str:

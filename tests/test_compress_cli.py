@@ -9,9 +9,13 @@ import pandas as pd
 import pytest
 from test_cli import run
 from test_compressor import blobs, people
+from typer.testing import CliRunner
 
 import isthmus as ist
+from isthmus.cli import app
+from isthmus.commands_lines import size_in_words
 from isthmus.data import write_image
+from isthmus.estimators.compressor_files import in_one_piece
 
 pytest.importorskip("constriction")
 
@@ -116,9 +120,13 @@ def test_help_shows_examples():
         (["fit", "people.csv", "-o", "m.safetensors", "--relative"], "--relative needs a --max-error"),
         (["fit", "none.csv", "-o", "m.safetensors"], "there is no file or folder"),
         (["pack", "people.safetensors", "series.npy", "-o", "x.isz"], "'series.npy' must be a pandas frame"),
+        (
+            ["pack", "people.safetensors", "people.csv", "-o", "x.isz", "--bits", "1"],
+            "fitted with --lossy; give --max-",
+        ),
         (["pack", "people.safetensors", "people.csv", "-o", "x.zip"], "must end in .isz"),
         (["unpack", "people.safetensors", "people.csv", "-o", "x.csv"], "nothing that isthmus compressed"),
-        (["unpack", "people.isz", "-o", "x.csv"], "does not hold its model"),
+        (["unpack", "people.isz", "-o", "x.csv"], "does not hold its model: isthmus compress unpack"),
         (["unpack", "series.safetensors", "people.isz", "-o", "x.csv"], "was compressed with the model"),
         (["unpack", "people.safetensors", "people.isz", "-o", "x.npy"], "the data are a table"),
         (["unpack", "people.safetensors", "people.isz", "-o", "x.csv", "--rows", "5"], "--rows must be A:B"),
@@ -130,6 +138,46 @@ def test_mistakes_are_told_in_a_line(home, words, said, monkeypatch):
     if not Path("people.isz").exists():
         run("compress", "pack", "people.safetensors", "people.csv", "-o", "people.isz", "-q")
     assert said in flat(run("compress", *words, code=2).stderr)
+
+
+def test_info_of_a_packed_file(home, tmp_path):
+    packed = tmp_path / "s.isz"
+    run("compress", "pack", home / "series.safetensors", home / "series.npy", "-o", packed, "--max-error", 2, "-q")
+    said = flat(run("info", packed).stdout)
+    assert "packed 2,000 rows in 4 blocks of" in said
+    assert "loses up to 2 of a number" in said
+    assert "its model not inside" in said
+    assert ist.load(home / "series.safetensors").digest_ in said
+    run("compress", "pack", home / "pictures.safetensors", home / "pictures", "-o", packed, "--include-model", "-q")
+    said = flat(run("info", packed).stdout)
+    assert "30 pictures, with names of files" in said
+    assert "loses nothing" in said
+    assert "its model inside" in said
+    packed.write_bytes(packed.read_bytes()[:-9])
+    assert "is truncated or was altered" in run("info", packed, code=2).stderr
+
+
+def test_the_model_has_two_sizes(home):
+    found = ist.load(home / "people.safetensors")
+    said = flat((home / "said.txt").read_text())
+    inside, own = len(in_one_piece(found)), (home / "people.safetensors").stat().st_size
+    assert f"{size_in_words(inside)} inside a packed file, squeezed (its own file has {size_in_words(own)})" in said
+
+
+@pytest.mark.parametrize("group", ["compress", "search"])
+def test_a_group_alone_shows_its_help_and_no_more(group):
+    found = CliRunner().invoke(app, [group], env={"COLUMNS": "80"}, prog_name="isthmus")
+    assert found.exit_code == 2
+    assert f"isthmus {group}" in found.stdout
+    assert found.stderr == ""
+
+
+def test_pictures_of_several_sizes_are_sent_to_lossy(tmp_path):
+    for size in (4, 5):
+        write_image(tmp_path / f"{size}.png", np.zeros((size, size), np.uint8))
+    said = flat(run("compress", "fit", tmp_path, "-o", tmp_path / "m.safetensors", code=2).stderr)
+    assert "--lossy takes pictures of any sizes" in said
+    assert "ist." not in said
 
 
 def test_other_commands_point_here(home):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import subprocess
@@ -196,6 +197,31 @@ def test_another_bound_at_packing():
 # ---------------------------------------------------------------------- what it is taken for
 
 
+@pytest.mark.parametrize("kind", ["series", "table", "images"])
+@pytest.mark.parametrize("bound", [None, 3, 1e19])
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_the_least_and_the_largest_whole_numbers_keep_the_bound(dtype, bound, kind):
+    limits = np.iinfo(dtype)
+    X = np.array([[limits.min, limits.max], [limits.max, limits.min + 1]] * 20, dtype=dtype)
+    model = ist.Compressor(data=kind, max_error=bound, **QUICK | {"max_time": 0.05, "hidden": ()}).fit(X)
+    back = model.decompress(model.compress(X))
+    assert back.dtype == dtype
+    assert max(abs(int(a) - int(b)) for a, b in zip(X.flat, back.flat, strict=True)) <= int(bound or 0)
+
+
+def test_bounds_that_are_for_no_column():
+    with pytest.raises(ist.InputError, match=r"X is a series without columns, of the shape \(40,\): give one number"):
+        ist.Compressor(max_error={0: 0.1}, **QUICK).fit(np.arange(40.0))
+    frame = people(60)
+    for name, what in {"town": "texts", "flag": "truth values", "since": "dates", "size": "categories"}.items():
+        with pytest.raises(ist.InputError, match=f"max_error: column '{name}' holds {what}"):
+            ist.Compressor(max_error={name: 0.1}, **QUICK).fit(frame)
+    model = ist.Compressor(**QUICK).fit(frame)
+    for name, what in {"town": "texts", "flag": "truth values"}.items():
+        with pytest.raises(ist.InputError, match=f"max_error: column '{name}' holds {what}"):
+            model.compress(frame, max_error={name: 0.1})
+
+
 def test_what_neighbours_tell():
     draw = np.random.default_rng(0)
     walks = np.cumsum(draw.normal(size=(500, 5)), axis=0)
@@ -326,7 +352,8 @@ def test_blocks_are_decoded_alone(monkeypatch):
         decoded.clear()
         same_bits(compressor.decompress(packed, rows=rows), x[rows])
         assert len(decoded) == blocks
-    assert compressor.decompress(packed, rows=slice(200, 300)).shape == (0, 9, 7)
+    with pytest.warns(ist.DataWarning, match="hold none of the 103 rows"):
+        assert compressor.decompress(packed, rows=slice(200, 300)).shape == (0, 9, 7)
     for wrong in (slice(-3, None), slice(0, 5, 2), 3):
         with pytest.raises(ist.InputError, match="rows must be a slice"):
             compressor.decompress(packed, rows=wrong)
@@ -470,6 +497,10 @@ def test_knobs_that_cannot_be_used(knobs, said):
         (pd.DataFrame({"a": pd.period_range("2020", periods=2, freq="D")}), "column 'a' is of the type period"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "several columns of the same name"),
         ("none.npy", "there is no file or folder"),
+        (None, "must be an array, a frame or the path of a file; got None"),
+        ([[1, 2], [3]], "rows are not of one length"),
+        (np.array(["2020-01-01"], dtype="M8[D]"), "dates and spans of time belong in a pandas frame"),
+        (np.ma.masked_array([1.0, 2.0], [True, False]), r"its mask would be lost: give X.filled\(np.nan\)"),
     ],
 )
 def test_data_that_cannot_be_used(X, said):
@@ -487,7 +518,8 @@ def test_other_dtypes_and_shapes_than_in_the_fit(pictures, table):
             pictures.compress(wrong)
     frame = people(3)
     for odd, said in (
-        (frame.astype({"age": float}), "column 'age' must be of the type <i8, as in the fit; got <f8"),
+        (frame.astype({"age": str}), "column 'age' must hold whole numbers, as in the fit; got texts"),
+        (frame.astype({7: float}), r"column 7 must hold real numbers \(<f4\), as in the fit; got .* \(<f8\)"),
         (frame.drop(columns="age"), "missing: 'age'"),
         (frame.assign(new=1), "new ones: 'new'"),
         (frame[list(frame)[::-1]], "another order"),
@@ -522,8 +554,44 @@ def test_judge_tells_the_largest_error():
 # ---------------------------------------------------------------------- for ever
 
 
+DATA = Path(__file__).parent / "data"
+
+
 def test_files_of_the_first_version_open_for_ever():
-    folder = Path(__file__).parent / "data"
-    same_bits(ist.Compressor().decompress(folder / "compressed_v1.isz"), blobs(20, seed=9))
-    frame = ist.Compressor().decompress(folder / "compressed_table_v1.isz")
-    pd.testing.assert_frame_equal(frame, pd.read_csv(folder / "compressed_table_v1.csv"))
+    same_bits(ist.Compressor().decompress(DATA / "compressed_v1.isz"), blobs(20, seed=9))
+    frame = ist.Compressor().decompress(DATA / "compressed_table_v1.isz")
+    pd.testing.assert_frame_equal(frame, pd.read_csv(DATA / "compressed_table_v1.csv"))
+
+
+def test_a_frame_of_the_first_version_with_an_index_opens_for_ever():
+    frame = pd.DataFrame(
+        {
+            "town": ["Ulm", "Köln", None] * 40,
+            "people": pd.array([1, None, 3] * 40, dtype="Int64"),
+            "height": [0.25, 1.5, -3.0] * 40,
+        },
+        index=pd.Index([f"r{n * n}" for n in range(120)], name="row"),
+    )
+    pd.testing.assert_frame_equal(ist.Compressor().decompress(DATA / "compressed_frame_v1.isz"), frame)
+
+
+def test_a_field_of_the_first_version_rounded_behind_its_predictions_opens_for_ever():
+    found = ist.Compressor().decompress(DATA / "compressed_field_v1.isz")
+    y, x = np.mgrid[:96, :80]
+    field = np.sin(x / 9.0 + 2.5) + np.cos(y / 7.0 * 1.25) + 0.02 * x
+    assert np.abs(found - field).max() < 0.00101
+    digest = "60ef2395a01cc88ac4a2021baa3e17173aab4c823da464ff8db3bffa3b754dd4"
+    assert hashlib.sha256(found.tobytes()).hexdigest() == digest
+
+
+def test_pictures_of_the_first_version_open_for_ever(tmp_path):
+    found = ist.Compressor().decompress(DATA / "compressed_pictures_v1.isz")
+    assert [picture.shape for picture in found] == [(24, 17), (24, 18), (24, 19)]
+    digest = "92d5b3355ec8891ff7421a68016b2b2f11c850a5ece974f46da0684c4d298a70"
+    assert hashlib.sha256(b"".join(picture.tobytes() for picture in found)).hexdigest() == digest
+    ist.Compressor().unpack(DATA / "compressed_pictures_v1.isz", tmp_path / "out")
+    assert sorted(str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*.png")) == [
+        "0.png",
+        "a/1.png",
+        "a/2.png",
+    ]

@@ -21,9 +21,18 @@ from isthmus.estimators import compressor_judging_pictures, compressor_report_pi
 from isthmus.estimators.compressor_blocks import bits_of
 from isthmus.estimators.compressor_errors import Piece, lost, lost_of
 from isthmus.estimators.compressor_judging import Judged, JudgedRow, bounded_pieces, within_bounds
-from isthmus.estimators.compressor_judging_pictures import JudgedPicturesRow, Pictures, finest, psnr, within
+from isthmus.estimators.compressor_judging_pictures import (
+    JudgedPictures,
+    JudgedPicturesRow,
+    Pictures,
+    as_sheet,
+    finest,
+    psnr,
+    within,
+)
+from isthmus.estimators.compressor_packing import times
 from isthmus.estimators.compressor_report import rates
-from isthmus.estimators.compressor_report_pictures import at_psnr, ratios_of
+from isthmus.estimators.compressor_report_pictures import at_psnr, ratios_of, rivals_of
 from isthmus.estimators.compressor_rivals import as_sheets, from_sheets, of_bytes
 from isthmus.estimators.compressor_verdicts import Beside, kept_verdict, model_verdict, rate_verdict, size_verdict
 
@@ -115,6 +124,18 @@ def test_sheets_hold_pictures_in_their_order():
     X = blobs(5)
     (sheet,) = from_sheets(as_sheets(X, "PNG"))
     assert (np.hstack(X) == sheet[:9, :35]).all()
+
+
+def test_large_pictures_are_files_of_their_own():
+    X = [drawn(64, 64, 1, seed)[..., 0] for seed in range(2)]
+    assert len(as_sheets(np.stack(X), "PNG")) == 2
+    small = [np.zeros((8, 8), np.uint8)] * 3
+    files = Pictures.of([*X, *small]).files
+    assert [len(group) for group in files] == [1, 1, 3]
+    assert (files[1][0] == X[1]).all()
+    every = within("JPEG", files[:2], 10**6)
+    assert every is not None
+    assert every.bytes == sum(len(as_sheet(group, "JPEG", quality=every.quality, optimize=True)) for group in files[:2])
 
 
 def rounding(factor: float) -> Any:
@@ -231,6 +252,21 @@ def test_rates_at_the_same_psnr():
     assert "50 % less than JPEG and 25 % more than AVIF" in said.sentence
 
 
+def test_speeds_are_those_of_the_table():
+    rows = [
+        JudgedPicturesRow(name, at, 9, 1.0, 30.0 + at, at, at) for at in (15, 25) for name in ("this model", "JPEG")
+    ]
+    result = JudgedPictures(tuple(rows), 8, 8, 8)
+    lines = {
+        "this model": rows[::2],
+        "JPEG": curve("JPEG", 1.0, range(50, 60)),
+        "AVIF": curve("AVIF", 1.0, range(50, 60)),
+    }
+    found = rivals_of(result, lines, rows[0])
+    assert found["JPEG"] is rows[1]
+    assert found["AVIF"].psnr == 50
+
+
 def test_colour_rivals_may_keep_the_resolution_of_colours():
     picture = np.zeros((1, 32, 32, 3), dtype=np.uint8)
     picture[0, ::2, :, 0], picture[0, 1::2, :, 2] = 255, 255
@@ -333,6 +369,15 @@ def test_judge_writes_a_report(series, tmp_path):
     assert "curves" in read(tmp_path / "page.html")[1].headings
     wrong = run("compress", "judge", file, tmp_path / "x.npy", "--report", tmp_path / "page.pdf", code=2)
     assert "must end in .html" in " ".join(wrong.stderr.split())
+
+
+def test_unlike_pictures_are_told(colour):
+    noise = np.random.default_rng(0).integers(0, 256, (1, 48, 48, 3)).astype(np.uint8)
+    model = replace_verbose(colour)
+    model.bits_per_element_ = 0.5
+    with pytest.warns(ist.DataWarning, match=r"at the quality 25, and those of the fit 1\.50 at the quality 25"):
+        model.compress(noise)
+    assert times(100, 150) == "1.5 times larger"
 
 
 def test_verbose_tells_what_was_packed(colour, capsys):

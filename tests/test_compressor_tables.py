@@ -182,12 +182,12 @@ def test_a_bound_holds_for_columns_of_polars_and_times_stay_exact():
     assert back["at"].equals(table["at"])
 
 
-def test_a_model_of_pandas_takes_polars_without_gaps(table):
+def test_a_model_of_pandas_takes_polars(table):
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame({"a": plain()["a"].to_numpy(), "b": plain()["b"].tolist()})
     assert table.decompress(table.compress(frame)).equals(frame)
-    with pytest.raises(ist.InputError, match="column 'a' must be of the type <i8, as in the fit; got Int64"):
-        table.compress(frame.with_columns(a=polars.lit(None, dtype=polars.Int64)))
+    with_gaps = frame.with_columns(a=polars.Series([3, *[None] * (ROWS - 1)], dtype=polars.Int64))
+    assert table.decompress(table.compress(with_gaps)).equals(with_gaps)
 
 
 def test_polars_to_files(table, tmp_path):
@@ -234,3 +234,112 @@ def test_types_that_cannot_be_are_told():
     ):
         with pytest.raises(ist.FileFormatError, match="types of a table"):
             compressor_frames.schema_of(wrong)
+
+
+# ---------------------------------------------------------------------- other types than in the fit
+
+
+def test_texts_that_no_file_could_hold_come_back(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "few": pd.Series(["\ud800", "b"] * 100, dtype=object),
+            "many": pd.Series([f"id{place}\udc80" for place in range(200)], dtype=object),
+        }
+    )
+    model = ist.Compressor(**QUICK).fit(frame)
+    pd.testing.assert_frame_equal(model.decompress(model.compress(frame)), frame)
+    packed = model.compress(frame, include_model=True)
+    pd.testing.assert_frame_equal(ist.Compressor().decompress(packed), frame)
+    again = ist.load(model.save(tmp_path / "model.safetensors"))
+    pd.testing.assert_frame_equal(again.decompress(model.compress(frame)), frame)
+    classes = pd.CategoricalDtype(pd.Index(["\ud800", "b"], dtype=object))
+    with pytest.raises(ist.InputError, match="column 'class' has the category"):
+        ist.Compressor(**QUICK).fit(pd.DataFrame({"class": pd.Categorical.from_codes([0, 1] * 9, dtype=classes)}))
+
+
+def test_an_object_column_of_texts_stays_one(table):
+    frame = pd.DataFrame({"a": pd.Series(["x", "y"] * 60, dtype=object)})
+    model = ist.Compressor(**QUICK).fit(frame)
+    assert model.decompress(model.compress(frame))["a"].dtype == object
+
+
+@pytest.fixture(scope="module")
+def columns() -> ist.Compressor:
+    draw = np.random.default_rng(0)
+    whole, real = draw.integers(0, 99, ROWS), draw.normal(size=ROWS).round(2)
+    frame = pd.DataFrame({"w": whole, "b": whole % 2 == 0, "r": real, "g": pd.array(whole, dtype="Int16")})
+    return ist.Compressor(max_error={"r": 1.5}, **QUICK).fit(frame)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("w", np.array([1.0, np.nan, 0.5, -0.0, np.inf, 2.0**60, 3.0])),
+        ("w", np.array([1, 2, 200, 0, 0, 0, 255], dtype=np.uint8)),
+        ("w", np.array([0, 2**64 - 1, 2**63, 1, 1, 1, 1], dtype=np.uint64)),
+        ("w", pd.array([1, None, 2**62, -1, None, 0, 0], dtype="Int64")),
+        ("b", pd.array([True, None, False, None, None, True, True], dtype="boolean")),
+        ("g", np.array([1, 2, 3, 4, 5, 6, 7], dtype=np.int16)),
+        ("g", np.array([1, np.nan, 3, -0.0, 5, 6.5, 7e9])),
+        ("g", pd.array([1, None, 2**40, 0, 0, None, 1], dtype="Int64")),
+    ],
+)
+def test_numbers_of_another_type_than_in_the_fit_come_back_as_they_are(name, cells, columns):
+    frame = pd.DataFrame({"w": [1] * 7, "b": [True] * 7, "r": [0.5] * 7, "g": pd.array([1] * 7, dtype="Int16")})
+    frame[name] = cells
+    back = columns.decompress(columns.compress(frame))
+    pd.testing.assert_frame_equal(back.drop(columns="r"), frame.drop(columns="r"))
+    zeros = [np.signbit(one[name].to_numpy(dtype=float, na_value=np.nan)[3]) for one in (back, frame)]
+    assert zeros[0] == zeros[1]
+
+
+def test_whole_numbers_in_a_bounded_column_of_real_ones_keep_the_bound(columns):
+    frame = pd.DataFrame({"w": [1] * 50, "b": [True] * 50, "r": range(-25, 25), "g": pd.array([1] * 50, dtype="Int16")})
+    back = columns.decompress(columns.compress(frame))["r"]
+    assert back.dtype == np.int64
+    assert (back - frame["r"]).abs().max() in (0, 1)
+
+
+HEAD = "i,s,b,d\n"
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory) -> ist.Compressor:
+    path = tmp_path_factory.mktemp("texts") / "fit.csv"
+    path.write_text(HEAD + "".join(f"{k % 7},{'xy'[k % 2]},{k % 3 == 0},2020-01-{k % 28 + 1:02}\n" for k in range(90)))
+    return ist.Compressor(**QUICK).fit(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("1,007,True,2020-01-01\n,12,,\n9007199254740993,,False,2020-01-02\n", None),
+        ("1,True,True,2020-01-01\n2,False,True,2020-01-02\n", None),
+        ("1,2020-01-01,True,2020-01-01\n2,2020-01-02,True,2020-01-02\n", None),
+        ("?,1.50,True,2020-01-01\n2,1e3,True,2020-01-02\n", ",1.50,True,2020-01-01\n2,1e3,True,2020-01-02\n"),
+        (",1,,\n,2,,\n", None),
+        ("", None),
+        ("1,2,True,2020-01-01\n3,ü,True,2020-01-02\n", None),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_text_table_is_read_in_the_types_of_the_fit(lines, expected, encoding, texts, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(HEAD + lines, encoding=encoding)
+    packed = texts.pack(path, tmp_path / "x.isz")
+    assert texts.unpack(packed, tmp_path / "y.csv").read_text(encoding="utf-8") == HEAD + (expected or lines)
+
+
+def test_a_text_table_of_another_kind_is_told_in_words(texts, tmp_path):
+    path = tmp_path / "x.csv"
+    for line, said in (
+        ("w,x,True,2020-01-01\n", "column 'i' must hold whole numbers, as in the fit; got texts"),
+        ("1,x,yes,2020-01-01\n", "column 'b' must hold truth values, as in the fit; got texts"),
+        ("1,x,True,once\n", "column 'd' held dates in the fit"),
+    ):
+        path.write_text(HEAD + line)
+        with pytest.raises(ist.InputError, match=said):
+            texts.pack(path, tmp_path / "x.isz")
+    path.write_text("i,s,b,e\n")
+    with pytest.raises(ist.InputError, match="but no rows"):
+        texts.pack(path, tmp_path / "x.isz")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy.io import wavfile
 
 import isthmus as ist
@@ -51,6 +51,58 @@ def test_what_is_written_is_read_again(ending: str, deep: int, channels: int, tm
     assert [file.name for file in tmp_path.iterdir()] == [f"a{ending}"]
     kept = channels - (channels + 1) % 2
     np.testing.assert_array_equal(read_image(tmp_path / f"a{ending}").reshape(5, 7, kept), image[:, :, :kept])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    ("ending", "deep", "channels"),
+    [
+        (".png", 0, 1),
+        (".png", 0, 3),
+        (".png", 1, 3),
+        (".png", 1, 1),
+        (".webp", 0, 4),
+        (".tif", 0, 1),
+        (".tif", 0, 3),
+        (".tif", 1, 1),
+    ],
+)
+def test_pictures_stand_upright(ending: str, deep: int, channels: int, orientation: int, tmp_path: Path) -> None:
+    image = noise(5, 7, channels, dtype=(np.uint8, np.uint16)[deep])
+    lying = write_image(tmp_path / f"a{ending}", image)
+    exif = Image.Exif()
+    exif[274] = orientation
+    if deep and channels > 1:  # Pillow has no such pictures: the notes go before the pixels, as a chunk of the file
+        whole, body = lying.read_bytes(), b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+        chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+        lying.write_bytes(whole[:33] + chunk + whole[33:])
+    else:
+        with Image.open(lying) as opened:
+            opened.load()
+            opened.save(lying, exif=exif, **({"lossless": True, "exact": True} if ending == ".webp" else {}))
+    mirrored = image[:, ::-1]
+    expected = {
+        1: image, 2: mirrored, 3: np.rot90(image, 2), 4: image[::-1], 5: np.rot90(mirrored), 6: np.rot90(image, -1),
+        7: np.rot90(mirrored, -1), 8: np.rot90(image),
+    }[orientation]  # fmt: skip
+    found = read_image(lying, alpha="keep")
+    np.testing.assert_array_equal(found.reshape(*found.shape[:2], channels), expected)
+
+
+def test_photographs_stand_as_pillow_has_them(tmp_path: Path) -> None:
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[274] = orientation
+        Image.fromarray(noise(16, 24, 3)).save(tmp_path / "a.jpg", exif=exif)
+        with Image.open(tmp_path / "a.jpg") as opened:
+            np.testing.assert_array_equal(read_image(tmp_path / "a.jpg"), np.asarray(ImageOps.exif_transpose(opened)))
+
+
+def test_damaged_notes_do_not_hide_a_picture(tmp_path: Path) -> None:
+    image = noise(5, 7, 3)
+    for notes in (b"", b"Exif\0\0", b"Exif\0\0nothing at all", b"nothing", b"MM\0*"):
+        Image.fromarray(image).save(tmp_path / "a.png", exif=notes)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png"), image)
 
 
 def test_jpeg_is_close(tmp_path: Path) -> None:

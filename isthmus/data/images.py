@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +100,20 @@ def image_folder(
 
     if skip:
         return without_odd_ones(folder, files, prepared)
-    first = prepared(files[0])
+    return Images(stacked(files, prepared), names_below(folder, files))
+
+
+def stacked(files: Sequence[Path], read: Callable[[Path], np.ndarray]) -> np.ndarray:
+    """All images as one array, or the error about the first that is unlike the others."""
+    first = read(files[0])
     images = np.empty((len(files), *first.shape), dtype=first.dtype)
     images[0] = first
     for i, file in enumerate(files[1:], start=1):
-        image = prepared(file)
+        image = read(file)
         if image.shape != first.shape or image.dtype != first.dtype:
             raise InputError(unlike(files[0], first, file, image))
         images[i] = image
-    return Images(images, names_below(folder, files))
+    return images
 
 
 def read_images(folder: Path) -> np.ndarray:
@@ -222,6 +227,11 @@ def unlike(first_file: Path, first: np.ndarray, file: Path, image: np.ndarray) -
             mode = opened.mode
         differ = f"{str(first_file)!r} is {bits(first)}-bit, {str(file)!r} has mode {mode!r} and is {bits(image)}-bit"
         return f"images must all have one depth: {differ}. Convert them first, or leave such out with skip=True."
+    if image.shape[:2] == first.shape[:2] and abs(image[0, 0].size - first[0, 0].size) == 1:
+        return (
+            f"images must all have transparency, or none: {str(first_file)!r} is {in_words(first)}, {str(file)!r} is "
+            f"{in_words(image)}. Convert them first; ist.data.image_folder leaves it out where alpha='drop'."
+        )
     return (
         f"images must all have one size and be all grey or all colour: {str(first_file)!r} is {in_words(first)}, "
         f"{str(file)!r} is {in_words(image)}. Resize or convert them first: ist.data.image_folder has size=, mode= "

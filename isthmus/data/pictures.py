@@ -40,6 +40,9 @@ COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 
 ALPHA = ("drop", "keep")
 
+ORIENTATION = 274
+"""The EXIF tag that says how the camera was held."""
+
 
 def check_alpha(alpha: str) -> None:
     if alpha not in ALPHA:
@@ -47,7 +50,7 @@ def check_alpha(alpha: str) -> None:
 
 
 def read_image(path: str | os.PathLike[str], alpha: str = "drop") -> np.ndarray:
-    """One picture: uint8, or uint16 where the file holds 16 bits.
+    """One picture: uint8, or uint16 where the file holds 16 bits; turned as its file (EXIF) says.
 
     Parameters
     ----------
@@ -70,7 +73,10 @@ def read_image(path: str | os.PathLike[str], alpha: str = "drop") -> np.ndarray:
     try:
         with Image.open(path) as image:
             mode = stored_mode(image)
+            # Pillow maps plain TIFF files by their name into memory, and takes height for width where they lie.
+            image.filename = ""
             pixels = pixels_of(image, path, alpha == "keep")
+            pixels = None if pixels is None else upright(pixels, orientation(image))
     except (OSError, SyntaxError, ValueError, zlib.error, struct.error, Image.DecompressionBombError) as error:
         # Pillow tells damage by many types of error; all of them mean that this file is not a whole image.
         raise InputError(f"{str(path)!r} cannot be read as an image: {error}. Is it cut off or damaged?") from error
@@ -99,6 +105,37 @@ def pixels_of(image: Any, path: Path, keep: bool) -> np.ndarray | None:
     image = image.convert("RGBA") if clear or "transparency" in image.info else image
     high = np.asarray(image.convert("RGBA" if clear else "RGB"))
     return high if low is None else high.astype(np.uint16) << 8 | low[:, :, : high.shape[2]]
+
+
+def orientation(image: Any) -> int:
+    """How the camera was held, 1..8, of a picture that was read whole; 1 = upright, or not said."""
+    try:
+        # Pillow itself turns TIFF files, and then says nothing of it here.
+        return int(image.getexif().get(ORIENTATION, 1))
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+        return 1  # damaged notes beside sound pixels
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """A picture (height, width[, channels]) turned and mirrored so that it stands upright.
+
+    References
+    ----------
+    "Exchangeable image file format for digital still cameras: Exif 2.32", CIPA DC-008, section 4.6.4, tag 274.
+
+    Examples
+    --------
+    >>> upright(np.array([[1, 2, 3], [4, 5, 6]]), 6)
+    array([[4, 1],
+           [5, 2],
+           [6, 3]])
+    """
+    if not 2 <= orientation <= 8:
+        return pixels
+    turned = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return np.ascontiguousarray(turned[::rows, ::columns])
 
 
 def stored_mode(image: Any) -> str:

@@ -112,8 +112,9 @@ class Compressor(BaseEstimator):
         Parameters
         ----------
         X : an array of numbers of up to 64 bits, a frame of pandas or polars, an Arrow table, or the path of a .npy,
-            .csv, .parquet or other file or of a folder of pictures; where ``lossy=True`` also a list of pictures of any
-            sizes. Of large data, stretches all over them are learnt from.
+            .csv, .parquet or other file or of a folder of pictures at any depth, with their transparency where nothing
+            is lost; where ``lossy=True`` also a list of pictures of any sizes. Of large data, stretches all over them
+            are learnt from.
         y : ignored.
 
         Returns
@@ -235,8 +236,9 @@ class Compressor(BaseEstimator):
         Parameters
         ----------
         path : the .isz file.
-        output : of arrays a .npy file, of tables a .csv, .tsv, .parquet or .xlsx file, of pictures also a
-            folder, where they get the names of their files again, those of JPEG as .png.
+        output : of arrays a .npy file, of tables a .csv, .tsv, .parquet or .xlsx file, of pictures also a folder, where
+            they get the names of their files again, those of JPEG as .png, and replace pictures of these names with a
+            warning.
         rows : as for `decompress`.
         """
         with Packed.opened(path, self) as packed, writer_of(Path(output), packed.form, packed.names(rows)) as add:

@@ -182,7 +182,10 @@ def _numbers(X: np.ndarray, kind: str, bounds: Bounds, predicted: bool) -> tuple
         every = range(X.shape[1])
         return tuple(numbers_for(X[:, place], **bounds.of(place), predicted=predicted) for place in every)
     if isinstance(bounds.max_error, Mapping):
-        raise InputError(f"max_error: a dict is for the columns of tables and series; X is {kind}")
+        what = {"array": "a field", "images": "images"}.get(kind, f"a {kind} without columns, of the shape {X.shape}")
+        raise InputError(
+            f"max_error: a dict holds bounds of the columns of tables and series; X is {what}: give one number"
+        )
     return (numbers_for(X, **bounds.of(), predicted=predicted),)
 
 

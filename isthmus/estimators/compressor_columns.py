@@ -10,7 +10,27 @@ import numpy as np
 from isthmus.coding.exceptions import Exceptions
 from isthmus.coding.numbers import Numbers, numbers_for
 from isthmus.errors import FileFormatError, InputError
-from isthmus.estimators.compressor_levels import marked, numbered, packed_texts, unmarked, unpacked_texts
+from isthmus.estimators.compressor_casts import (
+    can_cast,
+    check_letters,
+    holds_amounts,
+    in_words,
+    ints_of_others,
+    number_type,
+    others_of,
+    packed_places,
+    unpacked_places,
+    without_zone,
+)
+from isthmus.estimators.compressor_levels import (
+    joined_parts,
+    marked,
+    numbered,
+    packed_texts,
+    parted,
+    unmarked,
+    unpacked_texts,
+)
 
 MOST_LEVELS = 4096
 """A column of more different texts than this, or than a quarter of its rows, is kept as text."""
@@ -56,13 +76,15 @@ class Column:
             return self._texts(column)
         assert self.numbers is not None
         values, missing = values_of(column, self.kind)
-        missing = missing if self.gaps else np.zeros(len(values), dtype=bool)
+        missing = missing if self.gaps or self._new_gaps else np.zeros(len(values), dtype=bool)
         # What lies under a missing cell is nobody's business, and must not become an exception.
         known = values[~missing]
         ints = np.full(len(values), self.fill, dtype=np.int64)
-        ints[~missing], exceptions = self.numbers.forward(known)
+        same = values.dtype == self.numbers.type
+        ints[~missing], exceptions = self.numbers.forward(known) if same else ints_of_others(known, self.numbers)
         flags = [missing.astype(np.int64)] if self.gaps else []
-        return [*flags, ints], exceptions.packed(values.dtype.itemsize)
+        beside = exceptions.packed(values.dtype.itemsize)
+        return [*flags, ints], joined_parts([beside, packed_places(missing)]) if self._new_gaps else beside
 
     def backward(self, ints: list[np.ndarray], beside: bytes, rows: int) -> Any:
         """The column as a pandas array."""
@@ -70,11 +92,23 @@ class Column:
             return self._untexts(ints, beside, rows)
         assert self.numbers is not None
         missing = ints[0] != 0 if self.gaps else np.zeros(rows, dtype=bool)
-        values = np.zeros(rows, dtype=self.numbers.type)
+        if self._new_gaps:
+            beside, places = parted(beside, 2)
+            missing = unpacked_places(places, rows)
+        now = self.numbers.type if self.kind["is"] == "time" else number_type(self.kind)
+        values = np.zeros(rows, dtype=now)
         known = ints[-1][~missing]
-        exceptions = Exceptions.unpacked(beside, len(known), self.numbers.type.itemsize)
-        values[~missing] = self.numbers.backward(known, exceptions)
+        exceptions = Exceptions.unpacked(beside, len(known), now.itemsize)
+        same = now == self.numbers.type
+        values[~missing] = (
+            self.numbers.backward(known, exceptions) if same else others_of(known, exceptions, self.numbers, now)
+        )
         return array_of(values, missing, self.kind)
+
+    @property
+    def _new_gaps(self) -> bool:
+        """Whether cells may be missing where none was in the fit: they are told beside, not by the model."""
+        return self.kind["is"] == "masked" and not self.gaps
 
     def _texts(self, column: Any) -> tuple[list[np.ndarray], bytes]:
         numbers, levels = numbered(column.tolist(), self.name)
@@ -112,15 +146,21 @@ class Column:
         return cls(**{**spec, "numbers": numbers, "levels": levels})
 
 
-def learnt_column(name: Any, column: Any, max_error: float | None, relative: Any) -> Column:
+def learnt_column(name: Any, column: Any, max_error: float | None, relative: Any, *, named: bool = False) -> Column:
     """How a column becomes whole numbers, from its cells in the fit.
 
     Parameters
     ----------
     column : a pandas series, or an array of numbers.
     max_error, relative : as for `numbers_for`; of columns that hold no amounts, nothing is lost in any case.
+    named : whether the bound is for this column by its name; one that holds no amounts is then refused.
     """
     kind = kind_of(column, name)
+    if named and max_error and not holds_amounts(kind):
+        raise InputError(
+            f"max_error: column {name!r} holds {in_words(kind)}, of which nothing can be lost; bounds are for numbers. "
+            "Leave it out of max_error"
+        )
     if kind["is"] in ("cells", "category", "string"):
         numbers, levels = numbered(column.tolist(), name)
         few = len(levels) <= max(FEW_LEVELS, min(MOST_LEVELS, len(numbers) // 4))
@@ -129,7 +169,7 @@ def learnt_column(name: Any, column: Any, max_error: float | None, relative: Any
         order = np.argsort(-np.bincount(numbers, minlength=len(levels)), kind="stable")
         return Column(name, kind, "levels", levels=tuple(levels[place] for place in order))
     values, missing = values_of(column, kind)
-    amounts = kind["is"] in ("plain", "masked") and values.dtype != bool
+    amounts = holds_amounts(kind)
     known = values[~missing]
     numbers_ = numbers_for(known, max_error if amounts else None, relative if amounts and max_error else False)
     ints, _ = numbers_.forward(known)
@@ -146,6 +186,7 @@ def kind_of(column: Any, name: Any) -> dict[str, Any]:
         return {"is": "plain", "dtype": dtype.str}
     if isinstance(dtype, pd.CategoricalDtype):
         levels = dtype.categories
+        check_letters(levels, name)
         return {
             "is": "category", "ordered": bool(dtype.ordered), "of": kind_of(levels, name),
             "levels": [marked(level, name) for level in levels.tolist()],
@@ -210,14 +251,6 @@ def array_of(values: np.ndarray, missing: np.ndarray, kind: dict[str, Any]) -> A
     return values.astype(np.dtype(kind["dtype"]), copy=False)
 
 
-def without_zone(dtype: str) -> str:
-    """
-    >>> without_zone("datetime64[ns, Europe/Berlin]"), without_zone("timedelta64[us]")
-    ('datetime64[ns]', 'timedelta64[us]')
-    """
-    return f"{dtype.partition(',')[0].rstrip(']')}]"
-
-
 def array_of_cells(cells: list[Any], kind: dict[str, Any]) -> Any:
     """Texts, categories or mixed objects as pandas holds them."""
     import pandas as pd
@@ -238,15 +271,24 @@ def category_type(kind: dict[str, Any]) -> Any:
 
     levels, of = [unmarked(level) for level in kind["levels"]], kind["of"]
     if of["is"] in ("string", "cells"):
-        index = pd.Index(array_of_cells(levels, of))
+        cells = array_of_cells(levels, of)
+        index = pd.Index(cells, dtype=cells.dtype)
     else:
         index = pd.Index(levels, dtype=of["dtype"])
     return pd.CategoricalDtype(index, ordered=kind["ordered"])
 
 
 def like(column: Column, now: dict[str, Any]) -> Column | None:
-    """The column of the fit as it is now, if only its categories or the storage of its texts are others."""
+    """The column of the fit as it is now, if its cells can be coded all the same.
+
+    Its categories or the storage of its texts may be others; numbers may have gaps or none, and whole numbers may be
+    real ones, as where a file is read, or the other way round.
+    """
     if column.kind == now:
         return column
-    same = column.kind["is"] == now["is"] and now["is"] in ("category", "string")
-    return replace(column, kind=now) if same else None
+    sorts = {column.kind["is"], now["is"]}
+    if column.family == "numbers" and sorts <= {"plain", "masked"}:
+        fits = can_cast(*(number_type(kind) for kind in (column.kind, now)))
+    else:
+        fits = len(sorts) == 1 and now["is"] in ("category", "string")
+    return replace(column, kind=now) if fits else None

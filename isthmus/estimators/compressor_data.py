@@ -53,6 +53,11 @@ class Bounds:
         how = "range" if self.relative is True else self.relative
         return {"max_error": bound or None, "relative": how if bound else False}
 
+    @property
+    def by_name(self) -> bool:
+        """Whether columns have bounds of their own."""
+        return isinstance(self.max_error, Mapping)
+
     def check_names(self, names: list[Any]) -> None:
         """Refuse bounds of columns that there are not."""
         for name in self.max_error if isinstance(self.max_error, Mapping) else ():
@@ -77,9 +82,22 @@ def checked_data(X: Any, argument: str = "X") -> Any:
             if type(name) not in (str, int) and not isinstance(name, np.integer):
                 raise InputError(f"{argument}: columns must be called by texts or whole numbers; got {name!r}")
         return X
-    array = X if isinstance(X, np.ndarray) else np.asarray(X)
+    if isinstance(X, np.ma.MaskedArray):
+        raise InputError(
+            f"{argument} is a masked array, and its mask would be lost: give {argument}.filled(np.nan), or another "
+            "value for the masked cells, or a pandas frame with missing cells"
+        )
+    if X is None:
+        raise InputError(f"{argument} must be an array, a frame or the path of a file; got None")
+    try:
+        array = X if isinstance(X, np.ndarray) else np.asarray(X)
+    except ValueError as error:
+        raise InputError(f"{argument} must be an array; its rows are not of one length or shape ({error})") from error
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        advice = "a table of mixed columns belongs in a pandas frame" if array.dtype == object else "try astype(float)"
+        advice = "try astype(float)"
+        if array.dtype == object or array.dtype.kind in "mM":
+            what = "a table of mixed columns belongs" if array.dtype == object else "dates and spans of time belong"
+            advice = f"{what} in a pandas frame"
         raise InputError(f"{argument} must hold numbers or truth values; got an array of {array.dtype}: {advice}")
     if array.ndim == 0 or array.ndim > 6:
         raise InputError(f"{argument} must have 1 to 6 axes, the first of which are its rows; got {array.ndim}")

@@ -41,7 +41,7 @@ def learnt_form(X: Any, wanted: str, bounds: Bounds) -> ArrayForm | TableForm:
     names = plain_names(X) if is_frame(X) else list(range(X.shape[1]))
     bounds.check_names(names)
     pairs = zip(names, columns_of(X), strict=True)
-    columns = tuple(learnt_column(name, cells, **bounds.of(name)) for name, cells in pairs)
+    columns = tuple(learnt_column(name, cells, **bounds.of(name), named=bounds.by_name) for name, cells in pairs)
     return TableForm(
         columns,
         is_frame(X),

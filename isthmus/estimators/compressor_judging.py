@@ -13,7 +13,16 @@ from isthmus.estimators.compressor_blocks import elements
 from isthmus.estimators.compressor_data import is_frame
 from isthmus.estimators.compressor_errors import Lost, Piece, lost, lost_of, pieces
 from isthmus.estimators.compressor_files import in_one_piece
-from isthmus.estimators.compressor_rivals import BOUNDED, as_parquet, from_parquet, is_picture, of_bytes, of_pictures
+from isthmus.estimators.compressor_rivals import (
+    BOUNDED,
+    as_parquet,
+    from_parquet,
+    is_picture,
+    of_bytes,
+    of_pictures,
+    size_of,
+    told_of_files,
+)
 from isthmus.estimators.compressor_stream import opened_rows
 from isthmus.estimators.compressor_tables import TableForm
 
@@ -65,7 +74,7 @@ class Judged:
     ----------
     rows : one for each coder.
     raw_bytes : of the data: an array's memory, or a table as CSV.
-    model_bytes : what the model takes beside the packed data.
+    model_bytes : what the model takes inside a packed file, where it is squeezed; its own file is larger.
     said : which rivals are missing, and why.
     elements : of the data; cells, where they are a table.
     kept : whether all that this model packed came back as promised.
@@ -95,7 +104,7 @@ class Judged:
         whole = self.own.bytes + self.model_bytes
         lines.append((whole, f"{'  with the model':22}{whole:>12,}{self.raw_bytes / max(whole, 1):>8.2f}"))
         told = [
-            f"The data have {self.raw_bytes:,} bytes; the model takes {self.model_bytes:,} beside what it packs, once.",
+            f"The data have {self.raw_bytes:,} bytes; the model takes {self.model_bytes:,} inside a packed file, once.",
             *self.said,
         ]
         ranked = [line for _, line in sorted(lines, key=lambda pair: pair[0])]
@@ -148,12 +157,15 @@ def in_memory(X: Any) -> Any:
 def rivals(compressor: Compressor, X: Any, raw: bytes) -> tuple[list[JudgedRow], list[str]]:
     """What others make of the data, and why some do not."""
     form = compressor.form_
+    rows: list[JudgedRow] = []
+    said: list[str] = []
     coders = {name: (coder, raw) for name, coder in of_bytes(len(raw)).items()}
     if is_frame(X):
         coders["Parquet with zstd"] = ((as_parquet, from_parquet), X)
     elif form.kind == "images" and is_picture(X):
-        coders |= {name: (coder, X) for name, coder in of_pictures(X).items()}
-    rows, said = [], []
+        drawn = of_pictures(X)
+        coders |= {name: (coder, X) for name, coder in drawn.items()}
+        said.append(told_of_files(drawn, X[:1]))
     for name, (coder, data) in coders.items():
         if coder is None:
             said.append(f"{name} is missing: pip install pyarrow")
@@ -164,7 +176,7 @@ def rivals(compressor: Compressor, X: Any, raw: bytes) -> tuple[list[JudgedRow],
         except CANNOT as error:  # of columns that Parquet has no type for
             said.append(f"{name} cannot hold these data: {error}")
             continue
-        rows.append(row_of(name, len(packed), len(raw), there, back))
+        rows.append(row_of(name, size_of(packed), len(raw), there, back))
     bounded, missing = within_bounds(bounded_pieces(form, X), len(raw))
     return rows + bounded, said + missing
 
@@ -222,7 +234,7 @@ def row_of(name: str, size: int, raw_bytes: int, there: float, back: float, chan
     return JudgedRow(name, size, raw_bytes / max(size, 1), there, back, change.error, change.of_bound)
 
 
-def timed(pack: Callable[[], bytes], unpack: Callable[[bytes], Any]) -> tuple[bytes, float, Any, float]:
+def timed(pack: Callable[[], Any], unpack: Callable[[Any], Any]) -> tuple[Any, float, Any, float]:
     """The packed data and what came of them again, each with its seconds."""
     start = time.perf_counter()
     packed = pack()

@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from isthmus.errors import InputError
 from isthmus.estimators.compressor_files import in_one_piece
 from isthmus.estimators.compressor_judging import CANNOT, OWN, speeds
 from isthmus.estimators.compressor_lossy import opened_pictures
+from isthmus.estimators.compressor_rivals import alone, size_of, told_of_files
 
 if TYPE_CHECKING:
     from isthmus.estimators.compressor import Compressor
@@ -80,8 +82,8 @@ class JudgedPictures:
     rows : this model, then the rivals beside it, from few bytes to many.
     pixels : of the pictures.
     raw_bytes : of the pictures: one for each value of each pixel.
-    model_bytes : what the model takes beside the packed data.
-    said : which rivals are missing, and why.
+    model_bytes : what the model takes inside a packed file, where it is squeezed; its own file is larger.
+    said : how rivals get the pictures, and which are missing, and why.
     """
 
     rows: tuple[JudgedPicturesRow, ...]
@@ -104,7 +106,7 @@ class JudgedPictures:
                 bits = 8 * whole / max(self.pixels, 1)
                 lines.append(f"{'  with the model':26}{whole:>12,}{self.ratio(whole):>8.2f}{bits:>11.3f}")
         pixels = f"There are {self.pixels:,} pixels of {self.raw_bytes:,} bytes"
-        lines.append(f"{pixels}; the model takes {self.model_bytes:,} beside what it packs, once.")
+        lines.append(f"{pixels}; the model takes {self.model_bytes:,} inside a packed file, once.")
         return "\n".join([*lines, *self.said])
 
     def ratio(self, size: int) -> float:
@@ -120,13 +122,13 @@ def judged_pictures(compressor: Compressor, X: Any) -> JudgedPictures:
 def judged_on(compressor: Compressor, pictures: Pictures) -> JudgedPictures:
     """The table of some pictures."""
     rows: list[JudgedPicturesRow] = []
-    said: dict[Any, str] = {}
+    said: dict[Any, str] = {"files": told_of_files(RIVALS, [group[0] for group in pictures.groups])}
     for quality in QUALITIES:
         own = own_at(compressor, quality, pictures)
         rows.append(own)
         for name in RIVALS:
             try:
-                rival = within(name, pictures.groups, own.bytes)
+                rival = within(name, pictures.files, own.bytes)
             except CANNOT as error:  # of a Pillow without that format
                 said[name] = f"{name} cannot be written here: {error}"
                 continue
@@ -155,6 +157,16 @@ class Pictures:
             raise InputError("X has no pictures to judge by")
         one = isinstance(sample, np.ndarray)
         return cls(sample, [sample] if one else [picture[None] for picture in sample])
+
+    @cached_property
+    def files(self) -> list[np.ndarray]:
+        """As other coders get them: each (1, height, width[, colours]) by itself; small ones of a size together."""
+        every = [picture for group in self.groups for picture in group]
+        small: dict[tuple[int, ...], list[np.ndarray]] = {}
+        for picture in every:
+            if not alone(picture):
+                small.setdefault(picture.shape, []).append(picture)
+        return [picture[None] for picture in every if alone(picture)] + [np.stack(some) for some in small.values()]
 
     @property
     def pixels(self) -> int:
@@ -218,7 +230,7 @@ def judged_at(
     middle = time.perf_counter()
     again = unpack(packed)
     end = time.perf_counter()
-    size = len(packed) if isinstance(packed, bytes) else sum(map(len, packed))
+    size = size_of(packed)
     pixels = sum(group.shape[0] * group.shape[1] * group.shape[2] for group in groups)
     found = psnr(groups, [np.asarray(one).reshape(group.shape) for one, group in zip(again, groups, strict=True)])
     return JudgedPicturesRow(name, quality, size, 8 * size / max(pixels, 1), found, middle - start, end - middle)

@@ -15,12 +15,12 @@ import numpy as np
 from isthmus.checks import is_real
 from isthmus.coding.lossy import CLOSEST, QUALITIES, LossyModel, check_quality, first_quality
 from isthmus.coding.lossy_training import fit_lossy
-from isthmus.data.images import read_images_of_any_size
 from isthmus.data.pictures import FORMATS
 from isthmus.errors import DataWarning, InputError
+from isthmus.estimators.compressor_folders import pictures_of_any_size
 from isthmus.estimators.compressor_forms import Form
 from isthmus.estimators.compressor_models import digest_of
-from isthmus.estimators.compressor_pictures import PictureForm, form_of
+from isthmus.estimators.compressor_pictures import PictureForm, check_not_single, form_of
 from isthmus.estimators.compressor_stream import InMemory, Rows, opened_rows
 from isthmus.estimators.settings import seed_of
 
@@ -42,7 +42,7 @@ HELD_OUT, FEWEST = 10, 20
 JUDGED = 2**19, 10
 """Values of pixels that the rate of the fit is measured on, about, and pictures at most."""
 
-SEARCHED = 2**22
+SEARCHED = 2**20
 """Values of pixels, at most, on which the quality for asked bits or an asked error is found."""
 
 
@@ -72,7 +72,7 @@ def opened_pictures(X: Any) -> Rows:
             return opened_rows(path)
         if not path.exists():
             raise InputError(f"there is no picture {str(path)!r}")
-        X, files = read_images_of_any_size(path)
+        X, files = pictures_of_any_size(path)
     if not isinstance(X, (list, tuple)):
         return opened_rows(X)
     if not X:
@@ -135,15 +135,28 @@ class Target:
 
     @staticmethod
     def _warn(asked: str, can: str) -> None:
-        warnings.warn(f"{asked} cannot be reached: these pictures take {can}", DataWarning, stacklevel=6)
+        advice = "fit with more time (max_time) or more pictures"
+        warnings.warn(f"{asked} cannot be reached: these pictures take {can}; {advice}", DataWarning, stacklevel=6)
 
 
 def some_of(sample: Any, most: int, count: int = 2**31) -> list[np.ndarray]:
     """Pictures from all over a sample, as they are coded: together (n, height, width[, colours]), or each by itself."""
     size = sum(picture.size for picture in sample)
     step = max(1, -(-len(sample) // count), -(-size // most))
-    some = [picture for picture in sample[::step] if picture.size]
+    some = [middle(picture, most) for picture in sample[::step] if picture.size]
     return [np.stack(some)] if len({picture.shape for picture in some}) == 1 else [picture[None] for picture in some]
+
+
+def middle(picture: np.ndarray, most: int) -> np.ndarray:
+    """A picture, or its middle if it has more values than so many.
+
+    >>> middle(np.zeros((3000, 2000, 3)), 2**20).shape
+    (724, 482, 3)
+    """
+    share = min(1.0, (most / picture.size) ** 0.5)
+    height, width = (max(1, int(size * share)) for size in picture.shape[:2])
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return picture[top : top + height, left : left + width]
 
 
 def pixels(groups: Sequence[np.ndarray]) -> int:
@@ -166,6 +179,7 @@ def fit_pictures(compressor: Compressor, X: Any) -> None:
     """Learn to code pictures with loss: the fit of a `Compressor` where ``lossy=True``."""
     settings = compressor.get_params()
     check_lossy(settings)
+    check_not_single(X, 3)
     sample = opened_pictures(X).sample()
     form = form_of(sample)
     pictures = [picture for picture in sample if picture.size]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.checks import counted, listed
 from isthmus.coding.header import LONGEST_HEADER
 from isthmus.data.pictures import FORMATS, HELD, write_image
 from isthmus.errors import DataWarning, FileFormatError, InputError
@@ -124,17 +125,31 @@ class Folder:
         self.path, self.root, self.count = path, path.resolve(), 0
         self.files, self.known = tuple(files), frozenset(files)
         self.written: dict[str, Path] = {}
+        self.replaced: list[str] = []
 
     def add(self, block: Any) -> None:
         """Write some more pictures."""
         for picture in block:
             if not self.files:
-                write_image(self.path / f"{self.count:06}.png", picture)
+                target = self.path / f"{self.count:06}.png"
             elif self.count < len(self.files):
-                write_image(self._target(self.files[self.count], picture), picture)
+                target = self._target(self.files[self.count], picture)
             else:
                 raise FileFormatError(f"there are more pictures than the {len(self.files):,} names of them")
+            if target.exists():
+                self.replaced.append(target.relative_to(self.path).as_posix())
+            write_image(target, picture)
             self.count += 1
+
+    def tell(self) -> None:
+        """Warn of pictures that lay there under these names."""
+        if self.replaced:
+            warnings.warn(
+                f"{str(self.path)!r}: {counted(len(self.replaced), 'picture')} of the same name replaced: "
+                f"{listed(self.replaced, 3)}",
+                DataWarning,
+                stacklevel=5,
+            )
 
     def _target(self, file: str, picture: np.ndarray) -> Path:
         """Where a picture goes; what a format would lose, or cannot hold, becomes a .png."""

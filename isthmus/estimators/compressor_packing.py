@@ -15,7 +15,7 @@ from isthmus.estimators.compressor_data import Bounds
 from isthmus.estimators.compressor_forms import Form
 from isthmus.estimators.compressor_lossy import Target, opened_pictures, psnr_of, some_of
 from isthmus.estimators.compressor_named import packed_files
-from isthmus.estimators.compressor_pictures import PictureForm
+from isthmus.estimators.compressor_pictures import USUAL_QUALITY, PictureForm
 from isthmus.estimators.compressor_stream import Rows, opened_rows
 from isthmus.estimators.compressor_tables import TableForm
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 WORSE = 1.25
 """So many times the bits of the fit are unlike data."""
+
+UNLIKE = 2.5
+"""So many times the bits of the fit are unlike pictures with loss, each of which takes more or fewer of them."""
 
 SLACK = 2048.0
 """Bits that a block may take beside."""
@@ -62,6 +65,16 @@ class Summary:
         if self.quality is None:
             return bits
         return f"quality {self.quality}: {bits}" + ("" if self.psnr is None else f", PSNR {self.psnr:.1f} dB")
+
+
+def times(before: float, after: float) -> str:
+    """
+    >>> times(300, 100), times(100, 150), times(0, 10)
+    ('3.0 times smaller', '1.5 times larger', 'of nothing')
+    """
+    if before <= 0:
+        return "of nothing"
+    return f"{before / after:.1f} times smaller" if after <= before else f"{after / before:.1f} times larger"
 
 
 @dataclass(frozen=True)
@@ -135,19 +148,37 @@ def add_blocks(compressor: Compressor, writer: BlockWriter, rows: Rows, form: Fo
         packed, here = packed + len(done.payload), elements_of(form, block)
         size, raw = size + here, raw + (0 if isinstance(form, TableForm) else block.nbytes)
         named += form.named_bytes(done.payload) if isinstance(form, TableForm) else 0
-        allowed += WORSE * compressor.bits_per_element_ * here + SLACK
+        allowed += bits_allowed(compressor, form) * here + SLACK
     bits = 8.0 * (packed - named)
-    # With loss, unlike pictures are no surprise: their bits follow from the quality.
-    if bits > allowed and not isinstance(form, PictureForm):
-        warnings.warn(
-            f"X is unlike the data of the fit: it took {bits / size:.2f} bits an element, and those of the fit "
-            f"{compressor.bits_per_element_:.2f}. Nothing is lost by that; fit again with such data for smaller files",
-            DataWarning,
-            stacklevel=3,
-        )
+    if bits > allowed:
+        warnings.warn(f"X is unlike the data of the fit: {unlike(compressor, form, bits / size)}", DataWarning, 3)
     if isinstance(form, PictureForm):
         return Summary(packed, size, raw, "pixel", form.quality)
     return Summary(packed, size, raw, "cell" if form.kind == "table" else "element")
+
+
+def bits_allowed(compressor: Compressor, form: Form) -> float:
+    """Bits of an element, or of a pixel, of data like those of the fit, at most."""
+    if not isinstance(form, PictureForm):
+        return WORSE * compressor.bits_per_element_
+    # The bits of the fit are of the usual quality, and tell nothing of a finer one.
+    if form.quality > USUAL_QUALITY:
+        return math.inf
+    return UNLIKE * compressor.bits_per_element_ * max(1, form.colours)
+
+
+def unlike(compressor: Compressor, form: Form, bits: float) -> str:
+    """What unlike data take, and what to do."""
+    if isinstance(form, PictureForm):
+        fitted = compressor.bits_per_element_ * max(1, form.colours)
+        return (
+            f"it took {bits:.2f} bits a pixel at the quality {form.quality}, and those of the fit {fitted:.2f} at the "
+            f"quality {USUAL_QUALITY}. Fit again with such pictures for smaller files"
+        )
+    return (
+        f"it took {bits:.2f} bits an element, and those of the fit {compressor.bits_per_element_:.2f}. Nothing is lost "
+        "by that; fit again with such data for smaller files"
+    )
 
 
 def elements_of(form: Form, block: Any) -> int:

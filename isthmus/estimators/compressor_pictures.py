@@ -56,6 +56,7 @@ class PictureForm:
         """The form of other pictures, (n, height, width[, colours]) or a list, or the error about what they are."""
         form = form_of(X)
         if form.colours != self.colours:
+            check_not_single(X, self.colours)
             raise InputError(
                 f"X: its pictures must have {in_words(self.colours)}, as in the fit; they have "
                 f"{in_words(form.colours)}. Fit again with such pictures"
@@ -124,6 +125,15 @@ def form_of(X: Any) -> PictureForm:
             f"{odd} {in_words(forms[odd].colours)}. ist.data.image_folder(folder, mode='colour') makes them alike"
         )
     return forms[0] if len(set(forms)) == 1 else replace(forms[0], size=None)
+
+
+def check_not_single(X: Any, colours: int) -> None:
+    """Refuse one picture of so many colours, which would be taken for many grey ones, as narrow as that."""
+    if colours and isinstance(X, np.ndarray) and X.ndim == 3 and X.shape[2] == colours:
+        raise InputError(
+            f"X must be of the shape (n, height, width) or (n, height, width, {colours}) where lossy=True; got "
+            f"{X.shape}, a single picture. Give X[None], or [X]; if they are grey and {colours} wide, X[..., None]"
+        )
 
 
 def checked_form(X: np.ndarray, axes: int | None) -> PictureForm:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isthmus.checks import is_whole
+from isthmus.checks import counted, is_whole
 from isthmus.coding.container import Block, BlockReader
 from isthmus.coding.container import opened as opened_file
-from isthmus.errors import FileFormatError, InputError
+from isthmus.errors import DataWarning, FileFormatError, InputError
 from isthmus.estimators.compressor_blocks import MOST_ELEMENTS, decoded, elements
 from isthmus.estimators.compressor_forms import Form
 from isthmus.estimators.compressor_models import check_digest
@@ -88,7 +89,12 @@ class Packed:
         return self.files[first:last]
 
     def rows(self, wanted: slice | None = None) -> Iterator[Any]:
-        """The blocks' data, or the part of them that is wanted; other blocks are read but not decoded."""
+        """The blocks' data, or the part of them that is wanted; other blocks are read but not decoded.
+
+        Warns
+        -----
+        DataWarning : nothing is wanted of what there is.
+        """
         first, last = bounds_of(wanted)
         start = 0
         for block in self.blocks:
@@ -104,6 +110,9 @@ class Packed:
                     found = found[part]
                 yield found
             start = stop
+        if wanted is not None and start and (start if last is None else min(last, start)) <= first:
+            said = f"rows {first}:{'' if last is None else last} hold none of the {counted(start, 'row')} there are"
+            warnings.warn(said, DataWarning, stacklevel=3)
         if self.files and start != len(self.files):
             raise FileFormatError(f"{self.name} has {start:,} pictures, and {len(self.files):,} names of them")
 

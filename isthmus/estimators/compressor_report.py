@@ -22,6 +22,7 @@ from isthmus.estimators.compressor_judging import (
     speeds,
     within_bounds,
 )
+from isthmus.estimators.compressor_packing import times
 from isthmus.estimators.compressor_pictures import PictureForm
 from isthmus.estimators.compressor_tables import TableForm
 from isthmus.estimators.compressor_verdicts import (
@@ -82,7 +83,7 @@ def page_of(compressor: Compressor, X: Any) -> tuple[Judged, compression.Compres
         title="Compression",
         about=f"A model of {compressor.said_[0]}, judged on {size_in_words(form, X)}",
         key=[
-            ("packed", f"{in_bytes(own.bytes)} of {in_bytes(result.raw_bytes)}, {shown(own.ratio)} times smaller"),
+            ("packed", f"{in_bytes(own.bytes)} of {in_bytes(result.raw_bytes)}, {times(result.raw_bytes, own.bytes)}"),
             ("with the model", in_bytes(own.bytes + result.model_bytes)),
             ("takes", f"{shown(8 * own.bytes / max(result.elements, 1))} bits {unit}"),
             ("may be lost", may_be_lost(form)),
@@ -104,14 +105,16 @@ def page_of(compressor: Compressor, X: Any) -> tuple[Judged, compression.Compres
         ),
         looks=(),
         bounds=bounds_of(form),
-        details=details_of(compressor),
+        details=details_of(compressor, result.model_bytes),
     )
 
 
 def verdicts_of(compressor: Compressor, result: Judged) -> tuple[Verdict, ...]:
     """What is to be said of it."""
     own, best = result.own, result.best
-    found = Beside(result.raw_bytes, own.bytes, best.bytes, best.name, result.model_bytes)
+    # Coders that lose nothing cannot be as small where something may be lost: said, or it would look like a merit.
+    name = f"{best.name} (which loses nothing)" if own.error and not best.error else best.name
+    found = Beside(result.raw_bytes, own.bytes, best.bytes, name, result.model_bytes)
     unit = "a cell" if compressor.form_.kind == "table" else "an element"
     return (
         size_verdict(found),
@@ -222,10 +225,11 @@ def max_error_of(found: list[Piece]) -> Any:
     return {one.name: one.numbers.max_error for one in found if one.numbers.max_error}
 
 
-def details_of(compressor: Compressor) -> list[tuple[str, str]]:
+def details_of(compressor: Compressor, model_bytes: int) -> list[tuple[str, str]]:
     """How the model was made."""
     chosen = {name: value for name, value in compressor.get_params(deep=False).items() if value is not None}
     return [
         *((name, repr(value)) for name, value in chosen.items()),
+        ("model inside a packed file", f"{in_bytes(model_bytes)}, squeezed; its own file is larger"),
         ("model digest", compressor.digest_),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +63,7 @@ def page_of_pictures(compressor: Compressor, X: Any) -> tuple[JudgedPictures, co
     usual: int = compressor.form_.quality  # type: ignore[union-attr]
     own = next(row for row in result.rows if row.name == OWN and row.quality == usual)
     beside = at_psnr(lines, own.psnr)
+    rivals = rivals_of(result, lines, own)
     total = sum(map(len, pictures.groups))
     return result, compression.Compression(
         title="Compression with loss",
@@ -72,28 +74,29 @@ def page_of_pictures(compressor: Compressor, X: Any) -> tuple[JudgedPictures, co
             ("comes back at", f"{own.psnr:.1f} dB (PSNR)"),
             ("may be lost", "what is seen least"),
         ],
-        verdicts=verdicts_of(result, lines, own, beside),
+        verdicts=verdicts_of(result, lines, own, rivals),
         heads=HEADS,
         lines=[line_of(row, result) for row in result.rows],
         said=result.said,
         sizes=(
             bar_of(own, own.bytes, result),
-            *(bar_of(nearest(lines[name], own.psnr), size, result) for name, size in beside.items()),
+            *(bar_of(rivals[name], size, result) for name, size in beside.items()),
         ),
         sizes_said=(
             f"Bytes at the PSNR that this model reaches at the quality {usual}, {own.psnr:.1f} dB: of other coders as "
             "their curves tell, without those that do not reach it. The model is stored once for all pictures."
         ),
-        speeds=tuple(bar_of(row, row.bytes, result) for row in (own, *nearest_of_all(lines, own.psnr))),
+        speeds=tuple(bar_of(row, row.bytes, result) for row in (own, *rivals.values())),
         curves=drawn(lines),
         curves_title="Rate and distortion",
         curves_said=(
             "The further up and to the left, the better: each point is all pictures at one quality, in bits a pixel of "
-            "whole files and the peak signal-to-noise ratio of the mean squared error."
+            "whole files (of small pictures on sheets, of the sheets) and the peak signal-to-noise ratio of the mean "
+            "squared error."
         ),
         looks=tuple(looks_of(compressor, some_pictures(pictures))),
         bounds=[],
-        details=details_of(compressor),
+        details=details_of(compressor, result.model_bytes),
     )
 
 
@@ -102,7 +105,7 @@ def curves_of(compressor: Compressor, pictures: Pictures, result: JudgedPictures
     lines: dict[str, Rows] = {OWN: [own_at(compressor, quality, pictures) for quality in BESIDE]}
     for name, qualities in RATES.items():
         try:
-            lines[name] = [row for quality in qualities for row in rivals_at(name, quality, pictures.groups)]
+            lines[name] = [row for quality in qualities for row in rivals_at(name, quality, pictures.files)]
         except CANNOT:  # which the table says already
             continue
     for row in result.rows:
@@ -165,28 +168,30 @@ def nearest(rows: Rows, psnr: float) -> JudgedPicturesRow:
     return min(rows, key=lambda row: abs(row.psnr - psnr))
 
 
-def nearest_of_all(lines: dict[str, Rows], psnr: float) -> Rows:
-    """Of each rival."""
-    return [nearest(rows, psnr) for name, rows in lines.items() if name != OWN]
+def rivals_of(result: JudgedPictures, lines: dict[str, Rows], own: JudgedPicturesRow) -> dict[str, JudgedPicturesRow]:
+    """Each rival's row beside one of this model in the table; if it has none, the nearest of its curve in PSNR."""
+    found = {name: nearest(rows, own.psnr) for name, rows in lines.items() if name != OWN}
+    after = result.rows[result.rows.index(own) + 1 :]
+    return found | {row.name: row for row in takewhile(lambda row: row.name != OWN, after)}
 
 
 def verdicts_of(
-    result: JudgedPictures, lines: dict[str, Rows], own: JudgedPicturesRow, beside: dict[str, float]
+    result: JudgedPictures, lines: dict[str, Rows], own: JudgedPicturesRow, rivals: dict[str, JudgedPicturesRow]
 ) -> tuple[Verdict, ...]:
     """What is to be said of it."""
     ratios = ratios_of(lines)
     found = [rate_verdict(ratios)] if ratios else []
+    beside = at_psnr(lines, own.psnr)
     if not beside:
         return tuple(found)
     name, best = next(iter(beside.items()))
-    other = nearest(lines[name], own.psnr)
     compared = Beside(result.raw_bytes, own.bytes, best, name, result.model_bytes)
     size = size_verdict(compared, f"At the quality {own.quality}, {own.psnr:.1f} dB, the pictures")
     return (
         *found,
         size,
         model_verdict(compared),
-        speed_verdict(speeds(own, result.raw_bytes), speeds(other, result.raw_bytes), name),
+        speed_verdict(speeds(own, result.raw_bytes), speeds(rivals[name], result.raw_bytes), name),
     )
 
 

@@ -12,15 +12,19 @@ import bz2
 import io
 import lzma
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-Coder = tuple[Callable[[Any], bytes], Callable[[bytes], Any]]
+Coder = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+"""To bytes, or the bytes of several files, and back."""
 
 MOSAIC = 8192
-"""Pixels at most of a side of the sheet that pictures are laid out on, so that each needs no header of its own."""
+"""Pixels at most of a side of a sheet that small pictures are laid out on, so that each needs no header of its own."""
+
+ALONE = 64 * 64
+"""Pixels of a picture that is a file of its own, as people keep them."""
 
 MOST_AXES = 4
 """That SZ3 and ZFP know."""
@@ -87,13 +91,39 @@ def of_pictures(X: np.ndarray) -> dict[str, Coder]:
     return coders
 
 
-def as_sheets(X: np.ndarray, kind: str, **options: Any) -> bytes:
-    """Pictures side by side on as few sheets as there must be, each behind its length."""
+def alone(picture: np.ndarray) -> bool:
+    """Whether a picture (height, width, ...) is a file of its own.
+
+    >>> alone(np.zeros((64, 64))), alone(np.zeros((28, 28, 3)))
+    (True, False)
+    """
+    return picture.shape[0] * picture.shape[1] >= ALONE
+
+
+def told_of_files(names: Iterable[str], pictures: Iterable[np.ndarray]) -> str:
+    """How other coders get such pictures.
+
+    >>> told_of_files(["JPEG", "WebP"], [np.zeros((64, 64)), np.zeros((500, 300))])
+    'JPEG, WebP: each picture is a file of its own'
+    """
+    kinds = {alone(picture) for picture in pictures}
+    own = ["each picture is a file of its own"] if True in kinds else []
+    sheets = ["small pictures on sheets, so that each needs no header of its own"] if False in kinds else []
+    return f"{', '.join(names)}: {'; '.join(own + sheets)}"
+
+
+def size_of(packed: bytes | Sequence[bytes]) -> int:
+    """The bytes of one file, or of several."""
+    return len(packed) if isinstance(packed, bytes) else sum(map(len, packed))
+
+
+def as_sheets(X: np.ndarray, kind: str, **options: Any) -> list[bytes]:
+    """Pictures that are files of their own; small ones side by side on as few sheets as there must be."""
     from PIL import Image
 
     height, width = X.shape[1:3]
-    across, down = max(1, MOSAIC // width), max(1, MOSAIC // height)
-    file = io.BytesIO()
+    across, down = (1, 1) if alone(X[0]) else (max(1, MOSAIC // width), max(1, MOSAIC // height))
+    files = []
     for start in range(0, len(X), across * down):
         part = X[start : start + across * down]
         lines = -(-len(part) // across)
@@ -102,20 +132,18 @@ def as_sheets(X: np.ndarray, kind: str, **options: Any) -> bytes:
         rows = np.moveaxis(sheet.reshape(lines, across, *X.shape[1:]), 2, 1)
         one = io.BytesIO()
         Image.fromarray(rows.reshape(lines * height, across * width, *X.shape[3:])).save(one, format=kind, **options)
-        file.write(len(one.getvalue()).to_bytes(4, "little") + one.getvalue())
-    return file.getvalue()
+        files.append(one.getvalue())
+    return files
 
 
-def from_sheets(packed: bytes) -> list[np.ndarray]:
+def from_sheets(packed: Sequence[bytes]) -> list[np.ndarray]:
     """The sheets of `as_sheets`."""
     from PIL import Image
 
-    sheets, start = [], 0
-    while start < len(packed):
-        length = int.from_bytes(packed[start : start + 4], "little")
-        with Image.open(io.BytesIO(packed[start + 4 : start + 4 + length])) as sheet:
+    sheets = []
+    for one in packed:
+        with Image.open(io.BytesIO(one)) as sheet:
             sheets.append(np.asarray(sheet))
-        start += 4 + length
     return sheets
 
 

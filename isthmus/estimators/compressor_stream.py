@@ -14,14 +14,15 @@ from isthmus.data.delimited import first_lines, marked_encoding, read_text
 from isthmus.data.dialect import MISSING, dialect_of
 from isthmus.data.excel import read_excel
 from isthmus.data.idx import is_idx, read_idx
-from isthmus.data.images import image_folder
 from isthmus.data.paths import nearby, read_npy, read_npz, unknown_kind
 from isthmus.errors import InputError
+from isthmus.estimators.compressor_arrays import ArrayForm
 from isthmus.estimators.compressor_data import checked_data
+from isthmus.estimators.compressor_folders import pictures_of_one_size
 from isthmus.estimators.compressor_forms import Form
 from isthmus.estimators.compressor_frames import MADE, masked
 from isthmus.estimators.compressor_tables import TableForm
-from isthmus.estimators.compressor_types import columns_with_gaps, counted_rows, in_types
+from isthmus.estimators.compressor_types import columns_with_gaps, counted_rows, in_types, read_in_types
 
 SAMPLE = 2**24
 """Elements at most that a fit learns from."""
@@ -51,7 +52,7 @@ class Rows(Protocol):
         ...
 
     def head(self, form: Form) -> Any:
-        """The first rows, or none, in the types of all."""
+        """The first rows, or none, in the types of all; arrays whole, as an error about them tells their shape."""
         ...
 
     def blocks(self, rows: int, form: Form) -> Iterator[Any]:
@@ -69,18 +70,33 @@ class InMemory:
         return spread(plain_index(self.X))
 
     def head(self, form: Form) -> Any:
-        return self._part(slice(0, 0), form)
+        if not isinstance(self.X, np.ndarray):
+            # Other libraries have one type for numbers with and without missing cells, pandas has two.
+            self.X = in_types(self.X.copy(deep=False), form, "X") if MADE in self.X.attrs else self.X
+            return self.X.iloc[:0]
+        check_not_a_row(self.X, form)
+        return self.X
 
     def blocks(self, rows: int, form: Form) -> Iterator[Any]:
         for start in range(0, len(self.X), rows):
-            yield self._part(slice(start, start + rows), form)
+            yield (self.X if isinstance(self.X, np.ndarray) else self.X.iloc)[start : start + rows]
 
-    def _part(self, rows: slice, form: Form) -> Any:
-        if isinstance(self.X, np.ndarray):
-            return self.X[rows]
-        part = self.X.iloc[rows]
-        # Other libraries have one type for numbers with and without missing cells, pandas has two.
-        return in_types(part.copy(deep=False), form, "X") if MADE in part.attrs else part
+
+class TextTable(InMemory):
+    """A text table that is read whole: for a fit as its cells tell, for a fitted model in the types of its fit."""
+
+    def __init__(self, path: Path, separator: str | None) -> None:
+        super().__init__(None)
+        self.path, self.separator = path, separator
+
+    def sample(self) -> Any:
+        if self.X is None:
+            self.X = checked_data(read_text(self.path, self.separator).frame)
+        return super().sample()
+
+    def head(self, form: Form) -> Any:
+        self.X = read_in_types(self.path, self.separator, form)
+        return super().head(form)
 
 
 class NpyFile:
@@ -95,7 +111,9 @@ class NpyFile:
         return np.array(spread(checked_data(read_npy(self.path), str(self.path))))
 
     def head(self, form: Form) -> Any:
-        return checked_data(read_npy(self.path), str(self.path))[:0]
+        X = checked_data(read_npy(self.path), str(self.path))
+        check_not_a_row(X, form)
+        return X
 
     def blocks(self, rows: int, form: Form) -> Iterator[Any]:
         for start in range(0, len(read_npy(self.path)), rows):
@@ -224,8 +242,7 @@ def opened_rows(X: Any) -> Rows:
     if not path.exists():
         raise InputError(f"there is no file or folder {str(path)!r}.{nearby(path)}")
     if path.is_dir():
-        folder = image_folder(path)
-        return InMemory(folder.images, folder.files)
+        return InMemory(*pictures_of_one_size(path))
     name = path.name.lower()
     ending = Path(name.removesuffix(".gz")).suffix
     if name.endswith(".npy"):
@@ -238,12 +255,22 @@ def opened_rows(X: Any) -> Rows:
         mark = "\t" if ending == ".tsv" else None
         if path.stat().st_size > TEXT_AT_ONCE and not name.endswith(".gz"):
             return TextFile(path, mark)
-        return InMemory(checked_data(read_text(path, mark).frame))
+        return TextTable(path, mark)
     if name.endswith((".xlsx", ".xlsm")):
         return InMemory(checked_data(read_excel(path).frame))
     if ending in (".idx", "") or "ubyte" in name or is_idx(path):
         return InMemory(checked_data(read_idx(path)))
     raise InputError(unknown_kind(path))
+
+
+def check_not_a_row(X: np.ndarray, form: Form) -> None:
+    """Refuse a single row, such as one picture, in the place of many."""
+    shape = form.shape if isinstance(form, ArrayForm) else ()
+    if len(shape) > 1 and X.shape == shape:
+        raise InputError(
+            f"X must be an array of the shape (n, {', '.join(map(str, shape))}), as in the fit; got {X.shape}, a "
+            "single row of it. Give X[None]"
+        )
 
 
 def plain_index(X: Any) -> Any:

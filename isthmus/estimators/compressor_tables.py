@@ -9,6 +9,7 @@ import numpy as np
 
 from isthmus.checks import listed
 from isthmus.errors import InputError
+from isthmus.estimators.compressor_casts import in_words
 from isthmus.estimators.compressor_columns import Column, kind_of, learnt_column, like
 from isthmus.estimators.compressor_data import Bounds, columns_of, is_frame, plain_names
 from isthmus.estimators.compressor_frames import MADE, as_made, schema_of
@@ -72,21 +73,20 @@ class TableForm:
         now = kind_of(cells, column.name)
         alike = like(column, now)
         if alike is None:
-            dtypes = [kind.get("dtype", kind["is"]) for kind in (column.kind, now)]
+            then, new = in_words(column.kind), in_words(now)
+            if then == new:
+                then, new = (f"{in_words(kind)} ({kind.get('dtype', kind['is'])})" for kind in (column.kind, now))
             raise InputError(
-                f"X: column {column.name!r} must be of the type {dtypes[0]}, as in the fit; got {dtypes[1]}. Change "
-                "its type, or fit again with such data"
+                f"X: column {column.name!r} must hold {then}, as in the fit; got {new}. Change its type, or fit again "
+                "with such data"
             )
         return alike
 
     def bounded(self, X: Any, bounds: Bounds) -> TableForm:
         """The same columns with other bounds."""
         bounds.check_names(self.names)
-        return replace(self, columns=tuple(
-            replace(column, numbers=learnt_column(column.name, cells, **bounds.of(column.name)).numbers)
-            if column.family == "numbers" else column
-            for column, cells in zip(self.columns, columns_of(X), strict=True)
-        ))  # fmt: skip
+        columns = zip(self.columns, columns_of(X), strict=True)
+        return replace(self, columns=tuple(column_bounded(column, cells, bounds) for column, cells in columns))
 
     def forward(self, block: Any) -> tuple[list[np.ndarray], bytes]:
         """The columns' whole numbers, one after the other, and what they cannot stand for."""
@@ -112,7 +112,12 @@ class TableForm:
     def _table(self, found: list[Any], index: Any) -> Any:
         import pandas as pd
 
-        made = pd.DataFrame(dict(enumerate(found)), index=pd.RangeIndex(len(index)), copy=False)
+        # Of an array of objects that are all texts, pandas would make a column of texts, which holds less.
+        whole = [
+            pd.Series(one, dtype=object) if one.dtype.kind == "O" and isinstance(one, np.ndarray) else one
+            for one in found
+        ]
+        made = pd.DataFrame(dict(enumerate(whole)), index=pd.RangeIndex(len(index)), copy=False)
         made.index = index
         if found:
             made.columns = pd.Index(self.names, dtype=object) if self.objects else pd.Index(self.names)
@@ -185,3 +190,11 @@ class TableForm:
             schema_of(made)
         names = None if index is None else RowNames.from_spec(index)
         return replace(self, columns=tuple(columns), index=names, made=made)
+
+
+def column_bounded(column: Column, cells: Any, bounds: Bounds) -> Column:
+    """A column with another bound."""
+    if column.family != "numbers" and not (bounds.by_name and bounds.of(column.name)["max_error"]):
+        return column
+    learnt = learnt_column(column.name, cells, **bounds.of(column.name), named=bounds.by_name)
+    return replace(column, numbers=learnt.numbers)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from isthmus.data.arrow import is_whole_type
+from isthmus.data.delimited import first_lines, legacy_encoding, marked_encoding, read_text
+from isthmus.data.dialect import MARKS, MISSING, Dialect, dialect_of
 from isthmus.errors import InputError
-from isthmus.estimators.compressor_columns import MASKED, category_type
+from isthmus.estimators.compressor_casts import number_type
+from isthmus.estimators.compressor_columns import MASKED, Column, category_type
+from isthmus.estimators.compressor_data import checked_data
 from isthmus.estimators.compressor_forms import Form
 from isthmus.estimators.compressor_index import RowNames
 from isthmus.estimators.compressor_levels import marked
@@ -78,3 +87,109 @@ def in_types(frame: Any, form: Form, name: str) -> Any:
             except (ValueError, TypeError) as error:
                 raise InputError(f"{name!r}: column {column.name!r} held dates in the fit: {error}") from error
     return frame
+
+
+# ---------------------------------------------------------------------- text tables
+
+
+def read_in_types(path: Path, separator: str | None, form: Form) -> Any:
+    """A text table in the types of the fit, whatever its own cells alone would tell.
+
+    Texts stay as they are written (``007``), missing cells of whole numbers and truth values are told beside them, and
+    a table of which there are only the names has no rows.
+    """
+    with suppress(csv.Error, OSError, EOFError, zlib.error):  # which `read_text` tells in words
+        names, rows = head_of(path, separator)
+        if isinstance(form, TableForm) and form.frame and names and not rows and names == form.names:
+            return form.empty()
+    frame = checked_data(read_text(path, separator).frame)
+    if not isinstance(form, TableForm) or list(frame.columns) != form.names:
+        return frame
+    places = [place for place, column in enumerate(form.columns) if as_written(column, frame.iloc[:, place])]
+    if places:
+        text = in_encoding(path, lambda encoding: written_cells(path, separator, places, encoding))
+        for order, place in enumerate(places):
+            frame.isetitem(place, with_type(text.iloc[:, order].set_axis(frame.index), form.columns[place].kind))
+    for place, column in enumerate(form.columns):
+        frame.isetitem(place, with_gaps(frame.iloc[:, place], column.kind))
+    return in_types(frame, form, str(path))
+
+
+def in_encoding(path: Path, read: Callable[[str], Any]) -> Any:
+    """What a reader of a text file gives in UTF-8 or by its mark, or else in Windows-1252."""
+    encoding = marked_encoding(path)
+    try:
+        return read(encoding)
+    except UnicodeDecodeError:
+        return read(legacy_encoding(path, encoding))
+
+
+def head_of(path: Path, separator: str | None) -> tuple[list[str], bool]:
+    """The names in the first line of a text table, and whether there is a second."""
+
+    def read(encoding: str) -> tuple[list[str], bool]:
+        lines, whole = first_lines(path, encoding)
+        dialect, second = dialect_of(lines, separator, encoding, whole)
+        return list(dialect.header[is_indexed(dialect) :]), bool(second)
+
+    found: tuple[list[str], bool] = in_encoding(path, read)
+    return found
+
+
+def is_indexed(dialect: Dialect) -> bool:
+    """Whether the first column has no name, as pandas writes an index."""
+    return dialect.named and len(dialect.header) > 1 and dialect.header[0] == ""
+
+
+def written_cells(path: Path, separator: str | None, places: list[int], encoding: str) -> Any:
+    """Columns of a text table as texts, whatever they hold, but for missing cells."""
+    import pandas as pd
+
+    lines, whole = first_lines(path, encoding)
+    dialect = dialect_of(lines, separator, encoding, whole)[0]
+    return pd.read_csv(
+        path, sep=dialect.separator, header=0 if dialect.named else None, encoding=encoding, index_col=False,
+        skipinitialspace=dialect.spaced, keep_default_na=False, na_values=list(MISSING), dtype=str,
+        usecols=[place + is_indexed(dialect) for place in places],
+    )  # fmt: skip
+
+
+def as_written(column: Column, cells: Any) -> bool:
+    """Whether a column that a reader took for something else must be read again as it is written."""
+    import pandas as pd
+
+    kind = column.kind
+    if kind["is"] == "plain" and number_type(kind).kind in "iu":
+        # Of a whole number beyond 2**53, a float is another.
+        return bool(cells.dtype.kind == "f" and cells.isna().any())
+    texts = column.family == "text" or any(level.startswith("s") for level in column.levels)
+    return texts and kind["is"] in ("string", "cells") and not pd.api.types.is_string_dtype(cells.dtype)
+
+
+def with_type(text: Any, kind: dict[str, Any]) -> Any:
+    """A column of texts as texts of the fit, or as whole numbers with gaps, where it has no others."""
+    import pandas as pd
+
+    if kind["is"] == "string":
+        return text.astype(pd.StringDtype(kind["storage"], na_value=np.nan if kind["nan"] else pd.NA))
+    if kind["is"] == "cells":
+        return text.astype(object)
+    known = text.where(~text.str.strip().isin(MARKS))
+    whole = known.dropna().str.strip().str.fullmatch("[+-]?[0-9]{1,18}").all()
+    return known.str.strip().astype("Int64") if whole else pd.to_numeric(known, errors="coerce")
+
+
+def with_gaps(cells: Any, kind: dict[str, Any]) -> Any:
+    """A column with missing cells in the type of the fit, which had none, or with none where it had some."""
+    import pandas as pd
+
+    if kind["is"] == "time" and cells.isna().all():
+        return cells.astype(object).where(cells.notna(), None).astype(kind["dtype"])
+    if kind["is"] in ("plain", "masked") and number_type(kind).kind == "b" and cells.dtype != bool:
+        return cells.astype("boolean") if cells.dropna().map(type).eq(bool).all() else cells
+    if kind["is"] == "cells" and cells.dtype == bool:
+        return cells.astype(object)
+    whole = kind["is"] == "plain" and number_type(kind).kind in "iu" and number_type(kind).itemsize == 8
+    if whole and pd.api.types.is_float_dtype(cells.dtype) and len(cells) and cells.isna().all():
+        return cells.astype("Int64")
+    return cells

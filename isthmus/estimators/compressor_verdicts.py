@@ -70,9 +70,9 @@ def model_verdict(found: Beside) -> Verdict:
         )
         return Verdict(name, "bad", said, found.pays)
     said = (
-        f"With the model's {in_bytes(found.model)} all is {in_bytes(whole)}, {less(whole, found.best)} "
-        f"{found.name}. The model is paid for after {in_bytes(found.pays)} of such data; these are "
-        f"{in_bytes(found.raw)}."
+        f"With the model's {in_bytes(found.model)} (squeezed, as inside a packed file) all is {in_bytes(whole)}, "
+        f"{less(whole, found.best)} {found.name}. The model is paid for after {in_bytes(found.pays)} of such data; "
+        f"these are {in_bytes(found.raw)}."
     )
     if whole < (1 - ALIKE) * found.best:
         return Verdict(name, "good", said, found.pays)

@@ -47,11 +47,17 @@ def writer_of(path: Path, form: Form, files: Sequence[str] = ()) -> Iterator[Add
     ----------
     path : a .npy file of arrays, a folder of pictures, or a table's file.
     files : names of the pictures below the folder; none = 000000.png and so on.
+
+    Warns
+    -----
+    DataWarning : the folder had pictures of these names, which were replaced.
     """
     check_ending(path, form)
     ending = path.suffix.lower()
     if ending == "":
-        yield Folder(path, files).add
+        folder = Folder(path, files)
+        yield folder.add
+        folder.tell()
     elif ending == ".xlsx":
         kept: list[Any] = []
         yield kept.append

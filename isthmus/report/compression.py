@@ -49,7 +49,8 @@ class Compression:
     title, about : what it is, and what it was judged by.
     key : names and figures under the title.
     verdicts : judgements.
-    heads, lines : the table of all coders; said : which are missing, and why.
+    heads, lines : the table of all coders; said : how these got the data, and which are
+        missing.
     sizes, speeds : bars of coders, with a sentence about each of the two drawings.
     curves : what loss buys; None where nothing may be lost. curves_title, curves_said : about it.
     looks : pictures, each with what coders make of it.
@@ -126,7 +127,10 @@ def looks(data: Compression) -> str:
     """Pictures as they were and as coders make them."""
     if not data.looks:
         return ""
-    lead = "Parts of pictures, pixel by pixel: as they were, as this model gives them back, and JPEG at no more bytes."
+    lead = (
+        "Parts of pictures, pixel by pixel: as they were, as this model gives them back, and JPEG at no more "
+        "bytes, each as a file of its own."
+    )
     rows = ['<ul class="looks">' + "".join(map(look, row)) + "</ul>" for row in data.looks]
     return section("looks", "Beside one another", paragraph(lead), *rows)
 
