@@ -170,7 +170,7 @@ def test_coders_within_a_bound(series, monkeypatch):
     assert near.sound
     assert not far.sound
     judged = series.judge(WALK)
-    assert f"{far.of_bound:.3g} of the bound" in str(judged)
+    assert f"{100 * far.of_bound:.3g} % of the bound" in str(judged)
     assert judged.best.name == "near"
 
 

@@ -120,13 +120,13 @@ def line_of(row: JudgedRow, raw_bytes: int) -> str:
 def error_in_words(row: JudgedRow) -> str:
     """
     >>> error_in_words(JudgedRow("SZ3", 9, 2.0, 0.1, 0.1, 0.125, 0.5)), error_in_words(JudgedRow("lzma", 9, 2.0, 0, 0))
-    ('  0.125, 0.5 of the bound', '')
+    ('  0.125, 50 % of the bound', '')
     """
     if np.isinf(row.error):
         return "  NaN or infinity lost"
     if not row.error:
         return ""
-    return f"  {row.error:.3g}" + ("" if np.isnan(row.of_bound) else f", {row.of_bound:.3g} of the bound")
+    return f"  {row.error:.3g}" + ("" if np.isnan(row.of_bound) else f", {100 * row.of_bound:.3g} % of the bound")
 
 
 def speeds(row: Any, raw_bytes: int) -> tuple[float, float]:

@@ -133,7 +133,7 @@ def line_of(row: JudgedRow, result: Judged) -> tuple[str, ...]:
         return figures
     if np.isinf(row.error):
         return (*figures, "NaN lost")
-    part = "" if np.isnan(row.of_bound) else f" ({shown(row.of_bound)} of the bound)"
+    part = "" if np.isnan(row.of_bound) else f" ({shown(100 * row.of_bound)} % of the bound)"
     return (*figures, f"{shown(row.error)}{part}" if row.error else "none")
 
 
