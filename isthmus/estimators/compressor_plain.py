@@ -17,11 +17,11 @@ FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6}]
 HEAD = struct.Struct("<qB")
 """Of a column: its least number, and the bytes of one above it."""
 
-PIECES, PIECE = 4, 2**13
+PIECES, PIECE = 16, 2**13
 """Of a block, and their bytes, that tell whether a large one is worth trying: lzma takes longer than many a model."""
 
-PROMISING = 0.9
-"""They must take so much, at most, of their share of the model's bytes."""
+PROMISING = 1.0
+"""They must take so much, at most, of their share of the model's bytes; the whole takes less, as more comes again."""
 
 
 def start_of(payload: bytes) -> int:
