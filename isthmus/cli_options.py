@@ -47,6 +47,11 @@ def check_data(path: str) -> str:
     return path
 
 
+def check_data_if_any(path: str | None) -> str | None:
+    """`check_data` where data may be left out."""
+    return path if path is None else check_data(path)
+
+
 DataFile = Annotated[
     str,
     typer.Argument(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.cli_options import WORDED_TABLES, ModelFile, ModelOut, Quiet, Seed, check_data
+from isthmus.cli_options import WORDED_TABLES, ModelFile, ModelOut, Quiet, Seed, check_data, check_data_if_any
 from isthmus.errors import InputError
 from isthmus.outputs import check_output
 
@@ -44,7 +44,7 @@ Given = Annotated[
         "--given",
         metavar="FILE",
         show_default=False,
-        callback=lambda path: path if path is None else check_data(path),
+        callback=check_data_if_any,
         help="A table with a row for each user: what is known of them beside, such as a town or an age.",
     ),
 ]
@@ -80,7 +80,7 @@ def fit(
             "--item-given",
             metavar="FILE",
             show_default=False,
-            callback=lambda path: path if path is None else check_data(path),
+            callback=check_data_if_any,
             help="A table with a row for each item, such as its kinds (Comedy|Crime); items that nobody took yet join.",
         ),
     ] = None,
@@ -211,7 +211,7 @@ def for_(
         typer.Argument(
             metavar="[DATA]",
             show_default=False,
-            callback=lambda path: path if path is None else check_data(path),
+            callback=check_data_if_any,
             help="Histories: a table with a row for every interaction. Default: nobody in --given has one.",
         ),
     ] = None,
@@ -277,7 +277,7 @@ def judge(
         typer.Argument(
             metavar="[DATA]",
             show_default=False,
-            callback=lambda path: path if path is None else check_data(path),
+            callback=check_data_if_any,
             help="Histories of users that were not in the fit. Default: a part of the fit's own interactions is held "
             "out, and all models are fitted anew to the rest.",
         ),
