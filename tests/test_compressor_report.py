@@ -393,3 +393,12 @@ def replace_verbose(compressor: ist.Compressor) -> ist.Compressor:
     loud = ist.Compressor(lossy=True, verbose=1)
     loud.__dict__ |= {name: value for name, value in compressor.__dict__.items() if name.endswith("_")}
     return loud
+
+
+def test_a_file_is_judged_in_the_types_of_the_fit(tmp_path):
+    lines = [f"{number % 7},w{number % 5}" for number in range(200)]
+    model = ist.Compressor(max_time=0.3, hidden=(4,), random_state=0)
+    (tmp_path / "fit.csv").write_text("\n".join(["number,word", *lines, ""]))
+    other = "\n".join(["number,word", ",001", *(line.replace("w", "00") for line in lines), ""])
+    (tmp_path / "other.csv").write_text(other)
+    assert model.fit(tmp_path / "fit.csv").judge(tmp_path / "other.csv").raw_bytes == len(other)

@@ -268,9 +268,9 @@ class Compressor(BaseEstimator):
             from isthmus.estimators.compressor_judging_pictures import judged_pictures
 
             return judged_pictures(self, X)
-        from isthmus.estimators.compressor_judging import judged
+        from isthmus.estimators.compressor_judging import in_memory, judged
 
-        return judged(self, X)
+        return judged(self, in_memory(self, X))
 
     def report(self, X: Any, path: str | os.PathLike[str] = "compression.html") -> Path:
         """Write one self-contained HTML page: the figures of `judge` with bars of sizes and speeds, verdicts (whether

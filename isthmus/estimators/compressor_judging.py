@@ -135,8 +135,7 @@ def speeds(row: Any, raw_bytes: int) -> tuple[float, float]:
 
 
 def judged(compressor: Compressor, X: Any) -> Judged:
-    """The table of `Compressor.judge`."""
-    X = in_memory(X)
+    """The table of `Compressor.judge`, of data as `in_memory` gives them."""
     raw = X.to_csv(index=False).encode() if is_frame(X) else X.tobytes()
     form = compressor.form_.matched(X)
     rows, said = rivals(compressor, X, raw)
@@ -148,9 +147,11 @@ def judged(compressor: Compressor, X: Any) -> Judged:
     return Judged(by_size, len(raw), len(in_one_piece(compressor)), tuple(said), size, change.kept)
 
 
-def in_memory(X: Any) -> Any:
+def in_memory(compressor: Compressor, X: Any) -> Any:
     """An array in one piece or a frame with numbered rows; of data larger than that some from all over them."""
-    X = opened_rows(X).sample()
+    rows = opened_rows(X)
+    rows.head(compressor.form_)  # a file is then read in the types of the fit
+    X = rows.sample()
     return X.reset_index(drop=True) if is_frame(X) else np.ascontiguousarray(X)
 
 

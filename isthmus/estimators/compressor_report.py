@@ -74,7 +74,7 @@ def write_report(compressor: Compressor, path: str | os.PathLike[str], X: Any) -
 
 def page_of(compressor: Compressor, X: Any) -> tuple[Judged, compression.Compression]:
     """The figures, and what the page tells, where nothing is lost, or no more than a bound."""
-    X = in_memory(X)
+    X = in_memory(compressor, X)
     result = judged(compressor, X)
     own, form = result.own, compressor.form_
     bounded = any(not one.numbers.exact for one in pieces(form, X))  # type: ignore[arg-type]
